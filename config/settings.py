@@ -1,0 +1,303 @@
+"""All settings of the portal, read from the environment.
+
+What is unset is embedded: the database, the broker and the object storage of the one-command
+start live under ``DATA_DIR``. A value that cannot be understood stops the start.
+"""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from django.core.exceptions import ImproperlyConfigured
+
+from config.embedded import locations
+from config.sidebar import navigation
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(os.environ.get("DATA_DIR") or BASE_DIR / "var").resolve()
+
+
+def _flag(name: str, default: bool) -> bool:
+    value = os.environ.get(name, "")
+    if value not in ("", "0", "1"):
+        raise ImproperlyConfigured(f"{name} must be 0 or 1, not {value!r}")
+    return default if value == "" else value == "1"
+
+
+def _number(name: str, default: int, least: int = 1) -> int:
+    value = os.environ.get(name, "")
+    if value == "":
+        return default
+    if not value.isdecimal() or int(value) < least:
+        raise ImproperlyConfigured(f"{name} must be a whole number from {least}, not {value!r}")
+    return int(value)
+
+
+# -- Where the portal runs -------------------------------------------------------------------
+
+# The one-command start serves plain http on the loopback address; everything else is https.
+LOCAL = _flag("PORTAL_LOCAL", default=False)
+PORT = _number("PORT", 8000)
+DEMO = _flag("DEMO", default=False)
+DEBUG = False
+SECRET_KEY = os.environ.get("SECRET_KEY") or locations.secret_key(DATA_DIR)
+ALLOWED_HOSTS = [h for h in os.environ.get("ALLOWED_HOSTS", "").split(",") if h] or [
+    "127.0.0.1",
+    "localhost",
+    "[::1]",
+]
+CSRF_TRUSTED_ORIGINS = [o for o in os.environ.get("CSRF_TRUSTED_ORIGINS", "").split(",") if o]
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not LOCAL
+SECURE_HSTS_SECONDS = 0 if LOCAL else 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not LOCAL
+SECURE_REFERRER_POLICY = "same-origin"
+if _flag("BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+if LOCAL:
+    # Two instances on one host name would overwrite each other's cookies.
+    SESSION_COOKIE_NAME = f"sessionid_{PORT}"
+    CSRF_COOKIE_NAME = f"csrftoken_{PORT}"
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        # Alpine, which the admin theme uses, evaluates its attributes.
+        "script-src": [SELF, UNSAFE_EVAL],
+        "style-src": [SELF, UNSAFE_INLINE],
+        "img-src": [SELF, "data:"],
+        "frame-ancestors": [SELF],
+        "form-action": [SELF],
+        "base-uri": [SELF],
+        "object-src": ["'none'"],
+    },
+}
+
+# -- Applications ----------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django_filters",
+    "django_htmx",
+    "django_celery_beat",
+    "django_eventstream",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "pgtrigger",
+    "rest_framework",
+    "runs",
+    "runs.samples",
+    # Your own apps, with the executors they register: dotted names, separated by commas.
+    *filter(None, os.environ.get("EXTRA_APPS", "").split(",")),
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "runs.views.timezone.TimezoneMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTH_USER_MODEL = "runs.User"
+LOGIN_URL = "admin:login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# -- PostgreSQL ------------------------------------------------------------------------------
+
+RUNS_SCHEMA = os.environ.get("RUNS_SCHEMA", "marie_scheduler")
+DATABASE_URL = os.environ.get("DATABASE_URL") or locations.database_url(DATA_DIR)
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
+if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+    raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL server")
+DATABASES["default"].setdefault("OPTIONS", {})
+# Under ASGI every request has a thread of its own; without a pool each would open a connection.
+# Workers keep one connection a process instead.
+if _flag("DATABASE_POOL", default=False):
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 2,
+        "max_size": _number("DATABASE_POOL_SIZE", 16),
+        "timeout": 10,
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 600
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# -- Redis, Celery, live updates -------------------------------------------------------------
+
+REDIS_URL = os.environ.get("REDIS_URL") or locations.redis_url(DATA_DIR)
+_redis = urlsplit(REDIS_URL)
+if _redis.scheme not in ("redis", "rediss"):
+    raise ImproperlyConfigured(f"REDIS_URL must begin with redis:// or rediss://: {REDIS_URL!r}")
+EVENTSTREAM_REDIS = {
+    "host": _redis.hostname or "127.0.0.1",
+    "port": _redis.port or 6379,
+    "db": int(_redis.path.strip("/") or 0),
+    "username": _redis.username,
+    "password": _redis.password,
+    "ssl": _redis.scheme == "rediss",
+    # A bell is not worth waiting for: the log is in the database.
+    "socket_connect_timeout": 0.5,
+    "socket_timeout": 0.5,
+}
+EVENTSTREAM_STORAGE_CLASS = "runs.live.LogStorage"
+EVENTSTREAM_CHANNELMANAGER_CLASS = "runs.live.RunChannels"
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "runs"
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 5,
+    "socket_connect_timeout": 1,
+    # Who publishes gives up soon: what it had to say stands in the database.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
+    "interval_max": 0.1,
+}
+# The pulse has a queue and a worker of its own: long nodes must not hold up the rescue.
+CELERY_TASK_ROUTES = {"runs.tick": {"queue": "control"}, "runs.prune_outbox": {"queue": "control"}}
+CELERY_BEAT_SCHEDULE = {
+    "engine tick": {"task": "runs.tick", "schedule": 1.0, "options": {"expires": 5}},
+    "prune outbox": {"task": "runs.prune_outbox", "schedule": 60.0, "options": {"expires": 60}},
+}
+if DEMO:
+    CELERY_BEAT_SCHEDULE["sample traffic"] = {
+        "task": "samples.traffic",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    }
+CELERY_BEAT_SCHEDULER = "config.beat:Scheduler"
+
+# -- The engine ------------------------------------------------------------------------------
+
+# Seconds until a node whose worker fell silent is taken from it.
+ENGINE_LEASE_SECONDS = _number("ENGINE_LEASE_SECONDS", 30)
+# Ready nodes handed to Celery at any time; the rest waits in PostgreSQL.
+ENGINE_WINDOW = _number("ENGINE_WINDOW", 256)
+# Seconds after which a hint that no worker took up is given again.
+ENGINE_REDISPATCH_SECONDS = _number("ENGINE_REDISPATCH_SECONDS", 30)
+# Largest input or output of a node, in bytes of JSON.
+ENGINE_PAYLOAD_BYTES = _number("ENGINE_PAYLOAD_BYTES", 1_000_000)
+
+# -- Files -----------------------------------------------------------------------------------
+
+STORAGES = {
+    "default": locations.object_storage(os.environ, DATA_DIR),
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if not LOCAL
+        else "django.contrib.staticfiles.storage.StaticFilesStorage",
+    },
+}
+STATIC_URL = "/static/"
+STATIC_ROOT = os.environ.get("STATIC_ROOT") or BASE_DIR / "build" / "static"
+WHITENOISE_USE_FINDERS = LOCAL
+
+# -- API -------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["runs.api.permissions.StaffWithPermission"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": ["runs.api.parsers.BoundedJSONParser"],
+    "EXCEPTION_HANDLER": "runs.api.problems.handle",
+    "DEFAULT_PAGINATION_CLASS": None,
+}
+# Largest request body, in bytes. The ingest API has a limit of its own.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+
+# -- Language and time -----------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+# -- Look ------------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "Runs portal",
+    "SITE_HEADER": "Runs portal",
+    "SITE_SYMBOL": "hub",
+    "SITE_URL": "/admin/runs/",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "4px",
+    "STYLES": ["config.sidebar.stylesheet"],
+    "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": navigation},
+}
+
+# -- Logging ---------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        "celery": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "ERROR"},
+        "uvicorn.access": {"level": "WARNING"},
+    },
+}

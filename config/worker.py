@@ -1,0 +1,44 @@
+"""What a Celery worker of the portal does besides its tasks."""
+
+from contextlib import suppress
+from signal import SIGKILL
+from typing import Any
+
+import redis
+from celery import Celery, bootsteps
+from celery.signals import worker_process_init
+
+from config import heartbeat
+from config.embedded.processes import die_with_parent
+
+
+class Heartbeat(bootsteps.StartStopStep):
+    """Gives a sign of life from the loop that takes messages: when that hangs, the signs end."""
+
+    requires = {"celery.worker.consumer:Tasks"}
+
+    def start(self, parent: Any) -> None:
+        self._name = heartbeat.WORKER + parent.hostname
+        self._give()
+        self._timer = parent.timer.call_repeatedly(heartbeat.EVERY, self._give)
+
+    def stop(self, parent: Any) -> None:
+        parent.timer.cancel(self._timer)
+        with suppress(redis.RedisError):  # it will be missed soon enough
+            heartbeat.forget(self._name)
+
+    shutdown = stop
+
+    def _give(self) -> None:
+        with suppress(redis.RedisError):  # silence is what tells of it
+            heartbeat.give(self._name)
+
+
+def _end_with_worker(**_: Any) -> None:
+    """A pool process of a killed worker would go on with a task that is given to another."""
+    die_with_parent(SIGKILL)
+
+
+def install(app: Celery) -> None:
+    app.steps["consumer"].add(Heartbeat)
+    worker_process_init.connect(_end_with_worker, weak=False)

@@ -1,0 +1,104 @@
+"""Conditions on a run's data, written as JSON. Pure.
+
+``{"value": "$.nodes.check.output.total", "greater_than": 100}``; operators: equals,
+not_equals, greater_than, less_than, in, exists. They combine with all, any and not.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from runs import paths
+
+Resolve = Callable[[str], Any]
+
+
+class ConditionError(ValueError):
+    """A condition that is none; the message says what is wrong with it."""
+
+
+def _number(value: Any) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return None
+
+
+def _compare(left: Any, right: Any) -> int | None:
+    """-1, 0 or 1; None where the two have no order. Numbers may also be written as text."""
+    a, b = _number(left), _number(right)
+    if a is not None and b is not None and not (a.is_nan() or b.is_nan()):
+        return (a > b) - (a < b)
+    if isinstance(left, str) and isinstance(right, str):
+        return (left > right) - (left < right)
+    return None
+
+
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "equals": lambda value, wanted: bool(value == wanted),
+    "not_equals": lambda value, wanted: bool(value != wanted),
+    "greater_than": lambda value, bound: _compare(value, bound) == 1,
+    "less_than": lambda value, bound: _compare(value, bound) == -1,
+    "in": lambda value, choices: value in choices,
+}
+
+
+def check(condition: Any) -> None:
+    """Raise ConditionError where `condition` is not one."""
+    if not isinstance(condition, dict):
+        raise ConditionError("a condition is an object")
+    for word in ("all", "any"):
+        if word in condition:
+            parts = condition[word]
+            if len(condition) != 1 or not isinstance(parts, list) or not parts:
+                raise ConditionError(f"“{word}” stands alone and holds a list of conditions")
+            for part in parts:
+                check(part)
+            return
+    if "not" in condition:
+        if len(condition) != 1:
+            raise ConditionError("“not” stands alone")
+        check(condition["not"])
+        return
+    operators = set(condition) - {"value"}
+    if "value" not in condition or len(operators) != 1 or operators - {*OPERATORS, "exists"}:
+        raise ConditionError(
+            "a condition has a “value” and one of " + ", ".join([*OPERATORS, "exists"])
+        )
+    if not paths.is_path(condition["value"]):
+        raise ConditionError("the “value” of a condition is a path such as $.data.total")
+    paths.check(condition["value"])
+    if "in" in condition and not isinstance(condition["in"], list):
+        raise ConditionError("“in” needs a list")
+
+
+def holds(condition: dict[str, Any], resolve: Resolve) -> bool:
+    """Whether a checked condition holds; `resolve` gives a path's value or raises LookupError.
+
+    A path that leads nowhere makes every comparison false.
+    """
+    if "all" in condition:
+        return all(holds(part, resolve) for part in condition["all"])
+    if "any" in condition:
+        return any(holds(part, resolve) for part in condition["any"])
+    if "not" in condition:
+        return not holds(condition["not"], resolve)
+    try:
+        value = resolve(condition["value"])
+    except LookupError:
+        return condition.get("exists") is False
+    if "exists" in condition:
+        return condition["exists"] is not False
+    operator = next(word for word in OPERATORS if word in condition)
+    return OPERATORS[operator](value, condition[operator])
+
+
+def mentioned(condition: dict[str, Any]) -> list[str]:
+    """The paths a checked condition reads."""
+    parts = [*condition.get("all", []), *condition.get("any", [])]
+    if "not" in condition:
+        parts.append(condition["not"])
+    found = [path for part in parts for path in mentioned(part)]
+    return [*found, condition["value"]] if "value" in condition else found

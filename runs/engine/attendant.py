@@ -1,0 +1,118 @@
+"""The thread beside an executor: stores what it tells, renews its lease, passes on a stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import Error, connection, transaction
+from django.utils import timezone
+
+from runs.engine.context import Context
+from runs.states import FINAL_STATES
+
+logger = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.1
+# How often, at least, a lease is renewed and the run's state looked at.
+RENEW_SECONDS = 1.0
+# An executor that does not return so long after its timeout holds the process: it is ended.
+GRACE_SECONDS = 10.0
+_RENEW = """
+UPDATE leases SET renewed_at = %s, expires_at = least(%s, deadline)
+WHERE node_id = %s AND attempt = %s
+RETURNING (SELECT state FROM jobs WHERE jobs.id = leases.run_id)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """The attempt that is attended to; `deadline` by the monotonic clock."""
+
+    node_id: int
+    context: Context
+    deadline: float
+
+
+class Attendant:
+    """One a process, started on first use. It has a database connection of its own."""
+
+    def __init__(self) -> None:
+        self._charge: Charge | None = None
+        self._wake = threading.Event()
+        self._told = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def attend(self, charge: Charge) -> None:
+        charge.context.on_tell = self._tell
+        self._charge = charge
+        self._start()
+        self._wake.set()
+
+    def leave(self) -> None:
+        self._charge = None
+        self._wake.clear()
+
+    def _tell(self) -> None:
+        self._told.set()
+
+    def _start(self) -> None:
+        # A pool's child inherits the object of its parent, but not the thread.
+        if self._thread is None or self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._thread = threading.Thread(target=self._run, name="attendant", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        renew_at = 0.0
+        seen: Charge | None = None
+        while True:
+            self._wake.wait()
+            charge = self._charge
+            if charge is None:
+                continue
+            if charge is not seen:
+                seen, renew_at = charge, time.monotonic() + RENEW_SECONDS
+            if self._told.wait(max(0.0, min(renew_at - time.monotonic(), RENEW_SECONDS))):
+                self._told.clear()
+                # Lines that come together go together.
+                time.sleep(FLUSH_SECONDS)
+            try:
+                charge.context.flush()
+                if time.monotonic() >= renew_at and self._charge is charge:
+                    renew_at = time.monotonic() + RENEW_SECONDS
+                    self._renew(charge)
+            except Error as error:
+                logger.warning("%s: %s", charge.context.run_id, error)
+                connection.close()
+                time.sleep(RENEW_SECONDS)
+            self._end_if_stuck(charge)
+
+    def _renew(self, charge: Charge) -> None:
+        now = timezone.now()
+        until = now + timedelta(seconds=settings.ENGINE_LEASE_SECONDS)
+        with transaction.atomic(), connection.cursor() as cursor:
+            # A renewal lost in a crash is made again by whoever still runs.
+            cursor.execute("SET LOCAL synchronous_commit = off")
+            cursor.execute(_RENEW, [now, until, charge.node_id, charge.context.attempt])
+            row = cursor.fetchone()
+        if row is None or row[0] in FINAL_STATES:
+            charge.context.ask_to_stop()
+
+    def _end_if_stuck(self, charge: Charge) -> None:
+        if self._charge is charge and time.monotonic() > charge.deadline + GRACE_SECONDS:
+            logger.error(
+                "%s: %s did not return %.0f s after its timeout; this worker process ends",
+                charge.context.run_id, charge.context.node, GRACE_SECONDS,
+            )  # fmt: skip
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+attendant = Attendant()

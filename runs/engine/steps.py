@@ -1,0 +1,243 @@
+"""What the engine decides on a locked run: claim, result, failure, loss. Pure.
+
+Each function gives the events to record; none means that there is nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from runs.graph import Graph, NodeSpec
+from runs.recorder import Snapshot
+from runs.rows import NewEvent, NodeRow
+from runs.states import NODE_FINAL, Kind, NodeStatus, RunState
+
+# A node that took this many workers with it is not given to another one.
+MAX_LOST = 5
+States = dict[str, tuple[str, Any]]
+
+
+def state_changed(before: str, after: RunState, **data: Any) -> NewEvent:
+    actor = data.pop("actor", "")
+    return NewEvent(
+        Kind.STATE_CHANGED, actor=actor, data={"from": str(before), "to": str(after), **data}
+    )
+
+
+def claim(
+    found: Snapshot, key: str, worker: str, inputs: dict[str, Any], spec: NodeSpec
+) -> list[NewEvent]:
+    """Begin the node's next attempt; no events where it is not this worker's to begin."""
+    node = found.nodes.get(key)
+    if node is None or found.run.is_final or node.status != NodeStatus.QUEUED:
+        return []
+    started = NewEvent(
+        Kind.NODE_STARTED,
+        node=key,
+        attempt=node.attempts + 1,
+        data={"worker": worker, "input": inputs, "timeout_seconds": spec.timeout_seconds},
+    )
+    if found.run.state == RunState.CREATED:
+        return [state_changed(found.run.state, RunState.ACTIVE), started]
+    return [started]
+
+
+def complete(
+    found: Snapshot,
+    graph: Graph,
+    key: str,
+    attempt: int,
+    output: Any,
+    *,
+    before: Sequence[NewEvent] = (),
+    path: str | None = None,
+    selected: Sequence[str] | None = None,
+) -> list[NewEvent]:
+    """The attempt's result, after what it logged (`before`), and what follows from it."""
+    node = found.nodes.get(key)
+    if node is None:
+        return list(before)
+    data = {"output": output}
+    if not _is_current(found, node, attempt):
+        if node.attempts == attempt and node.status == NodeStatus.COMPLETED:
+            return list(before)  # recorded already: the answer to the commit was lost
+        return [*before, _late(key, attempt, "completed", data)]
+    events = list(before)
+    if selected is not None:
+        events.append(
+            NewEvent(
+                Kind.PATH_SELECTED,
+                node=key,
+                attempt=attempt,
+                data={"selected": list(selected), "path": path},
+            )
+        )
+    events.append(NewEvent(Kind.NODE_COMPLETED, node=key, attempt=attempt, data=data))
+    states = _states(found)
+    states[key] = (NodeStatus.COMPLETED, selected)
+    return events + _settle(found, graph, states)
+
+
+def fail(
+    found: Snapshot,
+    graph: Graph,
+    key: str,
+    attempt: int,
+    error: dict[str, Any],
+    now: datetime,
+    *,
+    before: Sequence[NewEvent] = (),
+    permanent: bool = False,
+) -> list[NewEvent]:
+    """The attempt's error: another attempt after a pause, or the end of the run."""
+    node = found.nodes.get(key)
+    if node is None:
+        return list(before)
+    if not _is_current(found, node, attempt):
+        if node.attempts == attempt and node.status in (NodeStatus.QUEUED, NodeStatus.FAILED):
+            return list(before)  # recorded already, as a failure or as lost
+        return [*before, _late(key, attempt, "failed", {"error": error})]
+    spec = graph.nodes[key]
+    again = not permanent and node.failures < spec.retries and not _is_failing(found)
+    pause = spec.backoff(node.failures + 1) if again else None
+    return [*before, *_failed(found, graph, node, attempt, error, now, pause)]
+
+
+def lose(
+    found: Snapshot, graph: Graph, key: str, attempt: int, worker: str, now: datetime
+) -> list[NewEvent]:
+    """The attempt's lease ended without a result: its worker is gone or stuck."""
+    node = found.nodes.get(key)
+    if node is None:
+        return []
+    if not _is_current(found, node, attempt):
+        return [_late(key, attempt, "lost", {"worker": worker})]
+    spec = graph.nodes[key]
+    lost = attempt - node.failures
+    error = {"kind": "WorkerLost", "message": f"worker {worker} fell silent", "trace": ""}
+    if not spec.idempotent:
+        error["message"] += "; the node is not idempotent, so it is not run again"
+    again = spec.idempotent and lost < MAX_LOST and not _is_failing(found)
+    pause = min(2.0 ** (lost - 1) - 1, 60.0) if again else None
+    return _failed(found, graph, node, attempt, error, now, pause, lost=True)
+
+
+def refuse(found: Snapshot, error: dict[str, Any]) -> list[NewEvent]:
+    """A queued run that cannot start: none of its nodes will run."""
+    if found.run.state != RunState.CREATED:
+        return []
+    reason = error["message"]
+    return [
+        *(_skipped(key, reason) for key in found.nodes),
+        state_changed(RunState.CREATED, RunState.FAILED, reason=reason, error=error),
+    ]
+
+
+def terminate(found: Snapshot, actor: str, reason: str) -> list[NewEvent]:
+    """End an open run at once; nodes in flight finish their present operation."""
+    if found.run.is_final:
+        return []
+    end = state_changed(RunState.ACTIVE, RunState.TERMINATED, actor=actor, reason=reason)
+    if found.run.state == RunState.CREATED:
+        # The state machine has no shortcut; nothing starts, so there is no start time.
+        return [
+            state_changed(RunState.CREATED, RunState.ACTIVE, actor=actor, started=False),
+            end,
+        ]
+    return [end]
+
+
+def _is_current(found: Snapshot, node: NodeRow, attempt: int) -> bool:
+    return (
+        not found.run.is_final
+        and node.status == NodeStatus.RUNNING
+        and node.attempts == attempt
+    )
+
+
+def _is_failing(found: Snapshot) -> bool:
+    return any(node.status == NodeStatus.FAILED for node in found.nodes.values())
+
+
+def _states(found: Snapshot) -> States:
+    return {key: (node.status, node.selected) for key, node in found.nodes.items()}
+
+
+def _late(key: str, attempt: int, outcome: str, data: dict[str, Any]) -> NewEvent:
+    return NewEvent(
+        Kind.LATE_RESULT, node=key, attempt=attempt, data={"outcome": outcome, **data}
+    )
+
+
+def _skipped(key: str, reason: str) -> NewEvent:
+    return NewEvent(Kind.NODE_SKIPPED, node=key, data={"reason": reason})
+
+
+def _failed(
+    found: Snapshot,
+    graph: Graph,
+    node: NodeRow,
+    attempt: int,
+    error: dict[str, Any],
+    now: datetime,
+    pause: float | None,
+    *,
+    lost: bool = False,
+) -> list[NewEvent]:
+    data: dict[str, Any] = {"error": error}
+    if lost:
+        data["lost"] = True
+    if pause is not None:
+        data["retry_at"] = (now + timedelta(seconds=pause)).isoformat()
+        return [NewEvent(Kind.NODE_FAILED, node=node.key, attempt=attempt, data=data)]
+    states = _states(found)
+    states[node.key] = (NodeStatus.FAILED, None)
+    failed = NewEvent(Kind.NODE_FAILED, node=node.key, attempt=attempt, data=data)
+    return [failed, *_settle(found, graph, states, {**error, "node": node.key})]
+
+
+def _settle(
+    found: Snapshot, graph: Graph, states: States, error: dict[str, Any] | None = None
+) -> list[NewEvent]:
+    """What follows once `states` hold: nodes queued or skipped, the run's end."""
+    failed = [key for key, (status, _) in states.items() if status == NodeStatus.FAILED]
+    if failed:
+        return _wind_up(found, states, failed[0], error)
+    events = []
+    ready, skipped = graph.advance(states)
+    for key in skipped:
+        states[key] = (NodeStatus.SKIPPED, None)
+        events.append(_skipped(key, _why_skipped(graph, key, states)))
+    events += [NewEvent(Kind.NODE_QUEUED, node=key) for key in ready]
+    if not ready and all(status in NODE_FINAL for status, _ in states.values()):
+        events.append(state_changed(found.run.state, RunState.COMPLETED))
+    return events
+
+
+def _wind_up(
+    found: Snapshot, states: States, culprit: str, error: dict[str, Any] | None
+) -> list[NewEvent]:
+    """A node failed for good: start nothing more; the run fails with the last node in flight."""
+    events = []
+    for key, (status, _) in states.items():
+        if status in (NodeStatus.PENDING, NodeStatus.QUEUED):
+            events.append(_skipped(key, f"{culprit} failed"))
+    if any(status in (NodeStatus.RUNNING, NodeStatus.WAITING) for status, _ in states.values()):
+        return events
+    if error is None:
+        node = found.nodes[culprit]
+        error = {"node": culprit, "kind": node.error_kind, "message": node.error_message}
+    attempts = found.nodes[error["node"]].attempts
+    reason = f"{error['node']} failed" + (f" after {attempts} attempts" if attempts > 1 else "")
+    summary = {name: error[name] for name in ("node", "kind", "message")}
+    events.append(state_changed(found.run.state, RunState.FAILED, reason=reason, error=summary))
+    return events
+
+
+def _why_skipped(graph: Graph, key: str, states: States) -> str:
+    branches = [n for n in graph.nodes[key].needs if states[n][0] == NodeStatus.COMPLETED]
+    if branches:
+        return f"{branches[0]} chose another path"
+    return f"{', '.join(graph.nodes[key].needs)} skipped"

@@ -1,0 +1,241 @@
+"""(rows before, events) → changes of run, nodes, attempts and model calls. Pure.
+
+The rows are a reading of the log; this is the reader. The recorder writes what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from runs.rows import AttemptBegun, AttemptEnded, ModelCall, NewEvent, NodeRow, RunRow
+from runs.states import FINAL_STATES, NODE_FINAL, AttemptStatus, Kind, NodeStatus, RunState
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch of events does to one run. `run` and `nodes` are changed in place."""
+
+    run: RunRow
+    nodes: dict[str, NodeRow]
+    # Each state entered with the number of its event, in order.
+    states: list[tuple[str, int]] = field(default_factory=list)
+    changed_nodes: set[str] = field(default_factory=set)
+    begun: list[AttemptBegun] = field(default_factory=list)
+    ended: list[AttemptEnded] = field(default_factory=list)
+    # Node → when it may be claimed; None: it waits no longer.
+    ready: dict[str, datetime | None] = field(default_factory=dict)
+    model_calls: list[ModelCall] = field(default_factory=list)
+    # Whether a list of runs shows anything different now.
+    visible: bool = False
+
+
+def _short(text: Any, limit: int) -> str:
+    text = str(text or "").replace("\0", "")
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _state_changed(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    run, data = changes.run, event.data
+    run.state, run.state_seq = data["to"], seq
+    changes.states.append((run.state, seq))
+    if run.state == RunState.ACTIVE and data.get("started", True):
+        run.started_at = now
+    if run.state in FINAL_STATES:
+        run.completed_at = now
+        run.current_node = ""
+        run.reason = _short(data.get("reason"), 500)
+    if run.state == RunState.FAILED:
+        error = data.get("error") or {}
+        run.error_node = _short(error.get("node"), 64)
+        run.error_kind = _short(error.get("kind"), 100)
+        run.error_message = _short(error.get("message"), 500)
+    if run.state == RunState.TERMINATED:
+        run.ended_by = _short(event.actor, 150)
+        for node in changes.nodes.values():
+            if node.status not in NODE_FINAL:
+                node.status, node.completed_at = NodeStatus.TERMINATED, now
+                changes.ready[node.key] = None
+                changes.changed_nodes.add(node.key)
+    changes.visible = True
+
+
+def _run_created(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    changes.visible = True
+
+
+def _node_queued(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    node = changes.nodes[event.node]
+    node.status, node.queued_at = NodeStatus.QUEUED, now
+    changes.ready[event.node] = now
+
+
+def _node_started(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    node, attempt = changes.nodes[event.node], event.attempt or 1
+    node.status, node.attempts, node.input_seq = NodeStatus.RUNNING, attempt, seq
+    node.started_at = node.started_at or now
+    node.progress_done = node.progress_total = None
+    changes.begun.append(
+        AttemptBegun(
+            run_id=changes.run.id,
+            node=event.node,
+            number=attempt,
+            worker=_short(event.data.get("worker"), 128),
+            started_at=now,
+            input_seq=seq,
+            timeout=float(event.data["timeout_seconds"]),
+        )
+    )
+    changes.ready[event.node] = None
+    changes.run.current_node = event.node
+    changes.visible = True
+
+
+def _leave(changes: Changes, node: NodeRow, now: datetime) -> None:
+    """`node` came to its end: count it, and show another running one in its place."""
+    node.completed_at = now
+    changes.ready[node.key] = None
+    changes.run.nodes_done += 1
+    if changes.run.current_node == node.key:
+        running = (n.key for n in changes.nodes.values() if n.status == NodeStatus.RUNNING)
+        changes.run.current_node = next(running, "")
+    changes.visible = True
+
+
+def _node_completed(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    node = changes.nodes[event.node]
+    node.status, node.output_seq = NodeStatus.COMPLETED, seq
+    _end_attempt(changes, event, seq, now, AttemptStatus.COMPLETED)
+    _leave(changes, node, now)
+
+
+def _node_failed(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    node, error = changes.nodes[event.node], event.data.get("error") or {}
+    node.error_seq = seq
+    node.error_kind = _short(error.get("kind"), 100)
+    node.error_message = _short(error.get("message"), 500)
+    retry_at = event.data.get("retry_at")
+    retry_at = datetime.fromisoformat(retry_at) if retry_at else None
+    if event.attempt is not None:
+        status = AttemptStatus.LOST if event.data.get("lost") else AttemptStatus.FAILED
+        _end_attempt(changes, event, seq, now, status, retry_at)
+        node.failures += status == AttemptStatus.FAILED
+    if retry_at is not None:
+        node.status, node.queued_at = NodeStatus.QUEUED, now
+        changes.ready[event.node] = retry_at
+        return
+    node.status = NodeStatus.FAILED
+    _leave(changes, node, now)
+
+
+def _end_attempt(
+    changes: Changes,
+    event: NewEvent,
+    seq: int,
+    now: datetime,
+    status: AttemptStatus,
+    retry_at: datetime | None = None,
+) -> None:
+    error = event.data.get("error") or {}
+    changes.ended.append(
+        AttemptEnded(
+            run_id=changes.run.id,
+            node=event.node,
+            number=event.attempt or 1,
+            status=status,
+            completed_at=now,
+            result_seq=seq,
+            retry_at=retry_at,
+            error_kind=_short(error.get("kind"), 100),
+            error_message=_short(error.get("message"), 500),
+        )
+    )
+
+
+def _node_skipped(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    node = changes.nodes[event.node]
+    node.status = NodeStatus.SKIPPED
+    _leave(changes, node, now)
+
+
+def _path_selected(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    changes.nodes[event.node].selected = list(event.data["selected"])
+
+
+def _progress(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    node = changes.nodes[event.node]
+    node.progress_done, node.progress_total = event.data.get("done"), event.data.get("total")
+
+
+def _llm_call(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    data = event.data
+    call = ModelCall(
+        run_id=changes.run.id,
+        seq=seq,
+        node=event.node,
+        attempt=event.attempt or 1,
+        model=_short(data.get("model"), 128),
+        input_tokens=int(data.get("input_tokens", 0)),
+        output_tokens=int(data.get("output_tokens", 0)),
+        cached_tokens=int(data.get("cached_tokens", 0)),
+        cost=Decimal(str(data.get("cost", "0"))),
+        at=event.at or now,
+    )
+    changes.model_calls.append(call)
+    run = changes.run
+    run.cost += call.cost
+    run.input_tokens += call.input_tokens
+    run.output_tokens += call.output_tokens
+    run.cached_tokens += call.cached_tokens
+    if event.node in changes.nodes:
+        changes.nodes[event.node].cost += call.cost
+        changes.changed_nodes.add(event.node)
+    changes.visible = True
+
+
+def _late_result(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    lost = event.data.get("outcome") == "lost"
+    _end_attempt(changes, event, seq, now, AttemptStatus.LOST if lost else AttemptStatus.LATE)
+
+
+Handler = Callable[[Changes, NewEvent, int, datetime], None]
+HANDLERS: dict[Kind, Handler] = {
+    Kind.RUN_CREATED: _run_created,
+    Kind.STATE_CHANGED: _state_changed,
+    Kind.NODE_QUEUED: _node_queued,
+    Kind.NODE_STARTED: _node_started,
+    Kind.NODE_COMPLETED: _node_completed,
+    Kind.NODE_FAILED: _node_failed,
+    Kind.NODE_SKIPPED: _node_skipped,
+    Kind.PATH_SELECTED: _path_selected,
+    Kind.PROGRESS: _progress,
+    Kind.LLM_CALL: _llm_call,
+    Kind.LATE_RESULT: _late_result,
+}
+# Kinds that only add a line.
+PLAIN_KINDS = frozenset({Kind.LOG, Kind.COST_UPDATE, Kind.HUMAN_ACTION})
+# Kinds that can be folded without the run's nodes.
+NODELESS_KINDS = frozenset({Kind.LOG, Kind.COST_UPDATE, Kind.RUN_CREATED, Kind.HUMAN_ACTION})
+_CHANGE_NODE = frozenset(HANDLERS) - {
+    Kind.RUN_CREATED,
+    Kind.STATE_CHANGED,
+    Kind.LLM_CALL,
+    Kind.LATE_RESULT,
+}
+
+
+def fold(run: RunRow, nodes: dict[str, NodeRow], events: list[NewEvent], now: datetime) -> Changes:
+    """Apply `events`, numbered on from ``run.last_seq``, to the rows. They are changed in place."""
+    changes = Changes(run=run, nodes=nodes)
+    for event in events:
+        run.last_seq += 1
+        handler = HANDLERS.get(event.kind)
+        if handler is None:
+            continue
+        handler(changes, event, run.last_seq, now)
+        if event.kind in _CHANGE_NODE:
+            changes.changed_nodes.add(event.node)
+    return changes

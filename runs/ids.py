@@ -1,0 +1,25 @@
+"""TypeIDs outside, UUIDv7 inside: ``run_01j…`` is the UUID's base32 with a prefix."""
+
+import uuid
+
+from typeid import TypeID
+from typeid.errors import TypeIDException
+from uuid_utils import compat
+
+
+def new_id() -> uuid.UUID:
+    """A UUIDv7: later ids sort after earlier ones."""
+    return compat.uuid7()
+
+
+def encode(prefix: str, value: uuid.UUID) -> str:
+    return str(TypeID.from_uuid(suffix=value, prefix=prefix))
+
+
+def decode(prefix: str, text: str) -> uuid.UUID | None:
+    """The UUID of a public id, or None for whatever is not one with this prefix."""
+    try:
+        parsed = TypeID.from_string(text)
+    except (TypeIDException, ValueError):
+        return None
+    return parsed.uuid if parsed.prefix == prefix else None

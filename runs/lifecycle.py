@@ -1,0 +1,199 @@
+"""Acts on runs: start, retry, terminate. Over a queryset; one run is a set of one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from runs import ids, recorder
+from runs.actors import ACTOR_REFS, Actor
+from runs.definitions import graph_of
+from runs.engine import dispatch, registry, steps
+from runs.graph import Graph
+from runs.models import AuditEntry, Event, Run, WorkflowVersion
+from runs.payload import bounded
+from runs.querysets import RunQuerySet
+from runs.rows import NewEvent
+from runs.states import Kind, RunState
+
+# Runs handled in one transaction.
+BATCH = 500
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What an act did: runs it was done to (for retry: original → new), and why others not."""
+
+    done: dict[uuid.UUID, uuid.UUID] = field(default_factory=dict)
+    skipped: dict[uuid.UUID, str] = field(default_factory=dict)
+
+
+def start(
+    version: WorkflowVersion,
+    data: Any,
+    *,
+    trigger: str,
+    by: Actor,
+    ref_type: str = "",
+    ref_id: str = "",
+    now: datetime | None = None,
+) -> Run:
+    """Record a new run and let it be executed.
+
+    One that cannot start (its input breaks the workflow's schema, an executor is missing) is
+    recorded as failed with the reason. Raises PayloadError for an input that is no JSON or too
+    large: nothing is recorded then.
+    """
+    now = now or timezone.now()
+    bounded(data, settings.ENGINE_PAYLOAD_BYTES, "the input")
+    new = _new_run(version, data, trigger=trigger, by=by, ref=(ref_type, ref_id), now=now)
+    with transaction.atomic():
+        recorder.create([new], now=now)
+        _audit(by, "start", [new.id])
+        dispatch.wake()
+    return Run.objects.select_related("workflow", "version").get(pk=new.id)
+
+
+def retry(
+    runs: RunQuerySet, *, by: Actor, reason: str = "", now: datetime | None = None
+) -> Outcome:
+    """New runs with the failed ones' version and input, linked to them."""
+    now = now or timezone.now()
+    outcome = Outcome()
+    originals = list(runs.order_by("id").select_related("version", "workflow")[:BATCH])
+    chosen = []
+    for run in originals:
+        if run.can_retry:
+            chosen.append(run)
+        else:
+            outcome.skipped[run.id] = f"only failed runs are retried; this one is {run.state}"
+    inputs = dict(
+        Event.objects.filter(run__in=[run.id for run in chosen], seq=1).values_list(
+            "run_id", "data__input"
+        )
+    )
+    new_runs = []
+    for run in chosen:
+        own_word = run.ref_type not in ACTOR_REFS
+        new = _new_run(
+            run.version,
+            inputs[run.id],
+            trigger=run.trigger,
+            by=by,
+            ref=(run.ref_type, run.ref_id) if own_word else ("", ""),
+            now=now,
+            original=run,
+        )
+        new_runs.append(new)
+        outcome.done[run.id] = new.id
+    with transaction.atomic():
+        recorder.create(new_runs, now=now)
+        _audit(by, "retry", outcome.done, reason)
+        dispatch.wake()
+    return outcome
+
+
+def terminate(
+    runs: RunQuerySet, *, by: Actor, reason: str = "", now: datetime | None = None
+) -> Outcome:
+    """End queued and active runs at once; nodes in flight finish their present operation."""
+    now = now or timezone.now()
+    outcome = Outcome()
+    run_ids = list(runs.order_by("id").values_list("id", flat=True)[:BATCH])
+
+    def decide(found: recorder.Snapshot) -> list[NewEvent]:
+        if found.run.is_final:
+            outcome.skipped[found.run.id] = f"it is {found.run.state} already"
+        return steps.terminate(found, by.name, reason)
+
+    with transaction.atomic():
+        for run_id in recorder.transact(run_ids, decide, now=now):
+            outcome.done[run_id] = run_id
+        _audit(by, "terminate", outcome.done, reason)
+    return outcome
+
+
+def _new_run(
+    version: WorkflowVersion,
+    data: Any,
+    *,
+    trigger: str,
+    by: Actor,
+    ref: tuple[str, str],
+    now: datetime,
+    original: Run | None = None,
+) -> recorder.NewRun:
+    graph = graph_of(version.pk)
+    created: dict[str, Any] = {
+        "input": data,
+        "workflow": version.workflow.slug,
+        "version": version.number,
+        "trigger": str(trigger),
+    }
+    if original is not None:
+        created["retry_of"] = original.public_id
+    ref_type, ref_id = ref if ref[0] else (by.ref_type, by.ref_id)
+    deadline = graph.start_deadline_seconds
+    return recorder.NewRun(
+        id=ids.new_id(),
+        workflow_id=version.workflow_id,
+        version_id=version.pk,
+        trigger=str(trigger),
+        triggered_by=by.name,
+        ref_type=ref_type,
+        ref_id=ref_id,
+        events=[
+            NewEvent(Kind.RUN_CREATED, actor=by.name, data=created),
+            *_first_events(graph, data),
+        ],
+        nodes=[(node.id, node.kind, node.executor) for node in graph.nodes.values()],
+        retry_of=original.id if original else None,
+        first=(original.first_id or original.id) if original else None,
+        start_deadline=now + timedelta(seconds=deadline) if deadline else None,
+    )
+
+
+def _first_events(graph: Graph, data: Any) -> list[NewEvent]:
+    error = _why_not(graph, data)
+    if error is None:
+        return [NewEvent(Kind.NODE_QUEUED, node=key) for key in graph.roots]
+    return [
+        *(NewEvent(Kind.NODE_SKIPPED, node=key, data={"reason": "not started"})
+          for key in graph.nodes),
+        steps.state_changed(
+            RunState.CREATED, RunState.FAILED, reason=error["message"], error=error
+        ),
+    ]
+
+
+def _why_not(graph: Graph, data: Any) -> dict[str, str] | None:
+    """Why a run with this input cannot start; None where it can."""
+    if problem := graph.check_input(data):
+        return {"node": "", "kind": "InputInvalid", "message": problem}
+    for node in graph.nodes.values():
+        if node.executor and registry.find(node.executor) is None:
+            message = f"no executor “{node.executor}” is registered"
+            return {"node": node.id, "kind": "ExecutorMissing", "message": message}
+    return None
+
+
+def _audit(by: Actor, action: str, run_ids: Iterable[uuid.UUID], reason: str = "") -> None:
+    AuditEntry.objects.bulk_create(
+        AuditEntry(
+            actor=by.name,
+            ref_type=by.ref_type,
+            ref_id=by.ref_id,
+            action=action,
+            target_type="run",
+            target_id=ids.encode("run", run_id),
+            reason=reason[:500],
+        )
+        for run_id in run_ids
+    )

@@ -1,0 +1,24 @@
+from runs.models.audit import AuditEntry
+from runs.models.event import Event
+from runs.models.llm_call import LLMCall
+from runs.models.node import Attempt, Lease, Node, ReadyNode
+from runs.models.outbox import OutboxCursor, OutboxLine
+from runs.models.run import Run
+from runs.models.user import User
+from runs.models.workflow import Workflow, WorkflowVersion
+
+__all__ = [
+    "Attempt",
+    "AuditEntry",
+    "Event",
+    "LLMCall",
+    "Lease",
+    "Node",
+    "OutboxCursor",
+    "OutboxLine",
+    "ReadyNode",
+    "Run",
+    "User",
+    "Workflow",
+    "WorkflowVersion",
+]

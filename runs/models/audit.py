@@ -1,0 +1,37 @@
+"""Who did what, why, and to how many. Append-only; it outlives the account."""
+
+import pgtrigger
+from django.db import models
+from django.db.models.functions import Now
+
+
+class AuditEntry(models.Model):
+    at = models.DateTimeField(db_default=Now())
+    actor = models.CharField(max_length=150)
+    ref_type = models.CharField(max_length=64, blank=True)
+    ref_id = models.CharField(max_length=200, blank=True)
+    # A verb such as "retry"; what it was done to, such as "run" and its public id.
+    action = models.CharField(max_length=32)
+    target_type = models.CharField(max_length=32)
+    target_id = models.CharField(max_length=200, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    filter = models.JSONField(null=True)
+    count = models.BigIntegerField(default=1)
+
+    class Meta:
+        db_table = "audit"
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit"
+        ordering = ["-at", "-id"]
+        indexes = [
+            models.Index(fields=["at", "id"], name="audit_at"),
+            models.Index(fields=["target_type", "target_id", "at"], name="audit_target"),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="append_only",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                func="RAISE EXCEPTION 'the audit only grows' USING ERRCODE = '23514';",
+            )
+        ]

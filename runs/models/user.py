@@ -1,0 +1,32 @@
+"""The portal's accounts."""
+
+import zoneinfo
+
+from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from runs import ids
+from runs.actors import Actor
+
+
+def check_zone(name: str) -> None:
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(f"“{name}” is not a time zone; one is “Europe/Berlin”.")
+
+
+class User(AbstractUser):
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    time_zone = models.CharField(
+        max_length=64,
+        default="UTC",
+        validators=[check_zone],
+        help_text="Every time on the portal's pages is shown in this zone.",
+    )
+
+    @property
+    def public_id(self) -> str:
+        return ids.encode("user", self.id)
+
+    def as_actor(self) -> Actor:
+        return Actor(name=self.get_username(), ref_type="user", ref_id=self.public_id)

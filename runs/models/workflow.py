@@ -1,0 +1,92 @@
+"""Workflows and their numbered, immutable versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pgtrigger
+from django.core.validators import RegexValidator
+from django.db import models, transaction
+from django.db.models.functions import Now
+
+from runs.models.user import User
+
+
+class WorkflowQuerySet(models.QuerySet["Workflow"]):
+    def publish(
+        self, slug: str, definition: dict[str, Any], by: User | None = None
+    ) -> WorkflowVersion:
+        """The newest version, which is a new one where `definition` differs from it.
+
+        The definition is stored as given: check it with `graph.parse` first.
+        """
+        with transaction.atomic():
+            workflow, _ = self.get_or_create(slug=slug)
+            # Two who publish at once get two numbers, one after the other.
+            workflow = self.select_for_update().get(pk=workflow.pk)
+            newest = workflow.versions.order_by("-number").first()
+            if newest is not None and newest.definition == definition:
+                return newest
+            return workflow.versions.create(
+                number=newest.number + 1 if newest else 1, definition=definition, created_by=by
+            )
+
+
+class Workflow(models.Model):
+    slug = models.CharField(
+        "workflow",
+        max_length=64,
+        unique=True,
+        validators=[
+            RegexValidator(
+                r"^[a-z][a-z0-9_]*\Z",
+                "Begin with a letter; use small letters, digits and underscores only.",
+            )
+        ],
+        help_text="Its id, such as invoice_processing. It cannot be changed later.",
+    )
+    description = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = WorkflowQuerySet.as_manager()
+
+    class Meta:
+        db_table = "workflows"
+        ordering = ["slug"]
+        permissions = [("execute_workflow", "Can start runs of a workflow")]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class WorkflowVersion(models.Model):
+    workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    definition = models.JSONField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    created_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        db_table = "workflow_versions"
+        ordering = ["workflow", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["workflow", "number"], name="workflow_version_number"),
+            # What jobs refer to, so that a run's workflow and version always fit.
+            models.UniqueConstraint(fields=["id", "workflow"], name="workflow_version_of"),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="immutable",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__definition__df=pgtrigger.F("new__definition"))
+                | pgtrigger.Q(old__number__df=pgtrigger.F("new__number"))
+                | pgtrigger.Q(old__workflow__df=pgtrigger.F("new__workflow")),
+                func="RAISE EXCEPTION 'a workflow version never changes' USING ERRCODE = '23514';",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow.slug} v{self.number}"

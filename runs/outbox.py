@@ -1,0 +1,70 @@
+"""Reading across runs without a gap: each reader has a cursor of its own.
+
+Ids are handed out before commits, so the highest id seen hides those that commit later. A line
+is shown only when every transaction that began before its own has ended, and cursors go by
+(transaction, line).
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+
+from runs.models import OutboxCursor
+
+_READ = """
+SELECT xid::text::bigint, id, run_id, first_seq, last_seq FROM outbox
+WHERE (xid, id) > (%s::text::xid8, %s) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY xid, id LIMIT %s
+"""
+_PRUNE = """
+DELETE FROM outbox WHERE id IN (
+    SELECT id FROM outbox
+    WHERE recorded_at < %s AND xid < pg_snapshot_xmin(pg_current_snapshot())
+    AND (xid, id) <= (
+        SELECT coalesce(min(xid), (SELECT max(xid) FROM outbox)),
+               coalesce((array_agg(line ORDER BY xid, line))[1], (SELECT max(id) FROM outbox))
+        FROM outbox_cursors
+    )
+    ORDER BY xid, id LIMIT %s
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One commit's events of one run: numbers `first_seq` to `last_seq`."""
+
+    xid: int
+    id: int
+    run_id: uuid.UUID
+    first_seq: int
+    last_seq: int
+
+
+def read(reader: str, limit: int = 500) -> list[Line]:
+    """The next lines for this reader. Call within a transaction that also calls `advance`.
+
+    The cursor's row is locked, so two processes of one reader take turns.
+    """
+    cursor_row, _ = OutboxCursor.objects.get_or_create(
+        reader=reader, defaults={"xid": 0, "line": 0, "moved_at": datetime.now().astimezone()}
+    )
+    cursor_row = OutboxCursor.objects.select_for_update().get(reader=reader)
+    with connection.cursor() as cursor:
+        cursor.execute(_READ, [str(cursor_row.xid), cursor_row.line, limit])
+        return [Line(*row) for row in cursor.fetchall()]
+
+
+def advance(reader: str, line: Line, now: datetime) -> None:
+    OutboxCursor.objects.filter(reader=reader).update(xid=line.xid, line=line.id, moved_at=now)
+
+
+def prune(now: datetime, keep: timedelta = timedelta(minutes=10), batch: int = 10_000) -> int:
+    """Delete lines all readers have passed, oldest first; gives how many of at most `batch`."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_PRUNE, [now - keep, batch])
+        return cursor.rowcount

@@ -1,0 +1,74 @@
+"""JSONPath in workflow definitions: ``$.data…`` and ``$.nodes.<id>.output…``. Pure."""
+
+import re
+from functools import lru_cache
+from typing import Any
+
+import jsonpath
+from jsonpath.exceptions import JSONPathError
+
+_NODE = re.compile(r"\$\.nodes\.([a-z][a-z0-9_]*)\.output(?=$|[.\[])")
+_DATA = re.compile(r"\$\.data(?=$|[.\[])")
+
+
+class PathError(ValueError):
+    """A path that cannot be read; the message says why."""
+
+
+def is_path(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("$.")
+
+
+@lru_cache(maxsize=4096)
+def _compiled(path: str) -> jsonpath.JSONPath | jsonpath.CompoundJSONPath:
+    return jsonpath.compile(path)
+
+
+@lru_cache(maxsize=4096)
+def node_of(path: str) -> str | None:
+    """The node whose output the path reads; None where it reads the run's input."""
+    found = _NODE.match(path)
+    return found.group(1) if found else None
+
+
+def check(path: str) -> None:
+    """Raise PathError unless the path reads the run's input or a node's output."""
+    if not (_DATA.match(path) or _NODE.match(path)):
+        raise PathError(f"“{path}” begins neither with $.data nor with $.nodes.<node>.output")
+    try:
+        _compiled(path)
+    except JSONPathError as error:
+        raise PathError(f"“{path}” is not a JSONPath: {error}") from error
+
+
+def resolve(path: str, context: dict[str, Any]) -> Any:
+    """The path's value in ``{"data": …, "nodes": {id: {"output": …}}}``.
+
+    One match is given as it is, several as a list. Raises LookupError where nothing matches.
+    """
+    found = _compiled(path).findall(context)
+    if not found:
+        raise LookupError(f"{path} leads to nothing")
+    return found[0] if len(found) == 1 else found
+
+
+def mentioned(value: Any) -> list[str]:
+    """The paths in a node's input mapping, also nested ones."""
+    if is_path(value):
+        return [value]
+    if isinstance(value, dict):
+        return [path for item in value.values() for path in mentioned(item)]
+    if isinstance(value, list):
+        return [path for item in value for path in mentioned(item)]
+    return []
+
+
+def fill(value: Any, context: dict[str, Any]) -> Any:
+    """`value` with each path in it replaced by what it leads to."""
+    if is_path(value):
+        return resolve(value, context)
+    if isinstance(value, dict):
+        return {key: fill(item, context) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fill(item, context) for item in value]
+    return value

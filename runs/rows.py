@@ -1,0 +1,116 @@
+"""A run and its nodes as plain values: what deciding and folding work on. Pure."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from runs.states import FINAL_STATES, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to be: the recorder gives it its number and the time it was stored.
+
+    `at` is when it happened by the sender's clock; None means now.
+    """
+
+    kind: Kind
+    node: str = ""
+    attempt: int | None = None
+    actor: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    at: datetime | None = None
+
+
+@dataclass(slots=True)
+class RunRow:
+    id: uuid.UUID
+    version_id: int
+    state: str
+    state_seq: int
+    last_seq: int
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    cost: Decimal = Decimal(0)
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    nodes_total: int = 0
+    nodes_done: int = 0
+    current_node: str = ""
+    error_node: str = ""
+    error_kind: str = ""
+    error_message: str = ""
+    ended_by: str = ""
+    reason: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_STATES
+
+
+@dataclass(slots=True)
+class NodeRow:
+    run_id: uuid.UUID
+    key: str
+    position: int
+    kind: str
+    executor: str
+    status: str
+    attempts: int = 0
+    failures: int = 0
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    input_seq: int | None = None
+    output_seq: int | None = None
+    error_seq: int | None = None
+    error_kind: str = ""
+    error_message: str = ""
+    selected: list[str] | None = None
+    progress_done: int | None = None
+    progress_total: int | None = None
+    cost: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptBegun:
+    run_id: uuid.UUID
+    node: str
+    number: int
+    worker: str
+    started_at: datetime
+    input_seq: int
+    # Seconds; the lease is never renewed past the node's timeout.
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    run_id: uuid.UUID
+    node: str
+    number: int
+    status: str
+    completed_at: datetime
+    result_seq: int
+    retry_at: datetime | None = None
+    error_kind: str = ""
+    error_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    run_id: uuid.UUID
+    seq: int
+    node: str
+    attempt: int
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cost: Decimal
+    at: datetime

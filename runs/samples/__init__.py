@@ -1,0 +1,1 @@
+"""Sample workflows that do real work on the files in ``documents/``."""

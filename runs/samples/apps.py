@@ -1,0 +1,14 @@
+from importlib import import_module
+
+from django.apps import AppConfig
+
+EXECUTORS = ("pdf", "invoices", "items", "suppliers", "currencies", "decisions", "report", "bank")
+
+
+class SamplesConfig(AppConfig):
+    name = "runs.samples"
+    label = "samples"
+
+    def ready(self) -> None:
+        for module in EXECUTORS:
+            import_module(f"{self.name}.{module}")

@@ -1,0 +1,59 @@
+"""Few threads with a database connection each, and patience while the database is away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from django.db import InterfaceError, OperationalError, connection
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 1.0
+
+
+class Readers:
+    """Runs functions that read the database in `threads` threads of their own."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="streams")
+        self._failing = False
+
+    async def read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `function` gives, however often it must be asked until the database answers."""
+        pause = FIRST_PAUSE
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                found = await loop.run_in_executor(
+                    self._pool, lambda: _on_connection(lambda: function(*args, **kwargs))
+                )
+            except (OperationalError, InterfaceError) as error:
+                if not self._failing:
+                    logger.warning("streams wait for the database: %s", error)
+                    self._failing = True
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                self._failing = False
+                return found
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _on_connection(function: Callable[[], T]) -> T:
+    try:
+        return function()
+    except (OperationalError, InterfaceError):
+        connection.close()  # most often it is broken, and a new one costs little
+        raise
+    finally:
+        # Gives it back where connections are pooled, and renews an old one otherwise.
+        connection.close_if_unusable_or_obsolete()

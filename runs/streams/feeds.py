@@ -1,0 +1,158 @@
+"""One feed per watched run: what its log gains is read once, for all who watch."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+
+from runs.streams import log
+from runs.streams.database import Readers
+from runs.streams.tail import Entry, Tail
+
+logger = logging.getLogger(__name__)
+
+KEEP_ALIVE_SECONDS = 15.0
+# What a feed holds for those who are not quite at its end.
+TAIL_ENTRIES = 1_000
+TAIL_BYTES = 512 * 1024
+# Runs that are read by one statement.
+BATCH = 50
+# Seconds between two statements: a busy run's events go out in small heaps, not one by one.
+PACE = 0.02
+# Seconds after an error that waiting does not mend.
+PAUSE_AFTER_ERROR = 1.0
+
+
+class Feed:
+    """The newest frames of one run's log, and whom to wake when there are more."""
+
+    def __init__(self, run_id: uuid.UUID, at: int) -> None:
+        self.run_id = run_id
+        self.tail = Tail(at, entries=TAIL_ENTRIES, size=TAIL_BYTES)
+        self.listeners: set[asyncio.Event] = set()
+        self._grown = False
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if entry.seq > self.tail.last:
+                self.tail.append(entry)
+        self._grown = True
+        for wake in self.listeners:
+            wake.set()
+
+    def age(self) -> None:
+        """Forget the frames of a run that has been quiet since the last call."""
+        if not self._grown:
+            self.tail.forget()
+        self._grown = False
+
+
+class Feeds:
+    """The feeds of this process. `run` must be running for them to grow."""
+
+    def __init__(self, readers: Readers, clients: Readers) -> None:
+        # Those who read pages of their own must not hold up the feeds.
+        self._readers, self._clients = readers, clients
+        self._feeds: dict[uuid.UUID, Feed] = {}
+        # In the order of asking; the values mean nothing.
+        self._due: dict[Feed, None] = {}
+        self._any_due = asyncio.Event()
+
+    def heard(self, run_id: uuid.UUID, seq: int) -> None:
+        feed = self._feeds.get(run_id)
+        if feed is not None and seq > feed.tail.last:
+            self._fetch(feed)
+
+    def fetch_all(self) -> None:
+        """Look at every watched run's log: bells may have been lost."""
+        for feed in self._feeds.values():
+            self._fetch(feed)
+
+    def age(self) -> None:
+        for feed in self._feeds.values():
+            feed.age()
+
+    async def follow(
+        self, run_id: uuid.UUID, after: int, end: int
+    ) -> AsyncIterator[Sequence[Entry]]:
+        """The run's events behind number `after`, in order, for ever.
+
+        `end` is the log's last number that the caller has seen. Gives nothing (an empty
+        sequence) from time to time while there is nothing to give.
+        """
+        with self._listening(run_id, end) as (feed, wake):
+            while True:
+                wake.clear()
+                entries = feed.tail.after(after)
+                if entries is None:
+                    base = feed.tail.base
+                    reading = asyncio.ensure_future(self._clients.read(log.page, run_id, after))
+                    try:
+                        while not (await asyncio.wait({reading}, timeout=KEEP_ALIVE_SECONDS))[0]:
+                            yield ()
+                    finally:
+                        reading.cancel()
+                    entries = reading.result()
+                    if not entries:  # they have left the log for the archive
+                        after = base
+                        continue
+                if entries:
+                    after = entries[-1].seq
+                    yield entries
+                    continue
+                try:
+                    async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                        await wake.wait()
+                except TimeoutError:
+                    yield ()
+
+    async def run(self) -> None:
+        while True:
+            await self._any_due.wait()
+            batch = list(self._due)[:BATCH]
+            for feed in batch:
+                del self._due[feed]
+            if not self._due:
+                self._any_due.clear()
+            try:
+                await self._read([feed for feed in batch if feed.listeners])
+            except Exception:
+                # What is missing now is read at the next look from time to time.
+                logger.exception("streams: the log could not be read")
+                await asyncio.sleep(PAUSE_AFTER_ERROR)
+            await asyncio.sleep(PACE)
+
+    async def _read(self, batch: Sequence[Feed]) -> None:
+        if not batch:
+            return
+        after = {feed.run_id: feed.tail.last for feed in batch}
+        pages = await self._readers.read(log.pages, after)
+        for feed in batch:
+            page = pages.get(feed.run_id)
+            if page is None:
+                continue
+            feed.extend(page.entries)
+            if page.full:
+                self._fetch(feed)
+
+    def _fetch(self, feed: Feed) -> None:
+        self._due[feed] = None
+        self._any_due.set()
+
+    @contextmanager
+    def _listening(self, run_id: uuid.UUID, end: int) -> Iterator[tuple[Feed, asyncio.Event]]:
+        feed = self._feeds.get(run_id)
+        if feed is None:
+            feed = self._feeds[run_id] = Feed(run_id, end)
+            self._fetch(feed)  # bells since `end` was read have gone unheard
+        wake = asyncio.Event()
+        feed.listeners.add(wake)
+        try:
+            yield feed, wake
+        finally:
+            feed.listeners.discard(wake)
+            if not feed.listeners:
+                del self._feeds[run_id]

@@ -1,0 +1,43 @@
+"""What goes over the wire, in the words of Server-Sent Events. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from runs.live import LoggedEvent, public_event
+from runs.states import STREAM_NAMES
+
+# Sent at once, so that a client sees that it is connected; it reconnects after two seconds.
+OPENING = b"retry: 2000\n\n: open\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+# The client may have missed something and fetches anew. Browsers drop an event without data.
+RESET = b"event: reset\ndata: {}\n\n"
+_NAMES = {kind.value: name for kind, name in STREAM_NAMES.items()}
+
+
+def event_frame(event: LoggedEvent) -> bytes:
+    """One event, whose `data` is JSON text on one line, just as the database gives it.
+
+    The text goes through unparsed: reading it would cost time and the digits of long numbers.
+    """
+    public = public_event(event)
+    data = public.pop("data")
+    head = _compact(public)[:-1]
+    # A release that is being replaced may meet kinds of the next one.
+    name = _NAMES.get(event.kind, "log")
+    return f'id: {event.seq}\nevent: {name}\ndata: {head},"data":{data}}}\n\n'.encode()
+
+
+def body(frame: bytes) -> bytes:
+    """The JSON in an event's frame, for other protocols."""
+    return frame[frame.index(b"\ndata: ") + len(b"\ndata: ") : -2]
+
+
+def runs_frame(runs: Iterable[Mapping[str, Any]]) -> bytes:
+    return f"event: runs\ndata: {_compact({'runs': list(runs)})}\n\n".encode()
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

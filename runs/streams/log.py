@@ -1,0 +1,78 @@
+"""Reading the log for streams: a page of one run, or of many runs by one statement."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import connection
+
+from runs.models import Run
+from runs.streams.frames import event_frame
+from runs.streams.tail import Entry
+
+PAGE_ROWS = 500
+# A page ends with the event that makes it larger than this.
+PAGE_BYTES = 512 * 1024
+
+# The limit holds before the sum does: no more than a page's rows are ever looked at.
+_PAGES = """
+SELECT want.run_id, page.seq, page.kind, page.node, page.attempt, page.actor, page.at, page.data
+FROM unnest(%s::uuid[], %s::int[]) AS want(run_id, after)
+CROSS JOIN LATERAL (
+    SELECT next.*, sum(octet_length(data)) OVER (ORDER BY seq) - octet_length(data) AS before
+    FROM (
+        SELECT seq, kind, node, attempt, actor, at, data::text AS data FROM event_tracking
+        WHERE run_id = want.run_id AND seq > want.after ORDER BY seq LIMIT %s
+    ) AS next
+) AS page
+WHERE page.before < %s
+ORDER BY want.run_id, page.seq
+"""
+
+
+class Page(NamedTuple):
+    entries: list[Entry]
+    # Whether there may be more behind it.
+    full: bool
+
+
+class _Row(NamedTuple):
+    run_id: uuid.UUID
+    seq: int
+    kind: str
+    node: str
+    attempt: int | None
+    actor: str
+    at: datetime
+    data: str
+
+
+def pages(after: Mapping[uuid.UUID, int]) -> dict[uuid.UUID, Page]:
+    """Each run's events behind the given number; runs without any are left out."""
+    with connection.cursor() as cursor:
+        wanted = [list(after), list(after.values())]
+        cursor.execute(_PAGES, [*wanted, PAGE_ROWS, PAGE_BYTES])
+        rows = [_Row(*row) for row in cursor.fetchall()]
+    found: dict[uuid.UUID, list[Entry]] = {}
+    for row in rows:
+        found.setdefault(row.run_id, []).append(Entry(row.seq, event_frame(row)))
+    return {run_id: Page(entries, _is_full(entries)) for run_id, entries in found.items()}
+
+
+def page(run_id: uuid.UUID, after: int) -> list[Entry]:
+    """One run's events behind the given number."""
+    found = pages({run_id: after}).get(run_id)
+    return found.entries if found else []
+
+
+def end_of(run_id: uuid.UUID) -> int | None:
+    """The number of the run's last event, or None where there is no such run."""
+    return Run.objects.filter(pk=run_id).values_list("last_seq", flat=True).first()
+
+
+def _is_full(entries: list[Entry]) -> bool:
+    # Frames are larger than their data, so this says "full" rather too often than too seldom.
+    return len(entries) >= PAGE_ROWS or sum(len(e.frame) for e in entries) >= PAGE_BYTES

@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class ProbeConfig(AppConfig):
+    name = "tests.probe"
+    label = "probe"
+
+    def ready(self) -> None:
+        from tests.probe import executors  # noqa: F401
