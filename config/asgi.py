@@ -4,20 +4,27 @@ Here belong streams that stay open and whatever else must not go through Django'
 """
 
 import os
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_asgi_application()
 
 from config.health import health  # noqa: E402  (needs Django's applications)
+from runs.streams import asgi as streams  # noqa: E402
 
-BESIDE_DJANGO: dict[str, ASGI3Application] = {"/healthz": health}
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    # Neither lifespan nor websockets come here: the server is started without.
+    assert scope["type"] == "http"
+    await _responder(scope["path"])(scope, receive, send)
 
 
-async def application(
-    scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-) -> None:
-    respond = BESIDE_DJANGO.get(scope["path"], django_application)
-    await respond(scope, receive, send)
+def _responder(path: str) -> Callable[..., Awaitable[None]]:
+    if path == "/healthz":
+        return health
+    if streams.serves(path):
+        return streams.application
+    return django_application

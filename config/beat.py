@@ -1,5 +1,6 @@
 """The scheduler that Celery beat runs."""
 
+import os
 import socket
 import time
 from contextlib import suppress
@@ -8,7 +9,7 @@ from typing import Any
 import redis
 from django_celery_beat.schedulers import DatabaseScheduler
 
-from config import heartbeat
+from runs import heartbeat
 
 
 class Scheduler(DatabaseScheduler):
@@ -31,4 +32,4 @@ class Scheduler(DatabaseScheduler):
 
     @property
     def _name(self) -> str:
-        return heartbeat.BEAT + socket.gethostname()
+        return f"{heartbeat.BEAT}{os.getpid()}@{socket.gethostname()}"

@@ -8,21 +8,20 @@ many ask, each server is asked by one of them at a time.
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 import redis
-from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 
-from config import heartbeat
+from runs import heartbeat
 
 PATIENCE = 1.5
 # Seconds for which a finding is given to others who ask.
-FRESH = 1.0
+FRESH = 0.5
 # A connection on which nothing comes back ends by itself.
 IMPATIENT = {
     "connect_timeout": 2,
@@ -33,29 +32,36 @@ IMPATIENT = {
 }
 
 Parts = dict[str, str]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Server(Protocol):
+    silent: Parts
+
+    async def look(self) -> Parts:
+        """What is up of it and behind it."""
 
 
 class Probe:
     """A look at a server, shared by all who ask while it is under way or fresh."""
 
-    def __init__(self, look: Callable[[], Coroutine[Any, Any, Parts]], silent: Parts) -> None:
-        self._look = look
-        self._silent = silent
+    def __init__(self, server: Server) -> None:
+        self._server = server
         self._task: asyncio.Task[Parts] | None = None
         self._begun = 0.0
 
     async def parts(self) -> Parts:
-        """What was found, or `silent` where that takes too long.
+        """What was found, or its silence where that takes too long.
 
         A look that takes too long goes on: to cancel it could take longer still, and there is
         never more than this one.
         """
         task = self._task
         if task is None or self._is_over(task):
-            task = self._task = asyncio.create_task(self._look())
+            task = self._task = asyncio.create_task(self._server.look())
             self._begun = time.monotonic()
         done, _ = await asyncio.wait({task}, timeout=PATIENCE)
-        return task.result() if done else self._silent
+        return task.result() if done else self._server.silent
 
     def _is_over(self, task: asyncio.Task[Parts]) -> bool:
         if task.get_loop() is not asyncio.get_running_loop():
@@ -63,9 +69,9 @@ class Probe:
         return task.done() and time.monotonic() - self._begun > FRESH
 
 
-async def health(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+async def health(_scope: object, _receive: object, send: Send) -> None:
     """The ASGI application."""
-    found = await asyncio.gather(_database.parts(), _broker.parts())
+    found = await asyncio.gather(database.parts(), broker.parts())
     parts = {**found[0], **found[1]}
     up = set(parts.values()) == {"ok"}
     body = json.dumps({"status": "ok" if up else "starting", "parts": parts}).encode()
@@ -74,55 +80,60 @@ async def health(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCalla
     await send({"type": "http.response.body", "body": body})
 
 
-async def _look_at_database() -> Parts:
-    parameters = {**connections["default"].get_connection_params(), **IMPATIENT}
-    # A connection of its own: the pool's may all be busy, and a hung one is not given back.
-    del parameters["cursor_factory"]
-    try:
-        async with await psycopg.AsyncConnection.connect(**parameters) as connection:
-            missing = await _missing_migrations(connection)
-    except (psycopg.Error, OSError):
-        return DATABASE_SILENT
-    return {"database": "ok", "migrations": "pending" if missing else "ok"}
+class Database:
+    """The database, and whether its tables are those of this release."""
+
+    silent: Parts = {"database": "no answer", "migrations": "unknown"}
+
+    def __init__(self) -> None:
+        # Once all are applied none is missing until the next release, which is another process.
+        self._migrated = False
+
+    async def look(self) -> Parts:
+        parameters = {**connections["default"].get_connection_params(), **IMPATIENT}
+        del parameters["cursor_factory"]
+        try:
+            # A connection of its own: the pool's may all be busy, and a hung one is not given back.
+            async with await psycopg.AsyncConnection.connect(**parameters) as connection:
+                self._migrated = self._migrated or await _is_migrated(connection)
+                await connection.execute("SELECT 1")
+        except (psycopg.Error, OSError):
+            return self.silent
+        return {"database": "ok", "migrations": "ok" if self._migrated else "pending"}
 
 
-async def _missing_migrations(connection: psycopg.AsyncConnection[Any]) -> bool:
-    global _migrated
-    if _migrated:
-        await connection.execute("SELECT 1")
+async def _is_migrated(connection: psycopg.AsyncConnection[Any]) -> bool:
+    wanted = await asyncio.to_thread(migrations)
+    cursor = await connection.execute("SELECT to_regclass('django_migrations') IS NOT NULL")
+    if not (await cursor.fetchone() or (False,))[0]:
         return False
-    wanted = await asyncio.to_thread(_migrations)
-    try:
-        rows = await connection.execute("SELECT app, name FROM django_migrations")
-        _migrated = wanted.issubset([tuple(row) async for row in rows])
-    except psycopg.errors.UndefinedTable:
-        return True
-    return not _migrated
+    rows = await connection.execute("SELECT app, name FROM django_migrations")
+    return wanted.issubset([(app, name) async for app, name in rows])
 
 
 @cache
-def _migrations() -> frozenset[tuple[str, str]]:
+def migrations() -> frozenset[tuple[str, str]]:
+    """All that this release brings."""
     return frozenset(MigrationLoader(None).graph.nodes)
 
 
-async def _look_at_broker() -> Parts:
-    try:
-        ages = await heartbeat.ages_async()
-    except (redis.RedisError, OSError):
-        return BROKER_SILENT
-    alive = [name for name, age in ages.items() if age <= heartbeat.ALIVE]
-    return {
-        "broker": "ok",
-        **{
-            part: "ok" if any(name.startswith(prefix) for name in alive) else "missing"
-            for part, prefix in (("worker", heartbeat.WORKER), ("beat", heartbeat.BEAT))
-        },
-    }
+class Broker:
+    """Redis, and the processes that give signs of life there."""
+
+    silent: Parts = {"broker": "no answer", "worker": "unknown", "beat": "unknown"}
+
+    async def look(self) -> Parts:
+        try:
+            ages = await heartbeat.ages_async()
+        except (redis.RedisError, OSError):
+            return self.silent
+        alive = [name for name, age in ages.items() if age <= heartbeat.ALIVE]
+
+        def state(kind: str) -> str:
+            return "ok" if any(name.startswith(kind) for name in alive) else "missing"
+
+        return {"broker": "ok", "worker": state(heartbeat.WORKER), "beat": state(heartbeat.BEAT)}
 
 
-DATABASE_SILENT = {"database": "no answer", "migrations": "unknown"}
-BROKER_SILENT = {"broker": "no answer", "worker": "unknown", "beat": "unknown"}
-_database = Probe(_look_at_database, DATABASE_SILENT)
-_broker = Probe(_look_at_broker, BROKER_SILENT)
-# Once all are applied none is missing until the next release, which is another process.
-_migrated = False
+database = Probe(Database())
+broker = Probe(Broker())

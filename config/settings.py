@@ -13,7 +13,7 @@ from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 
 from config.embedded import locations
-from config.sidebar import navigation
+from config.sidebar import account_links, favicon, navigation
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("DATA_DIR") or BASE_DIR / "var").resolve()
@@ -136,6 +136,7 @@ TEMPLATES = [
 
 AUTH_USER_MODEL = "runs.User"
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -164,7 +165,8 @@ if _flag("DATABASE_POOL", default=False):
     }
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 600
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# A restart of the server breaks every connection: each is tried before it is used again.
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # -- Redis, Celery, live updates -------------------------------------------------------------
@@ -215,8 +217,9 @@ CELERY_BEAT_SCHEDULE = {
 if DEMO:
     CELERY_BEAT_SCHEDULE["sample traffic"] = {
         "task": "samples.traffic",
-        "schedule": 5.0,
-        "options": {"expires": 5},
+        "schedule": 6.0,
+        "args": [6],
+        "options": {"expires": 6, "queue": "control"},
     }
 CELERY_BEAT_SCHEDULER = "config.beat:Scheduler"
 
@@ -248,7 +251,7 @@ WHITENOISE_USE_FINDERS = LOCAL
 # -- API -------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["runs.api.authentication.PortalSession"],
     "DEFAULT_PERMISSION_CLASSES": ["runs.api.permissions.StaffWithPermission"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": [
@@ -259,6 +262,12 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "runs.api.problems.handle",
     "DEFAULT_PAGINATION_CLASS": None,
 }
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Runs portal",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
 # Largest request body, in bytes. The ingest API has a limit of its own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 
@@ -268,6 +277,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
+FORMAT_MODULE_PATH = ["config.formats"]
 
 # -- Look ------------------------------------------------------------------------------------
 
@@ -275,12 +285,30 @@ UNFOLD = {
     "SITE_TITLE": "Runs portal",
     "SITE_HEADER": "Runs portal",
     "SITE_SYMBOL": "hub",
-    "SITE_URL": "/admin/runs/",
+    # There is no other site to go to.
+    "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "4px",
-    "STYLES": ["config.sidebar.stylesheet"],
+    "STYLES": ["config.sidebar.design", "config.sidebar.portal"],
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 254.604)",
+            "100": "oklch(93.2% .032 255.585)",
+            "200": "oklch(88.2% .059 254.128)",
+            "300": "oklch(80.9% .105 251.813)",
+            "400": "oklch(70.7% .165 254.624)",
+            "500": "oklch(62.3% .214 259.815)",
+            "600": "oklch(54.6% .245 262.881)",
+            "700": "oklch(48.8% .243 264.376)",
+            "800": "oklch(42.4% .199 265.638)",
+            "900": "oklch(37.9% .146 265.522)",
+            "950": "oklch(28.2% .091 267.935)",
+        },
+    },
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": navigation},
+    "ACCOUNT": {"navigation": account_links},
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": favicon}],
 }
 
 # -- Logging ---------------------------------------------------------------------------------

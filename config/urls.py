@@ -1,3 +1,24 @@
+"""Where everything is."""
+
 from django.contrib import admin
-from django.urls import path
-urlpatterns = [path("admin/", admin.site.urls)]
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from config.home import home
+from runs.views.my_settings import MySettings
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    # The theme's own index and its page of the app only list models.
+    path("admin/", admin.site.admin_view(home)),
+    path("admin/runs/", admin.site.admin_view(home)),
+    path("admin/me/", admin.site.admin_view(MySettings.as_view()), name="my_settings"),
+    path("admin/", admin.site.urls),
+    path("api/", include("runs.api.urls")),
+]
+
+# Under /api/ these answer with problems, elsewhere with pages.
+handler400 = "runs.views.errors.bad_request"
+handler403 = "runs.views.errors.permission_denied"
+handler404 = "runs.views.errors.not_found"
+handler500 = "runs.api.problems.server_error"

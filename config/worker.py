@@ -8,8 +8,8 @@ import redis
 from celery import Celery, bootsteps
 from celery.signals import worker_process_init
 
-from config import heartbeat
 from config.embedded.processes import die_with_parent
+from runs import heartbeat
 
 
 class Heartbeat(bootsteps.StartStopStep):

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-import jsonschema
-
-from runs import conditions, paths
+from runs import conditions, input_schema, paths
 from runs.states import NODE_FINAL, NodeStatus
 
 NODE_ID = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
@@ -100,12 +98,7 @@ class Graph:
 
     def check_input(self, value: Any) -> str:
         """What is wrong with a run's input; "" where it fits the workflow's schema."""
-        validator = jsonschema.Draft202012Validator(self.input_schema)
-        error = jsonschema.exceptions.best_match(validator.iter_errors(value))
-        if error is None:
-            return ""
-        where = ".".join(str(part) for part in error.absolute_path)
-        return f"{where}: {error.message}" if where else error.message
+        return input_schema.violation(self.input_schema, value)
 
     def _edge(self, source: str, target: str, states: Mapping[str, tuple[str, Any]]) -> bool | None:
         """Whether a dependency is live; None while that is open."""
@@ -349,10 +342,8 @@ def parse(definition: Any, executors: Collection[str] | None = None) -> Graph:
 def _check_rest(
     checker: _Checker, schema: Any, output: Any, deadline: Any, nodes: dict[str, NodeSpec]
 ) -> None:
-    try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        checker.say("", f"“input_schema” is not a JSON Schema: {error.message}")
+    if complaint := input_schema.complaint(schema):
+        checker.say("", f"“input_schema” {complaint}")
     if not isinstance(output, dict):
         checker.say("", "“output” maps names to paths")
     else:

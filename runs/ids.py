@@ -22,4 +22,5 @@ def decode(prefix: str, text: str) -> uuid.UUID | None:
         parsed = TypeID.from_string(text)
     except (TypeIDException, ValueError):
         return None
-    return parsed.uuid if parsed.prefix == prefix else None
+    # Its own UUID class is not the one that Django's field takes.
+    return uuid.UUID(bytes=parsed.uuid.bytes) if parsed.prefix == prefix else None

@@ -108,8 +108,9 @@ class _Broker(redis.Redis):
     """The client that `send_event` publishes with; `together` makes many publishes one trip."""
 
     def __init__(self) -> None:
+        options: dict[str, Any] = settings.EVENTSTREAM_REDIS
         # The default retries for seconds, in the request that has just committed.
-        super().__init__(**settings.EVENTSTREAM_REDIS, retry=Retry(NoBackoff(), 0))
+        super().__init__(**options, retry=Retry(NoBackoff(), 0))
         self._held = threading.local()
 
     @contextmanager

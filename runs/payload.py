@@ -8,6 +8,10 @@ class PayloadError(ValueError):
     """A value that cannot be stored; the message says why and is fit for a person."""
 
 
+class PayloadTooLarge(PayloadError):  # noqa: N818
+    """JSON, but more of it than is stored in one event."""
+
+
 def _clean(value: Any) -> Any:
     """`value` without NUL characters, which jsonb refuses."""
     if isinstance(value, str):
@@ -35,5 +39,5 @@ def bounded(value: Any, limit: int, what: str) -> Any:
     """`value`, if its JSON takes at most `limit` bytes."""
     size = len(dump(value).encode())
     if size > limit:
-        raise PayloadError(f"{what} is {size:,} bytes of JSON; the limit is {limit:,}")
+        raise PayloadTooLarge(f"{what} is {size:,} bytes of JSON; the limit is {limit:,}")
     return value

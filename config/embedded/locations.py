@@ -38,13 +38,15 @@ def secret_key(data_dir: Path) -> str:
 def database_url(data_dir: Path) -> str:
     """The embedded server's URL; before its first start the port is 1, where nothing answers."""
     home = data_dir / "postgres"
-    return f"postgresql://portal:{read(home / 'password')}@127.0.0.1:{read(home / 'port') or 1}/portal"
+    password, port = read(home / "password"), read(home / "port") or "1"
+    return f"postgresql://portal:{password}@127.0.0.1:{port}/portal"
 
 
 def redis_url(data_dir: Path) -> str:
     """The embedded server's URL; before its first start the port is 1, where nothing answers."""
     home = data_dir / "valkey"
-    return f"redis://:{read(home / 'password')}@127.0.0.1:{read(home / 'port') or 1}/0"
+    password, port = read(home / "password"), read(home / "port") or "1"
+    return f"redis://:{password}@127.0.0.1:{port}/0"
 
 
 def object_storage(env: Mapping[str, str], data_dir: Path) -> dict[str, Any]:

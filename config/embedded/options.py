@@ -38,6 +38,8 @@ def child_environment(env: Mapping[str, str], options: Options) -> dict[str, str
     return {
         **kept,
         "DJANGO_SETTINGS_MODULE": "config.settings",
+        # Every Celery process would repeat the checks that the preparation has made.
+        "CELERY_SKIP_CHECKS": "1",
         "PORTAL_LOCAL": "1",
         "DATA_DIR": str(options.data_dir),
         "PORT": str(options.port),

@@ -54,6 +54,19 @@ def worker(data_dir: Path, env: Mapping[str, str]) -> Command:
     )
 
 
+def control(data_dir: Path, env: Mapping[str, str]) -> Command:
+    """The worker of the engine's pulse: long nodes must not hold up the rescue of others."""
+    return _python(
+        "control",
+        data_dir,
+        env,
+        "celery",
+        *("-A", "config.celery", "worker"),
+        *("--pool", "solo", "--queues", "control", "--hostname", "control@%h"),
+        *("--without-gossip", "--without-mingle", "--loglevel", "warning"),
+    )
+
+
 def beat(data_dir: Path, env: Mapping[str, str]) -> Command:
     return _python(
         "beat",

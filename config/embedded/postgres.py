@@ -38,7 +38,7 @@ log_lock_waits = on
 """
 STATISTICS = "shared_preload_libraries = 'pg_stat_statements'\n"
 # Only for data that is thrown away: a power cut would break it.
-HASTY = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
+HASTY = "fsync = off\nfull_page_writes = off\n"
 
 
 def _programs() -> Path:
@@ -99,9 +99,10 @@ class Postgres:
         return psycopg.connect(url, dbname=database, connect_timeout=2, autocommit=True)
 
     def _command(self, program: str, *arguments: str | Path) -> Command:
+        binary = self._installed / "bin" / program
         return Command(
             name=program,
-            argv=[*self._way.prefix, self._installed / "bin" / program, *arguments],
+            argv=[str(word) for word in (*self._way.prefix, binary, *arguments)],
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
             log=self._log,
             account=self._way.account,

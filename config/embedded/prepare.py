@@ -11,8 +11,8 @@ import django
 from django.conf import settings
 from django.core.management import call_command
 
-from config import heartbeat
 from config.embedded import locations
+from runs import heartbeat
 
 USERNAME = "admin"
 

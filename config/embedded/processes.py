@@ -92,7 +92,10 @@ class Child:
                 extra_groups=[] if account else None,
                 pass_fds=self._keep_open,
                 start_new_session=True,
-                preexec_fn=partial(_bind_to_parent, os.getpid(), command.orphan_signal),
+                # Safe as long as the runner has no threads.
+                preexec_fn=partial(  # noqa: PLW1509
+                    _bind_to_parent, os.getpid(), command.orphan_signal
+                ),
             )
 
     def ended(self) -> int | None:
@@ -140,7 +143,7 @@ def stop(children: Iterable[Child], grace: float) -> None:
     running = [child for child in children if child.ended() is None]
 
     def all_ended() -> bool:
-        return all([child.ended() is not None for child in running])
+        return not [child for child in running if child.ended() is None]
 
     for child in running:
         child.signal(child.command.stop_signal)

@@ -66,6 +66,7 @@ def _start(chosen: Options, env: Mapping[str, str], supervisor: Supervisor, lock
     for command in (
         portal.web(chosen.data_dir, inherited, chosen.port),
         portal.worker(chosen.data_dir, inherited),
+        portal.control(chosen.data_dir, inherited),
         portal.beat(chosen.data_dir, inherited),
     ):
         child = Child(command, keep_open=[lock])
@@ -100,7 +101,7 @@ def _tell_where(chosen: Options, password: str) -> None:
 def _await_health(chosen: Options, supervisor: Supervisor) -> None:
     talk_at = time.monotonic() + SLOW
     while missing := _missing_parts(chosen.port):
-        supervisor.tend()
+        supervisor.tend(time.monotonic())
         if time.monotonic() > talk_at:
             _say(f"Still waiting for: {', '.join(missing)}. See the logs.")
             talk_at += SLOW
@@ -122,7 +123,7 @@ def _missing_parts(port: int) -> list[str]:
 def _stay(supervisor: Supervisor) -> None:
     parent = os.getppid() if "MAKELEVEL" in os.environ else None
     while parent in (None, os.getppid()):
-        supervisor.tend()
+        supervisor.tend(time.monotonic())
         time.sleep(LOOK_EVERY)
     _say("The make that started this is gone.")
 

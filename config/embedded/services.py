@@ -32,8 +32,7 @@ def bring_up(service: Service, *, keep_open: Sequence[int] = ()) -> Child:
         child = Child(service.prepare(), keep_open=keep_open)
         child.start()
         try:
-            wait_until(lambda: child.ended() is not None or service.answers(), PATIENCE)
-            if child.ended() is None and service.answers():
+            if _comes_up(service, child):
                 service.complete()
                 return child
         except BaseException:
@@ -45,3 +44,9 @@ def bring_up(service: Service, *, keep_open: Sequence[int] = ()) -> Child:
         time.sleep(0.5)
     log = child.command.log
     raise StartError(f"{service.name} does not start. The end of {log}:\n{last_lines(log)}")
+
+
+def _comes_up(service: Service, child: Child) -> bool:
+    wait_until(lambda: child.ended() is not None or service.answers(), PATIENCE)
+    # Whoever answers may be somebody else on the same port.
+    return child.ended() is None and service.answers()

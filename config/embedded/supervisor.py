@@ -1,6 +1,5 @@
 """Keeps children running: one that ends is started again, ever later if it keeps ending."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ SETTLED = 60.0
 @dataclass
 class _Kept:
     child: Child
-    started: float
+    started: float = 0.0
     failures: int = 0
     due: float | None = None
 
@@ -31,14 +30,13 @@ class Supervisor:
         self._users: list[_Kept] = []
 
     def keep_server(self, child: Child) -> None:
-        self._servers.append(_Kept(child, time.monotonic()))
+        self._servers.append(_Kept(child))
 
     def keep(self, child: Child) -> None:
-        self._users.append(_Kept(child, time.monotonic()))
+        self._users.append(_Kept(child))
 
-    def tend(self) -> None:
+    def tend(self, now: float) -> None:
         """Start again what has ended, when its pause is over."""
-        now = time.monotonic()
         for kept in self._servers + self._users:
             if kept.due is None:
                 code = kept.child.ended()

@@ -1,12 +1,11 @@
-"""The embedded Valkey, which speaks Redis: the broker and the bell of a portal without REDIS_URL."""
+"""The embedded Valkey, which speaks Redis: broker and bell of a portal without REDIS_URL."""
 
 import os
 import platform
+import socket
 from importlib.util import find_spec
 from pathlib import Path
 from signal import SIGTERM
-
-import redis
 
 from config.embedded import locations
 from config.embedded.network import kept_port
@@ -48,30 +47,32 @@ class Valkey:
 
     def prepare(self) -> Command:
         self._home.mkdir(parents=True, exist_ok=True)
+        self._port = kept_port(self._home / "port")
         configuration = self._home / "valkey.conf"
         configuration.touch(mode=0o600)
         configuration.write_text(
             CONFIGURATION.format(
-                port=kept_port(self._home / "port"),
+                port=self._port,
                 password=locations.kept_secret(self._home / "password"),
                 home=self._home,
             )
         )
         return Command(
             name=self.name,
-            argv=[self._program, configuration],
+            argv=[str(self._program), str(configuration)],
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
             log=self._data_dir / "logs" / "valkey.log",
             orphan_signal=SIGTERM,
         )
 
     def answers(self) -> bool:
-        url = locations.redis_url(self._data_dir)
-        with redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1) as client:
-            try:
-                return bool(client.ping())
-            except redis.RedisError:
-                return False
+        password = locations.read(self._home / "password")
+        try:
+            with socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:
+                connection.sendall(f"AUTH {password}\r\nPING\r\nQUIT\r\n".encode())
+                return b"+PONG" in connection.makefile("rb").read()
+        except OSError:
+            return False
 
     def complete(self) -> None:
         """Nothing: it has no tables to make."""

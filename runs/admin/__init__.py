@@ -1,0 +1,18 @@
+"""The admin's registrations. What the portal records is read here, never written."""
+
+from runs.admin.accounts import GroupAdmin, UserAdmin
+from runs.admin.audit import AuditEntryAdmin
+from runs.admin.records import EventAdmin, LLMCallAdmin
+from runs.admin.run import RunAdmin
+from runs.admin.workflow import WorkflowAdmin, WorkflowVersionAdmin
+
+__all__ = [
+    "AuditEntryAdmin",
+    "EventAdmin",
+    "GroupAdmin",
+    "LLMCallAdmin",
+    "RunAdmin",
+    "UserAdmin",
+    "WorkflowAdmin",
+    "WorkflowVersionAdmin",
+]

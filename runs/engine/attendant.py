@@ -49,6 +49,7 @@ class Attendant:
         self._told = threading.Event()
         self._thread: threading.Thread | None = None
         self._pid = 0
+        self._ending = False
 
     def attend(self, charge: Charge) -> None:
         charge.context.on_tell = self._tell
@@ -59,6 +60,16 @@ class Attendant:
     def leave(self) -> None:
         self._charge = None
         self._wake.clear()
+
+    def stop(self) -> None:
+        """End the thread and give back its connection; the next charge starts it anew."""
+        thread, self._thread = self._thread, None
+        if thread is not None and self._pid == os.getpid():
+            self._ending = True
+            self._wake.set()
+            thread.join()
+            self._ending = False
+            self._wake.clear()
 
     def _tell(self) -> None:
         self._told.set()
@@ -75,6 +86,9 @@ class Attendant:
         seen: Charge | None = None
         while True:
             self._wake.wait()
+            if self._ending:
+                connection.close()
+                return
             charge = self._charge
             if charge is None:
                 continue

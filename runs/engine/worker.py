@@ -107,16 +107,17 @@ def _read(node_id: int) -> Job | None:
 
 
 def _data(run_id: uuid.UUID, spec: NodeSpec) -> dict[str, Any]:
-    """What the node's paths lead into: the run's input and the outputs of the nodes it reads."""
-    wanted = spec.reads()
-    rows = Node.objects.filter(run_id=run_id, key__in=wanted, output_seq__isnull=False)
-    keys = dict(rows.values_list("output_seq", "key")) if wanted else {}
+    """What the node's paths lead into: the run's input and the outputs of the nodes it reads.
+
+    The output of a skipped node is null, so that a join can tell which branch was taken.
+    """
+    nodes: dict[str, Any] = {key: {"output": None} for key in spec.reads()}
+    rows = Node.objects.filter(run_id=run_id, key__in=nodes, output_seq__isnull=False)
+    keys = dict(rows.values_list("output_seq", "key")) if nodes else {}
     events = Event.objects.filter(run_id=run_id, seq__in=[1, *keys])
     payloads = dict(events.values_list("seq", "data"))
-    return {
-        "data": payloads[1]["input"],
-        "nodes": {key: {"output": payloads[seq]["output"]} for seq, key in keys.items()},
-    }
+    nodes.update({key: {"output": payloads[seq]["output"]} for seq, key in keys.items()})
+    return {"data": payloads[1]["input"], "nodes": nodes}
 
 
 def _inputs(job: Job) -> tuple[dict[str, Any], Exception | None]:

@@ -57,7 +57,7 @@ def read_table(key: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
     reader = csv.DictReader(io.StringIO(read_text(key), newline=""))
     if missing := [column for column in columns if column not in (reader.fieldnames or ())]:
         raise TableUnreadable(f"{key} has no column {', '.join(missing)}")
-    rows = []
+    rows: list[dict[str, str]] = []
     for row in reader:
         if len(rows) == MOST_ROWS:
             raise FileTooLarge(f"{key} has more than {MOST_ROWS:,} rows")
@@ -67,8 +67,12 @@ def read_table(key: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
     return rows
 
 
+def result_folder(ctx: Context) -> str:
+    return f"results/{ctx.run_id}"
+
+
 def result_key(ctx: Context, name: str) -> str:
-    return f"results/{ctx.run_id}/{name}"
+    return f"{result_folder(ctx)}/{name}"
 
 
 def put(key: str, content: bytes) -> bool:

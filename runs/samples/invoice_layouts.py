@@ -29,7 +29,7 @@ class Invoice:
     supplier: str
     address: str
     tax_number: str
-    date: date
+    issued: date
     due: date
     currency: str
     lines: tuple[Line, ...]
@@ -44,7 +44,7 @@ def columns(invoice: Invoice) -> list[Page]:
     pages: list[Page] = []
     carried = Decimal(0)
     for page, lines, first, last in _sheets(invoice, pages, height=11.2, head=150):
-        y = TOP
+        y: float = TOP
         if first == 1:
             page.text(LEFT, y, invoice.supplier, 15, BOLD)
             page.text(LEFT, y - 16, invoice.address)
@@ -52,7 +52,7 @@ def columns(invoice: Invoice) -> list[Page]:
             page.text(LEFT, y - 60, "INVOICE", 12, BOLD)
             if invoice.number:
                 page.text(LEFT, y - 76, f"Invoice number: {invoice.number}")
-            page.text(230, y - 76, f"Invoice date: {invoice.date}")
+            page.text(230, y - 76, f"Invoice date: {invoice.issued}")
             page.text(400, y - 76, f"Due date: {invoice.due}")
             y -= 110
         else:
@@ -94,15 +94,15 @@ def unit_first(invoice: Invoice) -> list[Page]:
     pages: list[Page] = []
     carried = Decimal(0)
     for page, lines, first, last in _sheets(invoice, pages, height=12.2, head=170):
-        y = TOP
+        y: float = TOP
         page.text(LEFT, y, invoice.supplier, 14 if first == 1 else 8, BOLD)
-        page.right(RIGHT, y - 14, f"Seite {len(pages)}", 8)
+        page.right(RIGHT, BOTTOM - 34, f"Seite {len(pages)}", 8)
         if first == 1:
             page.text(LEFT, y - 16, invoice.address, 8)
             page.text(LEFT, y - 70, "Rechnung", 16, BOLD)
             details = (
                 ("Rechnungsnummer:", invoice.number),
-                ("Rechnungsdatum:", f"{invoice.date:%d.%m.%Y}"),
+                ("Rechnungsdatum:", f"{invoice.issued:%d.%m.%Y}"),
                 ("Fällig am:", f"{invoice.due:%d.%m.%Y}"),
                 ("USt-IdNr.", invoice.tax_number),
             )
@@ -136,7 +136,7 @@ def unit_first(invoice: Invoice) -> list[Page]:
             continue
         totals = [
             ("Nettobetrag", _german(invoice.net)),
-            (f"zzgl. {invoice.tax_percent} % USt", _german(invoice.tax)),
+            (f"zzgl. {invoice.tax_percent.replace('.', ',')} % USt", _german(invoice.tax)),
             (f"Rechnungsbetrag {invoice.currency}", _german(invoice.total)),
         ]
         _totals(page, y - 8, totals, REGULAR)
@@ -147,13 +147,13 @@ def two_rows(invoice: Invoice) -> list[Page]:
     """Typewriter, the figures below the description, days and months in words."""
     pages: list[Page] = []
     for page, lines, first, last in _sheets(invoice, pages, height=22, head=130):
-        y = TOP
+        y: float = TOP
         page.text(LEFT, y, invoice.supplier.upper(), 11, TYPEWRITER)
         if first == 1:
             page.text(LEFT, y - 14, invoice.address, 8, TYPEWRITER)
             page.text(LEFT, y - 26, _tax_label(invoice.tax_number), 8, TYPEWRITER)
             page.text(LEFT, y - 56, f"Invoice # {invoice.number}", 10, TYPEWRITER)
-            page.text(LEFT, y - 70, f"Dated {_in_words(invoice.date)}", 9, TYPEWRITER)
+            page.text(LEFT, y - 70, f"Dated {_in_words(invoice.issued)}", 9, TYPEWRITER)
             page.text(300, y - 70, f"Pay by {_in_words(invoice.due)}", 9, TYPEWRITER)
             y -= 80
         else:

@@ -40,7 +40,7 @@ def extract_items(ctx: Context, text_key: str) -> Output:
         layout: list(re.finditer(rf"^ ?{form} ?$", text, re.M)) for layout, form in _LAYOUTS.items()
     }
     layout = max(found, key=lambda name: len(found[name]))
-    items = []
+    items: list[Output] = []
     for match in found[layout]:
         if int(match["position"]) != len(items) + 1:
             raise LineMissing(

@@ -159,7 +159,7 @@ def _invoice(plan: Plan, suppliers: list[Supplier]) -> Invoice:
         supplier=plan.supplier,
         address=f"{1 + dice.below(90)} {dice.pick(_PLACES)} Street, {dice.pick(_PLACES)}ton",
         tax_number=known.tax_number if known else STRANGERS[plan.supplier],
-        date=issued,
+        issued=issued,
         due=issued + timedelta(days=known.payment_days if known else 14),
         currency=plan.currency,
         lines=lines,

@@ -37,7 +37,11 @@ class NoText(Refused):
 
 @executor("samples.extract_text")
 def extract_text(ctx: Context, document: str) -> Output:
-    """The text goes to storage, because hundreds of pages don't belong into a run's history."""
+    """The text goes to storage, because hundreds of pages don't belong into a run's history.
+
+    `folder` is for later nodes of the same document: it stays the same where a retry reuses
+    this node's output.
+    """
     content = files.read(document)
     ctx.log(f"{document}: {len(content):,} bytes")
     pages = _pages(ctx, document, content)
@@ -51,6 +55,7 @@ def extract_text(ctx: Context, document: str) -> Output:
         "sha256": hashlib.sha256(content).hexdigest(),
         "pages": len(pages),
         "characters": len(text),
+        "folder": files.result_folder(ctx),
         "text_key": text_key,
         "excerpt": text[:600],
     }

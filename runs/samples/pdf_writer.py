@@ -1,6 +1,6 @@
 """Writes plain PDF files: text in the standard fonts and rules, the same bytes on every machine."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 Font = Literal["F1", "F2", "F3"]
@@ -107,27 +107,40 @@ def _file(objects: list[bytes]) -> bytes:
 
 def _lzw(data: bytes) -> bytes:
     """The data in PDF's LZW, whose bytes, unlike deflate's, don't depend on a zlib's version."""
-    clear, end = 256, 257
-    codes = {bytes([value]): value for value in range(256)}
-    next_code, width, bits, filled = 258, 9, clear, 9
+    packed = bytearray()
+    bits = filled = 0
+    for code, width in _lzw_codes(data):
+        bits, filled = bits << width | code, filled + width
+        while filled >= 8:
+            filled -= 8
+            packed.append(bits >> filled)
+            bits &= (1 << filled) - 1
+    if filled:
+        packed.append(bits << (8 - filled))
+    return bytes(packed)
+
+
+def _lzw_codes(data: bytes) -> Iterator[tuple[int, int]]:
+    """The codes and how many bits each takes."""
+    clear, end, first = 256, 257, 258
+    single = {bytes([value]): value for value in range(256)}
+    codes, following, width = single.copy(), first, 9
+    yield clear, width
     word = b""
     for value in data:
         longer = word + bytes([value])
         if longer in codes:
             word = longer
             continue
-        bits, filled = bits << width | codes[word], filled + width
-        codes[longer], next_code = next_code, next_code + 1
+        yield codes[word], width
+        codes[longer], following = following, following + 1
         # The reader's table is one entry behind: PDF widens the codes one entry early.
-        width = max(9, next_code.bit_length())
-        if next_code == 4094:
-            bits, filled = bits << width | clear, filled + width
-            codes = {bytes([value]): value for value in range(256)}
-            next_code, width = 258, 9
+        width = max(9, following.bit_length())
+        if following == 4094:
+            yield clear, width
+            codes, following, width = single.copy(), first, 9
         word = bytes([value])
     if word:
-        bits, filled = bits << width | codes[word], filled + width
-        width = max(9, (next_code + 1).bit_length())
-    bits, filled = bits << width | end, filled + width
-    padding = -filled % 8
-    return (bits << padding).to_bytes((filled + padding) // 8, "big")
+        yield codes[word], width
+        width = max(9, (following + 1).bit_length())
+    yield end, width

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -60,7 +61,7 @@ def collect_runs(ctx: Context, day: str) -> Output:
     grouped = (
         runs.values("workflow__slug")
         .annotate(**_FIGURES)
-        .order_by("-runs", "workflow__slug")[: MOST_WORKFLOWS + 1]
+        .order_by(F("runs").desc(), "workflow__slug")[: MOST_WORKFLOWS + 1]
     )
     rows = [{"workflow": row["workflow__slug"], **_readable(row)} for row in grouped]
     ctx.log(f"{len(rows[:MOST_WORKFLOWS])} workflows ran on {day}")
@@ -128,7 +129,7 @@ def _within(day: str) -> Q:
     return Q(created_at__gte=start, created_at__lt=start + timedelta(days=1))
 
 
-def _readable(row: dict[str, Any]) -> Output:
+def _readable(row: Mapping[str, Any]) -> Output:
     return {
         "runs": row["runs"],
         "completed": row["completed"],

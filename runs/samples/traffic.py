@@ -56,7 +56,9 @@ def start_next(tick: int) -> Run | None:
     with transaction.atomic():
         # Two beats with the same tick queue up here; starting runs needs only the key's lock.
         workflow = Workflow.objects.select_for_update(no_key=True).filter(slug=slug).first()
-        version = workflow and workflow.versions.order_by("-number").first()
+        if workflow is None:
+            return None
+        version = workflow.versions.order_by("-number").first()
         recent = Run.objects.filter(workflow=workflow, created_at__gte=now - _SAME_TICK)
         if (
             version is None
@@ -65,7 +67,13 @@ def start_next(tick: int) -> Run | None:
         ):
             return None
         return lifecycle.start(
-            version, data, trigger=Trigger.SCHEDULE, by=BY, ref_type=BY.ref_type, ref_id=ref_id
+            version,
+            data,
+            trigger=Trigger.SCHEDULE,
+            by=BY,
+            ref_type=BY.ref_type,
+            ref_id=ref_id,
+            now=now,
         )
 
 

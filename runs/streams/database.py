@@ -41,7 +41,9 @@ class Readers:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
-                self._failing = False
+                if self._failing:
+                    logger.info("streams read the database again")
+                    self._failing = False
                 return found
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 
 from runs.streams import log
@@ -77,7 +77,7 @@ class Feeds:
 
     async def follow(
         self, run_id: uuid.UUID, after: int, end: int
-    ) -> AsyncIterator[Sequence[Entry]]:
+    ) -> AsyncGenerator[Sequence[Entry], None]:
         """The run's events behind number `after`, in order, for ever.
 
         `end` is the log's last number that the caller has seen. Gives nothing (an empty
@@ -86,16 +86,10 @@ class Feeds:
         with self._listening(run_id, end) as (feed, wake):
             while True:
                 wake.clear()
+                base = feed.tail.base
                 entries = feed.tail.after(after)
                 if entries is None:
-                    base = feed.tail.base
-                    reading = asyncio.ensure_future(self._clients.read(log.page, run_id, after))
-                    try:
-                        while not (await asyncio.wait({reading}, timeout=KEEP_ALIVE_SECONDS))[0]:
-                            yield ()
-                    finally:
-                        reading.cancel()
-                    entries = reading.result()
+                    entries = await self._clients.read(log.page, run_id, after)
                     if not entries:  # they have left the log for the archive
                         after = base
                         continue
@@ -123,7 +117,8 @@ class Feeds:
                 # What is missing now is read at the next look from time to time.
                 logger.exception("streams: the log could not be read")
                 await asyncio.sleep(PAUSE_AFTER_ERROR)
-            await asyncio.sleep(PACE)
+            if len(batch) < BATCH:
+                await asyncio.sleep(PACE)
 
     async def _read(self, batch: Sequence[Feed]) -> None:
         if not batch:

@@ -53,8 +53,7 @@ class _Row(NamedTuple):
 def pages(after: Mapping[uuid.UUID, int]) -> dict[uuid.UUID, Page]:
     """Each run's events behind the given number; runs without any are left out."""
     with connection.cursor() as cursor:
-        wanted = [list(after), list(after.values())]
-        cursor.execute(_PAGES, [*wanted, PAGE_ROWS, PAGE_BYTES])
+        cursor.execute(_PAGES, [list(after), list(after.values()), PAGE_ROWS, PAGE_BYTES])
         rows = [_Row(*row) for row in cursor.fetchall()]
     found: dict[uuid.UUID, list[Entry]] = {}
     for row in rows:

@@ -29,7 +29,8 @@ class Tail:
         self._size += len(entry.frame)
         self.last = entry.seq
         most, size = self._limits
-        while len(self._entries) > most or self._size > size:
+        # The newest stays, however large: all are about to take it.
+        while len(self._entries) > 1 and (len(self._entries) > most or self._size > size):
             self._drop()
 
     def after(self, seq: int) -> list[Entry] | None:

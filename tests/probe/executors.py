@@ -74,3 +74,21 @@ def large(ctx, size):
 @executor("probe.not_json")
 def not_json(ctx):
     return {"a set": {1, 2}}
+
+
+@executor("probe.meet")
+def meet(ctx, mine, other, seconds=20.0):
+    """Give a sign and wait for the other's: two of these end only when they run side by side."""
+    Path(mine).touch()
+    ended = time.monotonic() + seconds
+    while not Path(other).exists():
+        if time.monotonic() > ended:
+            raise Broken("nobody came")
+        time.sleep(0.01)
+    return {"met": True}
+
+
+@executor("probe.say_and_wait")
+def say_and_wait(ctx, path):
+    ctx.log("before")
+    return wait_for(ctx, path)

@@ -18,7 +18,7 @@ class RecordingContext:
     attempt: int = 1
     stop_after: int | None = None
     logs: list[tuple[str, str]] = field(default_factory=list)
-    steps: list[tuple[int, int]] = field(default_factory=list)
+    steps: list[tuple[int, int, str]] = field(default_factory=list)
 
     @property
     def should_stop(self) -> bool:
@@ -28,7 +28,7 @@ class RecordingContext:
         self.logs.append((level, message))
 
     def progress(self, done: int, total: int, message: str = "") -> None:
-        self.steps.append((done, total))
+        self.steps.append((done, total, message))
 
     def warnings(self) -> list[str]:
         return [message for level, message in self.logs if level == "warning"]

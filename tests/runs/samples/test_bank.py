@@ -63,14 +63,12 @@ def test_a_lost_row_breaks_the_balance(ctx, place) -> None:
         reconcile(ctx, place, "".join(rows[:2] + rows[3:]))
 
 
-def test_the_shipped_statements(ctx, storage) -> None:
+def test_the_shipped_statement_has_every_outcome(ctx, storage) -> None:
     rows = bank.read_statement(ctx, statement="samples/bank/statement-2026-03.csv")
     listed = bank.read_open_invoices(ctx, listing="samples/bank/open-invoices.txt")
     found = bank.reconcile(ctx, rows["payments_key"], listed["invoices_key"])
     assert found["paid"] + found["differs"] + found["unmatched"] == rows["payments"]
     assert min(found["paid"], found["differs"], found["unmatched"]) > 0
-    with pytest.raises(bank.BalanceBroken, match="statement-2026-04.csv row 140: "):
-        bank.read_statement(ctx, statement="samples/bank/statement-2026-04.csv")
 
 
 @pytest.mark.parametrize(
@@ -87,5 +85,5 @@ def test_what_is_no_statement(ctx, place, statement, error) -> None:
 
 
 def test_an_unclear_line_in_the_list_is_named(ctx, place) -> None:
-    with pytest.raises(bank.ListUnreadable, match="o.txt line 2: “AR-26-00001 Fenwick” is unclear"):
+    with pytest.raises(bank.ListUnreadable, match="line 2: “AR-26-00001 Fenwick” is unclear"):
         bank.read_open_invoices(ctx, listing=place("o.txt", "Open\nAR-26-00001 Fenwick\n"))

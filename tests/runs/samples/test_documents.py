@@ -67,5 +67,5 @@ def test_no_invoice_is_dated_before_its_exchange_rates() -> None:
     suppliers = make_documents._suppliers()
     for plan in (*make_documents.PLANS, *make_documents.BROKEN):
         invoice = make_documents._invoice(plan, suppliers)
-        assert date(2026, 1, 1) <= invoice.date < invoice.due
+        assert date(2026, 1, 1) <= invoice.issued < invoice.due
         assert invoice.total > Decimal(0)

@@ -27,16 +27,16 @@ def test_many_who_put_the_same_at_once_leave_one_file(empty_storage) -> None:
 def test_a_file_beyond_the_limit_is_refused(place, monkeypatch) -> None:
     monkeypatch.setattr(files, "LARGEST_FILE", 10)
     assert files.read(place("a.txt", "x" * 10)) == b"x" * 10
-    with pytest.raises(files.FileTooLarge, match="a.txt is larger than 10 bytes"):
+    with pytest.raises(files.FileTooLarge, match="is larger than 10 bytes"):
         files.read(place("a.txt", "x" * 11))
 
 
 def test_a_table_must_have_its_columns_and_whole_rows(place) -> None:
     key = place("t.csv", "\ufeffname,amount\nA,1\n")
     assert files.read_table(key, ("name", "amount")) == [{"name": "A", "amount": "1"}]
-    with pytest.raises(files.TableUnreadable, match="t.csv has no column due"):
+    with pytest.raises(files.TableUnreadable, match="has no column due"):
         files.read_table(key, ("name", "due"))
-    with pytest.raises(files.TableUnreadable, match="t.csv line 3 is cut short"):
+    with pytest.raises(files.TableUnreadable, match="line 3 is cut short"):
         files.read_table(place("t.csv", "name,amount\nA,1\nB\n"), ("name", "amount"))
 
 

@@ -63,5 +63,5 @@ def test_euros_need_no_rate(ctx, place) -> None:
 
 def test_a_missing_rate_names_currency_and_day(ctx, place) -> None:
     fields = {"currency": "USD", "date": "2025-12-31", "total": "125.00"}
-    with pytest.raises(RateMissing, match="r.csv has no rate for USD on or before 2025-12-31"):
+    with pytest.raises(RateMissing, match="has no rate for USD on or before 2025-12-31"):
         convert_total(ctx, fields=fields, rates=place("r.csv", RATES))

@@ -16,12 +16,16 @@ REMEMBERED = 86_400
 WORKER = "worker:"
 BEAT = "beat:"
 
-_QUICK = {"socket_timeout": 1, "socket_connect_timeout": 1}
+_OPTIONS: dict[str, Any] = {
+    "decode_responses": True,
+    "socket_timeout": 1,
+    "socket_connect_timeout": 1,
+}
 
 
 @cache
 def _client() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, decode_responses=True, **_QUICK)
+    return redis.Redis.from_url(settings.REDIS_URL, **_OPTIONS)
 
 
 def give(name: str) -> None:
@@ -47,7 +51,7 @@ def ages() -> dict[str, int]:
 
 
 async def ages_async() -> dict[str, int]:
-    client = redis.asyncio.Redis.from_url(settings.REDIS_URL, decode_responses=True, **_QUICK)
+    client = redis.asyncio.Redis.from_url(settings.REDIS_URL, **_OPTIONS)
     async with client, client.pipeline(transaction=False) as pipe:
         return _read(await _ask(pipe).execute())
 

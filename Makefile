@@ -1,0 +1,76 @@
+# The portal needs a Python from 3.11 and make; all else is installed into .venv.
+#
+#   make run       start everything; PORT, DATA_DIR, ADMIN_PASSWORD and more: see README.md
+#   make test      all tests, with a database, a broker and a browser of their own
+#   make check     style, types, architecture, migrations, deployment settings
+#   make lock      write the lock files anew from pyproject.toml
+
+PYTHON := .venv/bin/python
+PACKAGES := config runs
+
+.PHONY: run test check bench screenshots lock installed installed-dev chromium
+
+run: installed
+	@exec $(PYTHON) -m config.embedded
+
+test: installed-dev chromium
+	$(PYTHON) -m pytest $(ARGS)
+
+bench: installed-dev
+	$(PYTHON) -m tests.bench $(ARGS)
+
+screenshots: installed-dev chromium
+	$(PYTHON) -m tests.screenshots $(ARGS)
+
+# As in production, but for a database: none is needed to look at the code.
+check: export SECRET_KEY = checked-only-and-never-used-to-sign-anything-0123456789
+check: export ALLOWED_HOSTS = portal.example
+check: export DATA_DIR = build/check
+check: export DJANGO_SETTINGS_MODULE = config.settings
+check: installed-dev
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy $(PACKAGES)
+	.venv/bin/lint-imports
+	$(PYTHON) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	$(PYTHON) manage.py check --deploy --fail-level WARNING
+
+LOCK = $(PYTHON) -m uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-header --no-annotate
+
+lock: installed-dev
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --only-group install --output-file requirements-install.lock
+
+# -- What the above need ------------------------------------------------------------------------
+
+installed:
+	@$(FIND_PYTHON); exec "$$python" config/embedded/install.py requirements.lock
+
+installed-dev:
+	@$(FIND_PYTHON); exec "$$python" config/embedded/install.py requirements-dev.lock
+
+define FIND_PYTHON
+python=; \
+for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		python=$$candidate; break; \
+	fi; \
+done; \
+if [ -z "$$python" ]; then \
+	echo 'No Python from 3.11 was found among the programs of this machine; please install one.' >&2; \
+	exit 1; \
+fi
+endef
+
+# The browser tests drive Debian's Chromium, or one that is there already.
+chromium:
+	@for program in chromium chromium-browser google-chrome; do \
+		command -v $$program > /dev/null && exit; done; \
+		if [ "$$(id -u)" = 0 ]; then as_root=; else as_root='sudo -n'; fi; \
+		command -v apt-get > /dev/null && $$as_root true 2> /dev/null || { \
+			echo 'The browser tests need Chromium or Chrome; please install one.' >&2; exit 1; }; \
+		$$as_root apt-get update -qq && \
+		$$as_root apt-get install -y -qq --no-install-recommends chromium > /dev/null; \
+	}

@@ -1,0 +1,194 @@
+"""Errors as RFC 9457 problems, also those that Django answers itself under /api/."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib.auth import get_user
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.encoding import escape_uri_path
+from django.views import defaults
+from rest_framework import exceptions
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from runs.graph import DefinitionError
+from runs.payload import PayloadError, PayloadTooLarge
+from runs.timeouts import was_stopped
+
+logger = logging.getLogger("runs.api")
+
+PREFIX = "/api/"
+MEDIA_TYPE = "application/problem+json"
+# Problems with members of their own have types of their own; the rest is what the status says.
+PLAIN = "about:blank"
+INVALID = "urn:problem-type:runs:invalid"
+WRONG_STATE = "urn:problem-type:runs:wrong-state"
+MAX_DETAIL = 1_000
+MAX_ERRORS = 50
+
+
+class TooLarge(exceptions.APIException):
+    status_code = 413
+    default_detail = "The request is too large."
+
+
+class LengthRequired(exceptions.APIException):
+    status_code = 411
+    default_detail = "Send the body with a Content-Length."
+
+
+class Conflict(exceptions.APIException):
+    status_code = 409
+    default_detail = "This cannot be done now."
+
+
+class WrongState(Conflict):
+    """An act that the run's state does not allow; `actions` are those that it does."""
+
+    def __init__(self, detail: str, state: str, actions: list[str]) -> None:
+        super().__init__(detail)
+        self.state = state
+        self.actions = actions
+
+
+class Unavailable(exceptions.APIException):
+    status_code = 503
+    default_detail = "The database did not answer; try again in a moment."
+    # Seconds; sent as Retry-After.
+    wait = 5
+
+
+class TooSlow(Unavailable):
+    default_detail = (
+        "The query took too long and was stopped; narrow it by workflow, state or creation time."
+    )
+
+
+def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """The REST framework's exception handler; what it does not know becomes Django's 500."""
+    request: Request = context["request"]
+    exc = _translated(exc)
+    response = exception_handler(exc, context)
+    if response is None:
+        return None
+    code, said = response.status_code, response.data
+    if isinstance(exc, exceptions.ValidationError):
+        errors = list(_flat(said))[:MAX_ERRORS]
+        response.data = problem(code, request.path, _joined(errors), INVALID, errors=errors)
+    elif isinstance(exc, WrongState):
+        members = {"state": exc.state, "actions": exc.actions}
+        response.data = problem(code, request.path, said["detail"], WRONG_STATE, **members)
+    else:
+        response.data = problem(code, request.path, said["detail"])
+    renderer = getattr(request, "accepted_renderer", None)
+    # The browsable pages show the same as HTML.
+    if renderer is None or renderer.format == "json":
+        response.content_type = MEDIA_TYPE
+    if request.method not in SAFE_METHODS and response.status_code < 500:
+        _log_refusal(request, response)
+    return response
+
+
+def problem(
+    code: int, path: str, detail: str, type_: str = PLAIN, **members: Any
+) -> dict[str, Any]:
+    return {
+        "type": type_,
+        "title": HTTPStatus(code).phrase,
+        "status": code,
+        "detail": detail[:MAX_DETAIL],
+        "instance": escape_uri_path(path),
+        **members,
+    }
+
+
+def _translated(exc: Exception) -> Exception:
+    match exc:
+        case RequestDataTooBig():
+            return TooLarge()
+        case PayloadTooLarge():
+            return TooLarge(str(exc))
+        case PayloadError():
+            return exceptions.ParseError(str(exc))
+        case DefinitionError():
+            return Conflict(f"This portal cannot execute the workflow's version: {exc}")
+        case OperationalError() | InterfaceError():
+            logger.error("the database did not answer", exc_info=exc)
+            return TooSlow() if was_stopped(exc) else Unavailable()
+    return exc
+
+
+def _flat(found: Any, field: str = "") -> Iterator[dict[str, str]]:
+    """The single messages in a serializer's nested errors."""
+    if isinstance(found, dict):
+        for key, inner in found.items():
+            own = "" if key == "non_field_errors" else str(key)
+            yield from _flat(inner, ".".join(filter(None, [field, own])))
+    elif isinstance(found, list):
+        for position, inner in enumerate(found):
+            nested = isinstance(inner, dict | list)
+            yield from _flat(inner, f"{field}.{position}" if nested else field)
+    else:
+        yield {"field": field, "message": str(found)}
+
+
+def _joined(errors: list[dict[str, str]]) -> str:
+    return "; ".join(
+        f"{error['field']}: {error['message']}" if error["field"] else error["message"]
+        for error in errors
+    )
+
+
+def _log_refusal(request: Request, response: Response) -> None:
+    """One line that says who was refused what, and why."""
+    user: Any = getattr(request, "_user", None)
+    if user is None or not user.is_authenticated:
+        # Refused before it was asked who calls, or for CSRF: the session still knows.
+        user = get_user(request._request)
+    who = f"{user.get_username()} ({user.public_id})" if user.is_authenticated else "anonymous"
+    why = response.data["detail"]
+    logger.warning(
+        "refused with %d: %s %s by %s: %s",
+        response.status_code, request.method, _plain(request.path), _plain(who), _plain(why),
+    )  # fmt: skip
+    # Else Django would log the same answer again.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+
+
+def _plain(text: str) -> str:
+    """`text` on one line, whatever a caller has put into it."""
+    return "".join(char if char.isprintable() else "?" for char in text)[:MAX_DETAIL]
+
+
+# -- What Django answers itself ----------------------------------------------------------------
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+    return _answer(request, 400, "The request cannot be read.")
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+    return _answer(request, 403, "This is not allowed.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+    return _answer(request, 404, "There is nothing at this address.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler for the whole portal; elsewhere than here it gives Django's page."""
+    if not request.path.startswith(PREFIX):
+        return defaults.server_error(request)
+    return _answer(request, 500, "The portal met an unexpected error; its log says more.")
+
+
+def _answer(request: HttpRequest, code: int, detail: str) -> HttpResponse:
+    return JsonResponse(problem(code, request.path, detail), status=code, content_type=MEDIA_TYPE)

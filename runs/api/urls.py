@@ -1,0 +1,15 @@
+"""The REST API's addresses, all under /api/."""
+
+from rest_framework.routers import DefaultRouter
+
+from runs.api.views import IndexView, RunViewSet, WorkflowViewSet
+
+app_name = "api"
+
+router = DefaultRouter(use_regex_path=False)
+router.APIRootView = IndexView
+router.include_format_suffixes = False
+router.register("runs", RunViewSet, basename="run")
+router.register("workflows", WorkflowViewSet, basename="workflow")
+
+urlpatterns = router.urls

@@ -1,0 +1,235 @@
+"""Which runs are meant: one value that the list, the API, bulk operations, export and analysis use.
+
+A filter is parsed from a query string, applied to a queryset, written back as a query string and
+said in words. A new field is one on the form, one on the value, and its part in `apply` and `words`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from runs import ids
+from runs.models import Workflow
+from runs.querysets import RunQuerySet
+from runs.states import LABELS, RunState, Trigger
+
+# What a state is called in a URL: the word of the page, "running" rather than "active".
+STATES: dict[str, RunState] = {name: state for state, (_, name, _) in LABELS.items()}
+_STATE_NAMES: dict[str, str] = {name: name for name in STATES} | {
+    str(state): name for name, state in STATES.items()
+}
+
+# Ranges that go with the time: they end now, whenever the page is opened. Shortest first.
+RANGES: dict[str, tuple[str, timedelta]] = {
+    "1h": ("Last hour", timedelta(hours=1)),
+    "24h": ("Last 24 hours", timedelta(hours=24)),
+    "7d": ("Last 7 days", timedelta(days=7)),
+    "30d": ("Last 30 days", timedelta(days=30)),
+}
+
+_TRIGGER_WORDS: dict[str, str] = {
+    Trigger.MANUAL: "by hand",
+    Trigger.API: "by the API",
+    Trigger.SCHEDULE: "on a schedule",
+    Trigger.WEBHOOK: "by a webhook",
+    Trigger.EVENT: "by an event",
+    Trigger.AUTOMATION: "by an automation",
+}
+
+
+class MomentField(forms.Field):
+    """A time: ``2026-11-21 14:59`` or a day alone in the person's zone, or with its own offset.
+
+    A day alone is its beginning, or with `end` that of the next one, so that “to” includes it.
+    """
+
+    def __init__(self, *, end: bool = False) -> None:
+        super().__init__(required=False)
+        self.end = end
+
+    def to_python(self, value: Any) -> datetime | None:
+        text = str(value or "").strip()
+        if not text:
+            return None
+        try:
+            if day := parse_date(text):
+                moment = datetime(day.year, day.month, day.day) + timedelta(days=self.end)  # noqa: DTZ001
+            elif (parsed := parse_datetime(text)) is not None:
+                moment = parsed
+            else:
+                raise ValueError
+            if timezone.is_naive(moment):
+                moment = timezone.make_aware(moment)
+            return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise forms.ValidationError(
+                f"“{text[:40]}” is not a time. Write it like 2026-11-21 14:59."
+            ) from None
+
+
+def _choice(what: str, shown: Iterable[str], also: Iterable[str] = ()) -> forms.ChoiceField:
+    there_are = ", ".join(shown)
+    return forms.ChoiceField(
+        required=False,
+        choices=[(name, name) for name in (*shown, *also)],
+        error_messages={"invalid_choice": f"There is no {what} “%(value)s”, only {there_are}."},
+    )
+
+
+class FilterForm(forms.Form):
+    state = _choice("state", STATES, _STATE_NAMES)
+    workflow = forms.RegexField(
+        r"\A[A-Za-z0-9_-]{1,64}\Z",
+        required=False,
+        error_messages={"invalid": "A workflow’s id has letters, digits and underscores only."},
+    )
+    created = _choice("range", RANGES)
+    created_from = MomentField()
+    created_to = MomentField(end=True)
+    triggered_by = forms.CharField(required=False, max_length=150)
+    trigger = _choice("trigger", [str(trigger) for trigger in Trigger])
+
+    def clean_state(self) -> str:
+        name: str = self.cleaned_data["state"]
+        return _STATE_NAMES.get(name, "")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        since, until = cleaned.get("created_from"), cleaned.get("created_to")
+        if cleaned.get("created") and (since or until):
+            self.add_error("created", "Give a range or a beginning and an end, not both.")
+        if since and until and since >= until:
+            self.add_error("created_to", "The end must come after the beginning.")
+        return cleaned
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs are meant. Empty fields mean all; the names are those of the URL."""
+
+    state: str = ""
+    workflow: str = ""
+    created: str = ""
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    triggered_by: str = ""
+    trigger: str = ""
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> tuple[RunFilter, dict[str, str]]:
+        """The filter, and per field what is wrong with it; a wrong field is left out."""
+        form = FilterForm(data)
+        form.full_clean()
+        errors = {
+            name: " ".join(str(text) for text in texts) for name, texts in form.errors.items()
+        }
+        values = {name: form.cleaned_data.get(name) for name in form.fields if name not in errors}
+        return cls(**{name: value for name, value in values.items() if value}), errors
+
+    def with_(self, **changes: Any) -> RunFilter:
+        return replace(self, **changes)
+
+    def __bool__(self) -> bool:
+        return self != RunFilter()
+
+    # -- As a question -----------------------------------------------------------------------
+
+    def since(self, now: datetime) -> datetime | None:
+        return now - RANGES[self.created][1] if self.created else self.created_from
+
+    def apply(self, runs: RunQuerySet, now: datetime) -> RunQuerySet:
+        if self.state:
+            runs = runs.filter(state=STATES[self.state])
+        if self.workflow:
+            # As a scalar rather than by a join: so the index on (workflow, created_at) gives
+            # the order too.
+            runs = runs.filter(
+                workflow=Workflow.objects.filter(slug=self.workflow).values("pk")[:1]
+            )
+        if since := self.since(now):
+            runs = runs.filter(created_at__gte=since)
+        if self.created_to:
+            runs = runs.filter(created_at__lt=self.created_to)
+        if self.triggered_by:
+            runs = runs.filter(triggered_by=self.triggered_by)
+        if self.trigger:
+            runs = runs.filter(trigger=self.trigger)
+        return runs
+
+    # -- As a URL ----------------------------------------------------------------------------
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Names and values as they stand in a URL, in a fixed order."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return [(name, _text(value)) for name, value in values if value]
+
+    def query(self, **more: object) -> str:
+        """The query string, with its question mark; `more` is what else stands in it."""
+        return "?" + urlencode([*self.pairs(), *((k, str(v)) for k, v in more.items() if v)])
+
+    # -- In words ----------------------------------------------------------------------------
+
+    def words(self, now: datetime) -> str:
+        """``failed runs of invoice_processing in the last 24 hours``."""
+        parts = [f"{LABELS[STATES[self.state]][0].lower()} runs" if self.state else "runs"]
+        if self.workflow:
+            parts.append(f"of {self.workflow}")
+        if self.trigger:
+            parts.append(f"started {_TRIGGER_WORDS[self.trigger]}")
+        if self.triggered_by:
+            parts.append(f"triggered by {self.triggered_by}")
+        if self.created:
+            parts.append(f"in the {RANGES[self.created][0].lower()}")
+        elif self.created_from or self.created_to:
+            parts.append(f"created {range_words(self.created_from, self.created_to, now)}")
+        return " ".join(parts)
+
+    @property
+    def created_label(self) -> str:
+        return RANGES[self.created][0] if self.created else "Any time"
+
+    def wider(self) -> RunFilter | None:
+        """The same with the next longer range; None where the range is not what narrows it."""
+        if self.created:
+            names = list(RANGES)
+            longer = names[names.index(self.created) + 1 :]
+            return self.with_(created=longer[0] if longer else "")
+        if self.created_from or self.created_to:
+            return self.with_(created_from=None, created_to=None)
+        return None
+
+
+def pasted_id(text: str) -> uuid.UUID | None:
+    """The run of a pasted run or job id, however it was copied."""
+    bare = text.strip().strip("\"'`“”<>()[],;").lower()
+    return ids.decode("run", bare) or ids.decode("job", bare)
+
+
+def range_words(since: datetime | None, until: datetime | None, now: datetime) -> str:
+    """``from 21 Nov 14:59 to 22 Nov 09:00`` in the person's zone."""
+    if since and until:
+        return f"from {_moment_words(since, now)} to {_moment_words(until, now)}"
+    if since:
+        return f"since {_moment_words(since, now)}"
+    return f"before {_moment_words(until, now)}" if until else "at any time"
+
+
+def _moment_words(moment: datetime, now: datetime) -> str:
+    local = timezone.localtime(moment)
+    year = "" if local.year == timezone.localtime(now).year else f" {local.year}"
+    return f"{local.day} {local:%b}{year} {local:%H:%M}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return str(value)

@@ -1,0 +1,82 @@
+"""Key paging through runs, newest first: a page goes on from a key, never from an offset."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from runs import ids
+from runs.models import Run
+from runs.querysets import RunQuerySet
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CURSOR = re.compile(r"(\d{1,18})-([0-9a-z]{26})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The key of a run in the list. Outside it is one word, ``1763816347123456-01kb…``."""
+
+    created_at: datetime
+    id: uuid.UUID
+
+    def __str__(self) -> str:
+        microseconds = (self.created_at - _EPOCH) // timedelta(microseconds=1)
+        return f"{microseconds}-{ids.encode('run', self.id).removeprefix('run_')}"
+
+    @classmethod
+    def of(cls, run: Run) -> Cursor:
+        return cls(run.created_at, run.id)
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor | None:
+        """The cursor of its word, or None for what is not one."""
+        if not (found := _CURSOR.match(text)):
+            return None
+        run_id = ids.decode("run", f"run_{found[2]}")
+        if run_id is None:
+            return None
+        try:
+            return cls(_EPOCH + timedelta(microseconds=int(found[1])), run_id)
+        except OverflowError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    runs: list[Run]
+    # Where the list goes on in either direction; None at its end.
+    newer: Cursor | None
+    older: Cursor | None
+
+    @property
+    def top(self) -> Cursor | None:
+        return Cursor.of(self.runs[0]) if self.runs else None
+
+    @property
+    def is_first(self) -> bool:
+        return self.newer is None
+
+
+def page_of(
+    runs: RunQuerySet, size: int, *, after: Cursor | None = None, before: Cursor | None = None
+) -> Page:
+    """The newest runs, those after a key, or those before one. One row more than `size` is read,
+    to know whether the list goes on."""
+    if before is not None:
+        found = list(runs.newer_than(before.created_at, before.id)[: size + 1])
+        if len(found) <= size:
+            # The top is reached: a full first page rather than the few rows above the key.
+            return page_of(runs, size)
+        shown = found[:size][::-1]
+        return Page(shown, newer=Cursor.of(shown[0]), older=Cursor.of(shown[-1]))
+    older = runs.newest_first() if after is None else runs.older_than(after.created_at, after.id)
+    found = list(older[: size + 1])
+    shown = found[:size]
+    return Page(
+        shown,
+        newer=after and (Cursor.of(shown[0]) if shown else after),
+        older=Cursor.of(shown[-1]) if len(found) > size else None,
+    )

@@ -1,0 +1,42 @@
+// Menus are <details class="op-menu">: they open without JavaScript. Here they close on Escape
+// and on a click elsewhere, and arrow keys move through their items.
+
+const OPEN = "details.op-menu[open]";
+const ITEMS = ".op-menu-body :is(a[href], button, input):not([disabled])";
+
+function close(menu, { focus = false } = {}) {
+  menu.removeAttribute("open");
+  if (focus) menu.querySelector("summary").focus();
+}
+
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll(OPEN)) {
+    if (!menu.contains(event.target)) close(menu);
+  }
+});
+
+document.addEventListener("focusin", (event) => {
+  for (const menu of document.querySelectorAll(OPEN)) {
+    if (!menu.contains(event.target)) close(menu);
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
+  const menu = event.target.closest?.(OPEN) || document.querySelector(OPEN);
+  if (!menu) return;
+  if (event.key === "Escape") {
+    event.preventDefault();
+    close(menu, { focus: menu.contains(document.activeElement) });
+    return;
+  }
+  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+  if (!menu.contains(event.target)) return;
+  const items = [...menu.querySelectorAll(ITEMS)].filter((item) => item.offsetParent);
+  if (!items.length) return;
+  event.preventDefault();
+  const at = items.indexOf(document.activeElement);
+  const step = event.key === "ArrowDown" ? 1 : -1;
+  const next = at < 0 ? (step > 0 ? 0 : items.length - 1) : at + step;
+  items[(next + items.length) % items.length].focus();
+});

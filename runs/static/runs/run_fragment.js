@@ -1,0 +1,44 @@
+// Parts of the run's page: fetched from its own URL, which says what the page shows.
+
+export class Unanswered extends Error {}
+
+// The page's URL with `changes`: null takes a parameter away, a list sets it several times.
+export function pageUrl(changes = {}) {
+  const url = new URL(location.href);
+  url.hash = "";
+  for (const [name, value] of Object.entries(changes)) {
+    url.searchParams.delete(name);
+    for (const each of [value].flat()) {
+      if (each !== null) url.searchParams.append(name, each);
+    }
+  }
+  return url;
+}
+
+// Move the page's URL without loading: it stays the whole state of the page.
+export function goTo(url) {
+  const shown = new URL(url, location.href);
+  shown.searchParams.delete("fragment");
+  if (shown.href !== location.href) history.pushState(null, "", shown);
+}
+
+export async function fetchText(url, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(url, { credentials: "same-origin", ...options });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Unanswered("The portal does not answer.");
+  }
+  if (answer.redirected && new URL(answer.url).pathname.endsWith("/login/")) {
+    location.reload();
+    throw new Unanswered("You are signed out.");
+  }
+  // The run was deleted, or the right to see it taken away.
+  if (!answer.ok) throw new Unanswered(`The portal could not do this (answer ${answer.status}).`);
+  return answer.text();
+}
+
+export function parsed(html) {
+  return new DOMParser().parseFromString(html, "text/html").body;
+}

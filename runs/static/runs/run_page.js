@@ -1,0 +1,249 @@
+// A run's page: its stream, the parts that are fetched as it lives, the node's panel, tabs, acts.
+
+import { LiveStream } from "./live.js";
+import { tick } from "./ticks.js";
+import { toast } from "./toast.js";
+import { fetchText, goTo, pageUrl, parsed, Unanswered } from "./run_fragment.js";
+import { History } from "./run_history.js";
+import { colour, showContext } from "./run_json.js";
+import { morph } from "./run_morph.js";
+import { arrowKeys, grow } from "./run_timeline.js";
+
+const REGIONS = ["run-head", "run-notice", "run-facts", "run-timeline", "run-tab-links"];
+// Milliseconds between two looks at the run while it changes; a page that takes long to make is
+// asked for less often.
+const PACE = 400;
+const SLOW_PACE = 1500;
+
+const page = document.getElementById("run");
+const log = new History(Number(page.dataset.lastSeq));
+
+// -- The upper half, fetched anew when something happened -----------------------
+
+const overview = { timer: null, due: 0, busy: false, again: false, took: 0, lastAt: 0 };
+
+function refreshIn(pace) {
+  const due = Math.max(performance.now(), overview.lastAt + Math.max(pace, 3 * overview.took));
+  if (overview.timer && overview.due <= due) return;
+  clearTimeout(overview.timer);
+  overview.due = due;
+  overview.timer = setTimeout(refresh, due - performance.now());
+}
+
+async function refresh() {
+  overview.timer = null;
+  if (overview.busy) {
+    overview.again = true;
+    return;
+  }
+  overview.busy = true;
+  const began = performance.now();
+  try {
+    await showOverview(pageUrl({ fragment: "overview" }));
+  } catch (error) {
+    if (!(error instanceof Unanswered)) throw error; // the light says it
+  } finally {
+    overview.busy = false;
+    overview.lastAt = performance.now();
+    overview.took = overview.lastAt - began;
+    if (overview.again) {
+      overview.again = false;
+      refreshIn(PACE);
+    }
+  }
+}
+
+let asked = 0;
+
+async function showOverview(url) {
+  asked += 1;
+  const number = asked;
+  const html = await fetchText(url);
+  if (number !== asked) return; // the person has asked for something else meanwhile
+  const found = parsed(html);
+  for (const id of REGIONS) {
+    const now = found.querySelector(`#${id}`);
+    const before = document.getElementById(id);
+    if (now && before) morph(before, now);
+  }
+  tick();
+  colour(page);
+  grow(() => {});
+}
+
+// -- The stream ----------------------------------------------------------------
+
+function heard(data, id) {
+  log.heard(Number(id));
+  // Log lines change the upper half only where a panel or a count shows them.
+  refreshIn(data?.kind === "log" ? SLOW_PACE : PACE);
+}
+
+const stream = new LiveStream(`/api/sse-logs/${page.dataset.run}`, {
+  lastId: page.dataset.lastSeq,
+  events: { status: heard, node: heard, log: heard, cost: heard, human: heard },
+  caughtUp: (first) => first || refreshIn(0),
+});
+
+setInterval(() => grow(() => stream.state === "live" && refreshIn(PACE)), 500);
+
+// -- What a person opens ---------------------------------------------------------
+
+// `link` without leaving the page; false where the browser should follow it after all.
+async function open(url, { focus } = {}) {
+  const target = new URL(url, location.href);
+  target.hash = "";
+  goTo(target);
+  const wanted = new URL(target);
+  wanted.searchParams.set("fragment", "overview");
+  try {
+    await showOverview(wanted);
+  } catch (error) {
+    if (!(error instanceof Unanswered)) throw error;
+    toast(error.message);
+    return;
+  }
+  const place = focus && document.getElementById(focus);
+  if (!place) return;
+  place.focus({ preventScroll: true });
+  // On a narrow page the panel stands below the timeline.
+  document.getElementById("run-node")?.scrollIntoView({ block: "nearest" });
+}
+
+async function openTab(url) {
+  const target = new URL(url, location.href);
+  target.hash = "";
+  goTo(target);
+  const wanted = new URL(target);
+  wanted.searchParams.set("fragment", "tabs");
+  const box = document.getElementById("run-tab");
+  box.setAttribute("aria-busy", "true");
+  try {
+    const found = parsed(await fetchText(wanted)).querySelector("#run-tab");
+    box.replaceChildren(...found.childNodes);
+    box.dataset.shownTab = found.dataset.shownTab;
+  } catch (error) {
+    if (!(error instanceof Unanswered)) throw error;
+    toast(error.message);
+    return;
+  } finally {
+    box.removeAttribute("aria-busy");
+  }
+  for (const link of document.querySelectorAll("#run-tab-links a")) {
+    if (link.dataset.tab === box.dataset.shownTab) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  tabShown();
+  refreshIn(0); // the links of the upper half keep the tab
+}
+
+function tabShown() {
+  colour(page);
+  showContext();
+  log.follow(false);
+  log.shown();
+}
+
+let opener = null;
+
+document.addEventListener("click", (event) => {
+  if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const link = event.target.closest?.("#run a");
+  if (!link) return;
+  if (link.dataset.dialog) {
+    const dialog = document.getElementById(link.dataset.dialog);
+    if (!dialog) return;
+    event.preventDefault();
+    dialog.showModal();
+  } else if (link.dataset.node !== undefined) {
+    event.preventDefault();
+    opener = link.dataset.node;
+    open(link.href, { focus: "run-node-name" });
+  } else if (link.dataset.close !== undefined) {
+    event.preventDefault();
+    close(link.href);
+  } else if (link.matches("[data-pane], [data-attempt], [data-view]")) {
+    event.preventDefault();
+    open(link.href);
+  } else if (link.dataset.tab) {
+    event.preventDefault();
+    openTab(link.href);
+    if (!link.closest("#run-tab-links")) document.getElementById("run-tab-links").scrollIntoView();
+  } else if (link.dataset.filter !== undefined) {
+    event.preventDefault();
+    openTab(link.href);
+  } else if (link.dataset.payload !== undefined) {
+    event.preventDefault();
+    showPayload(link);
+  }
+});
+
+async function close(url) {
+  await open(url);
+  const row = opener && document.querySelector(`#run-lanes [data-key="${CSS.escape(opener)}"]`);
+  row?.querySelector("a[data-node]").focus({ preventScroll: true });
+}
+
+// -- Payloads that are too large to stand in the page ----------------------------
+
+async function loadInto(place, url) {
+  const code = document.createElement("pre");
+  code.className = "op-code";
+  code.tabIndex = 0;
+  code.setAttribute("data-json", "");
+  try {
+    code.textContent = await fetchText(new URL(url, location.href));
+  } catch (error) {
+    if (!(error instanceof Unanswered)) throw error;
+    toast(error.message);
+    return;
+  }
+  place.replaceWith(code);
+  colour(page);
+}
+
+function showPayload(link) {
+  link.closest("[data-key]").dataset.kept = "";
+  loadInto(link, link.href);
+}
+
+document.addEventListener("toggle", (event) => {
+  const fold = event.target;
+  if (!fold.open || !fold.matches?.(".op-fold[data-src]")) return;
+  const { src } = fold.dataset;
+  fold.removeAttribute("data-src");
+  loadInto(fold.querySelector("a"), src);
+}, true);
+
+// -- Acts and keys ---------------------------------------------------------------
+
+// A second press must not start a second retry.
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("form[data-once]");
+  if (!form) return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "1";
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest?.("[data-dialog-close]")) event.target.closest("dialog").close();
+});
+
+document.addEventListener("keydown", (event) => {
+  arrowKeys(event);
+  if (event.key !== "Escape" || event.defaultPrevented) return;
+  if (document.querySelector("dialog[open], details.op-menu[open]")) return;
+  const closing = event.target.closest?.("#run-timeline") && document.querySelector("#run-node [data-close]");
+  if (closing) {
+    opener ??= document.getElementById("run-node").dataset.shown;
+    close(closing.href);
+  }
+});
+
+// Back and forward: the URL says what the page shows.
+window.addEventListener("popstate", () => location.reload());
+
+tabShown();

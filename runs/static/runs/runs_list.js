@@ -1,0 +1,319 @@
+// The live list of runs. Notices say which runs changed; the page fetches what it shows.
+//
+// Rows never move by themselves: a changed row is put in its place, a new run only counts up in
+// "12 new runs — show".
+
+import { LiveStream } from "./live.js";
+import { tick } from "./ticks.js";
+
+const STREAM = "/api/sse-runs";
+const ROWS_EVERY = 250;
+const FRESH_EVERY = 1000;
+const COUNTS_EVERY = 4000;
+const AGAIN_AFTER_FAILURE = 3000;
+const MOST_IDS = 100; // in one request
+const MOST_NEW = 200; // that the button counts
+const REMEMBERED = 10_000; // milliseconds of notices, for a list that is just being fetched
+
+const changed = new Set(); // rows on the page to fetch again
+const candidates = new Set(); // runs that may be new here: the server knows the filter
+const fresh = new Set(); // runs that are
+let recent = [];
+let checkTop = false;
+
+const list = () => document.querySelector("#runs[data-live-list]");
+const row = (id) => document.querySelector(`#rows > tr[id="${CSS.escape(id)}"]`);
+const part = (query, more) => query + (query === "?" ? "" : "&") + new URLSearchParams(more);
+
+// Runs `act` at most once every `every` milliseconds, and never twice at a time.
+function paced(every, act) {
+  let timer = 0;
+  let running = false;
+  let again = false;
+  let last = -Infinity;
+  async function run() {
+    timer = 0;
+    running = true;
+    last = performance.now();
+    let wait = every;
+    try {
+      await act();
+    } catch {
+      again = true;
+      wait = AGAIN_AFTER_FAILURE;
+    }
+    running = false;
+    if (again) {
+      again = false;
+      ask(wait);
+    }
+  }
+  function ask(wait = every) {
+    if (running) again = true;
+    else if (!timer) timer = setTimeout(run, Math.max(0, last + wait - performance.now()));
+  }
+  return ask;
+}
+
+async function get(url) {
+  const answer = await fetch(url, { headers: { "X-Requested-With": "fetch" } });
+  // Signed out meanwhile: the sign-in page came instead.
+  if (answer.redirected && new URL(answer.url).pathname.endsWith("/login/")) location.reload();
+  if (!answer.ok) throw new Error(`answer ${answer.status}`);
+  return answer;
+}
+
+// -- notices ---------------------------------------------------------------
+
+function heard(runs) {
+  const now = performance.now();
+  recent = recent.filter((notice) => now - notice.at < REMEMBERED);
+  for (const run of runs) recent.push({ ...run, at: now });
+  take(runs);
+}
+
+function take(runs) {
+  const here = list();
+  if (!here || !runs.length) return;
+  for (const run of runs) {
+    if (row(run.id)) changed.add(run.id);
+    else if (here.dataset.wants ? run.state === here.dataset.wants : run.new) {
+      if (!fresh.has(run.id) && fresh.size < MOST_NEW) candidates.add(run.id);
+    }
+  }
+  if (changed.size) fetchRows();
+  if (candidates.size) fetchFresh();
+  recount();
+}
+
+// The stream is open (again): what happened before it was, nobody said.
+function caughtUp(first) {
+  if (!list()) return;
+  const rows = document.querySelectorAll(
+    first ? "#rows > tr:has([data-state='running'], [data-state='queued'])" : "#rows > tr",
+  );
+  for (const one of rows) changed.add(one.id);
+  checkTop = true;
+  if (changed.size) fetchRows();
+  fetchFresh();
+  if (!first) recount();
+}
+
+const stream = new LiveStream(STREAM, {
+  events: {
+    runs: (data) => heard(data.runs),
+    reset: () => caughtUp(false),
+  },
+  caughtUp,
+  changed: showOffline,
+});
+
+// -- rows ------------------------------------------------------------------
+
+const fetchRows = paced(ROWS_EVERY, async () => {
+  const ids = [...changed].filter(row).slice(0, MOST_IDS);
+  const asked = new Set(ids);
+  if (!ids.length) {
+    changed.clear();
+    return;
+  }
+  for (const id of asked) changed.delete(id);
+  try {
+    put(await (await get(`?${new URLSearchParams({ rows: ids.join(",") })}`)).text());
+  } catch (error) {
+    for (const id of asked) changed.add(id);
+    throw error;
+  }
+  if (changed.size) fetchRows();
+});
+
+function put(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  for (const next of template.content.querySelectorAll("tr")) {
+    const present = row(next.id);
+    if (present) renew(present, next);
+  }
+  tick(document.getElementById("rows"));
+}
+
+// Only cells that differ are changed, so that a selection, a focus and a turning icon stay.
+function renew(present, next) {
+  [...next.children].forEach((cell, index) => {
+    const old = present.children[index];
+    if (old.outerHTML === cell.outerHTML) return;
+    const links = [...old.querySelectorAll("a")];
+    const focused = links.indexOf(document.activeElement);
+    old.replaceWith(cell);
+    if (focused >= 0) cell.querySelectorAll("a")[focused]?.focus({ preventScroll: true });
+  });
+}
+
+// -- new runs --------------------------------------------------------------
+
+const fetchFresh = paced(FRESH_EVERY, async () => {
+  const here = list();
+  if (!here) return;
+  const { query, top } = here.dataset;
+  const ids = [...candidates].slice(0, MOST_IDS);
+  const all = checkTop;
+  let found = [];
+  if (all && top) {
+    found = await ask(part(query, { fresh: "", before: top }));
+  } else if (all) {
+    showNew(); // an empty list is simply fetched again
+  } else if (ids.length) {
+    found = await ask(part(query, { fresh: ids.join(",") }));
+  }
+  if (here !== list()) return; // another list has come meanwhile
+  if (all) {
+    checkTop = false;
+    candidates.clear();
+  }
+  for (const id of ids) candidates.delete(id);
+  for (const id of found) if (!row(id)) fresh.add(id);
+  if (fresh.size && !document.querySelector("#rows > tr")) showNew();
+  else offerNew();
+  if (candidates.size) fetchFresh();
+});
+
+async function ask(url) {
+  return (await (await get(url)).json()).runs;
+}
+
+function offerNew() {
+  const place = document.getElementById("new");
+  if (!place) return;
+  if (!fresh.size) {
+    place.replaceChildren();
+    return;
+  }
+  let button = place.querySelector("button");
+  if (!button) {
+    button = document.createElement("button");
+    button.type = "button";
+    button.className = "op-new";
+    const icon = document.createElement("span");
+    icon.className = "material-symbols-outlined";
+    icon.setAttribute("aria-hidden", "true");
+    icon.textContent = "arrow_upward";
+    button.append(icon, document.createElement("span"));
+    button.addEventListener("click", showNew);
+    place.replaceChildren(button);
+  }
+  const count = fresh.size >= MOST_NEW ? `${MOST_NEW}+` : String(fresh.size);
+  const words = `${count} new ${fresh.size === 1 ? "run" : "runs"} — show`;
+  if (button.lastElementChild.textContent !== words) button.lastElementChild.textContent = words;
+}
+
+function showNew() {
+  const here = list();
+  if (!here) return;
+  const link = document.createElement("a");
+  link.hidden = true;
+  link.href = here.dataset.query;
+  if (here.hasAttribute("data-first")) link.setAttribute("hx-push-url", "false");
+  here.append(link);
+  window.htmx.process(link);
+  if (here.getBoundingClientRect().top < 0) here.scrollIntoView();
+  link.click();
+}
+
+// -- counts ----------------------------------------------------------------
+
+const recount = paced(COUNTS_EVERY, async () => {
+  const tabs = document.getElementById("tabs");
+  if (tabs && list()) window.htmx.trigger(tabs, "recount");
+});
+
+// -- another list: a filter, a page, the new runs --------------------------
+
+let before = { key: "", texts: {}, menu: "" };
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.target?.id !== "runs") return;
+  const texts = {};
+  for (const count of document.querySelectorAll("#tabs .op-count")) texts[count.id] = count.textContent;
+  const menu = document.activeElement?.closest?.("details.op-menu")?.querySelector("summary").id;
+  before = { key: document.getElementById("tabs")?.dataset.counts, texts, menu: menu || "" };
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target?.id !== "runs") return;
+  changed.clear();
+  candidates.clear();
+  fresh.clear();
+  // Counts that still hold are not taken away while they are made again.
+  if (document.getElementById("tabs")?.dataset.counts === before.key) {
+    for (const [id, text] of Object.entries(before.texts)) {
+      const count = document.getElementById(id);
+      if (count && !count.textContent) count.textContent = text;
+    }
+  }
+  if (before.menu) document.getElementById(before.menu)?.focus({ preventScroll: true });
+  showOffline(stream.state);
+  const now = performance.now();
+  take(recent.filter((notice) => now - notice.at < REMEMBERED));
+});
+
+// -- no connection ---------------------------------------------------------
+
+function showOffline(state) {
+  const notice = document.getElementById("offline");
+  if (!notice) return;
+  const off = state === "disconnected";
+  if (off && notice.hidden) {
+    const at = new Date(Date.now() - (performance.now() - stream.lastMessage));
+    document.getElementById("offline-since").textContent = new Intl.DateTimeFormat("en-GB", {
+      timeStyle: "medium",
+      timeZone: list()?.dataset.zone,
+    }).format(at);
+  }
+  notice.hidden = !off;
+  document.getElementById("card")?.classList.toggle("op-stale", off);
+}
+
+// -- keys ------------------------------------------------------------------
+
+function move(step) {
+  const rows = [...document.querySelectorAll("#rows > tr")];
+  if (!rows.length) return;
+  const at = rows.findIndex((one) => one.classList.contains("is-cursor"));
+  const next = rows[Math.min(rows.length - 1, Math.max(0, at < 0 ? 0 : at + step))];
+  next.querySelector(".op-id").focus({ preventScroll: true });
+  next.scrollIntoView({ block: "nearest" });
+}
+
+document.addEventListener("focusin", (event) => {
+  const current = event.target.closest?.("#rows > tr");
+  if (!current) return;
+  for (const one of document.querySelectorAll("#rows > tr.is-cursor")) one.classList.remove("is-cursor");
+  current.classList.add("is-cursor");
+});
+
+const KEYS = {
+  "/": () => {
+    const search = document.getElementById("search");
+    search?.focus();
+    search?.select();
+  },
+  j: () => move(1),
+  k: () => move(-1),
+  n: () => document.querySelector("#new button")?.click(),
+  "?": () => document.getElementById("keys").showModal(),
+};
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+  if (event.key === "Escape" && typing?.id === "search") typing.blur();
+  if (typing || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
+  if (document.querySelector("dialog[open]")) return;
+  if (event.key === "Enter" && event.target === document.body) {
+    document.querySelector("#rows > tr.is-cursor .op-id")?.click();
+    return;
+  }
+  const act = KEYS[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});

@@ -1,0 +1,112 @@
+"""Who asks for a stream, and whether they may have it: at the opening, and again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest, parse_cookie
+
+from runs.live import may_listen
+from runs.streams.database import Readers
+
+logger = logging.getLogger(__name__)
+
+# Seconds between two looks at whether those who listen still may.
+RECHECK_SECONDS = 15.0
+
+
+class Verdict(Enum):
+    ALLOWED = 200
+    UNKNOWN = 401
+    FORBIDDEN = 403
+
+
+class Credential(NamedTuple):
+    """What a request shows for itself. Bearer tokens will be another one."""
+
+    session_key: str
+
+
+def credential(headers: Iterable[tuple[bytes, bytes]]) -> Credential | None:
+    cookies = b"; ".join(value for name, value in headers if name == b"cookie")
+    session_key = parse_cookie(cookies.decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
+    return Credential(session_key) if session_key else None
+
+
+def judge(shown: Credential | None) -> Verdict:
+    if shown is None:
+        return Verdict.UNKNOWN
+    request = HttpRequest()
+    request.session = _session(shown.session_key)
+    user = get_user(request)
+    if not user.is_authenticated:
+        return Verdict.UNKNOWN
+    return Verdict.ALLOWED if may_listen(user) else Verdict.FORBIDDEN
+
+
+def _session(key: str) -> Any:
+    """The session, for reading only.
+
+    Django renews or deletes a session whose key material changed, and tells the browser by a
+    cookie. A stream cannot send one, so it leaves that to the next page.
+    """
+    session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    session.cycle_key = session.flush = session.save = lambda *_, **__: None
+    return session
+
+
+class Guard:
+    """Ends the streams of those who may no longer listen. `run` must be running."""
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+        self._guests: dict[Credential, set[asyncio.Future[None]]] = {}
+
+    async def admit(self, shown: Credential | None) -> Verdict:
+        return await self._readers.read(judge, shown)
+
+    @contextmanager
+    def watch(self, shown: Credential) -> Iterator[asyncio.Future[None]]:
+        """A future that is done when this stream has to end."""
+        end = asyncio.get_running_loop().create_future()
+        guests = self._guests.setdefault(shown, set())
+        guests.add(end)
+        try:
+            yield end
+        finally:
+            guests.discard(end)
+            if not guests and self._guests.get(shown) is guests:
+                del self._guests[shown]
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self._guests.values()))
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(RECHECK_SECONDS)
+            for shown in list(self._guests):
+                try:
+                    verdict = await self.admit(shown)
+                except Exception:
+                    logger.exception("streams: a session could not be checked")
+                    verdict = Verdict.UNKNOWN
+                if verdict is not Verdict.ALLOWED:
+                    self._end(self._guests.get(shown, ()))
+
+    def end_all(self) -> None:
+        for guests in self._guests.values():
+            self._end(guests)
+
+    def _end(self, guests: Iterable[asyncio.Future[None]]) -> None:
+        for end in guests:
+            if not end.done():
+                end.set_result(None)

@@ -1,0 +1,226 @@
+"""``/api/sse-logs/<run id>`` and ``/api/sse-runs``: plain ASGI, without a thread per stream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
+
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+
+from runs import ids
+from runs.streams import access, frames, hub, log
+from runs.streams.access import Credential, Verdict
+
+logger = logging.getLogger(__name__)
+
+LOG_PATH = "/api/sse-logs/"
+LIST_PATH = "/api/sse-runs"
+# Open streams of one process; each costs a socket and some 20 kB.
+MOST_STREAMS = 2_000
+# Seconds a request waits for a database that is away.
+PATIENCE = 10.0
+# Frames are sent in pieces of about this size, so that a slow client holds no more of them.
+PIECE_BYTES = 64 * 1024
+# Seconds for the last bytes of a stream that the server ends.
+FAREWELL = 1.0
+
+_GUARDED = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"vary", b"cookie"),
+]
+_STREAM = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+    *_GUARDED,
+]
+_PROBLEM = [
+    (b"content-type", b"application/problem+json"),
+    (b"cache-control", b"no-store"),
+    *_GUARDED,
+]
+
+
+class Refusal(Exception):  # noqa: N818  (an answer, not an error)
+    """A request that gets no stream; the answer says why."""
+
+    def __init__(self, status: int, title: str, detail: str, **headers: str) -> None:
+        super().__init__(detail)
+        self.problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+        self.status = status
+        self.headers = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
+
+
+class Opened(NamedTuple):
+    shown: Credential
+    chunks: AsyncGenerator[bytes, None]
+
+
+def serves(path: str) -> bool:
+    return path.startswith(LOG_PATH) or path.rstrip("/") == LIST_PATH
+
+
+async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    assert scope["type"] == "http"
+    try:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                shown, chunks = await _open(scope)
+        except TimeoutError:
+            raise Refusal(
+                503, "Service Unavailable", "The database does not answer.", retry_after="2"
+            ) from None
+    except Refusal as refused:
+        await _refuse(send, refused)
+        return
+    async with aclosing(chunks):
+        with hub.current().guard.watch(shown) as end:
+            await _serve(scope, receive, send, chunks, end)
+
+
+async def _open(scope: HTTPScope) -> Opened:
+    if scope["method"] not in ("GET", "HEAD"):
+        raise Refusal(405, "Method Not Allowed", "Streams are for reading.", allow="GET, HEAD")
+    at = hub.current()
+    if at.is_closed or at.guard.count >= MOST_STREAMS:
+        raise Refusal(
+            503, "Service Unavailable", "No more streams are taken here now.", retry_after="2"
+        )
+    shown = access.credential(scope["headers"])
+    verdict = await at.guard.admit(shown)
+    if shown is None or verdict is Verdict.UNKNOWN:
+        raise Refusal(401, "Unauthorized", "Log in to see this stream.")
+    if verdict is Verdict.FORBIDDEN:
+        raise Refusal(403, "Forbidden", "You may not see runs.")
+    if not scope["path"].startswith(LOG_PATH):
+        return Opened(shown, _list_chunks(at))
+    run_id, end = await _find(at, scope["path"].removeprefix(LOG_PATH).removesuffix("/"))
+    wanted = _resume_point(scope)
+    after = end if wanted is None else min(wanted, end)
+    return Opened(shown, _log_chunks(at, run_id, after, end))
+
+
+async def _find(at: hub.Hub, public_id: str) -> tuple[uuid.UUID, int]:
+    """The run's id and the number of its last event."""
+    known = ids.decode("run", public_id)
+    if known is not None:
+        run_id = uuid.UUID(int=known.int)  # the TypeID library has a UUID class of its own
+        end = await at.clients.read(log.end_of, run_id)
+        if end is not None:
+            return run_id, end
+    raise Refusal(404, "Not Found", "There is no such run.")
+
+
+def _resume_point(scope: HTTPScope) -> int | None:
+    """The number of the last event the client has; None to start with what comes now.
+
+    A browser that reconnects by itself keeps the address and adds the header, so the header is
+    the newer one.
+    """
+    header = [value for name, value in scope["headers"] if name == b"last-event-id"]
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    given = [v.decode("latin-1") for v in header]
+    for name in ("lastEventId", "last_event_id", "from"):
+        given += query.get(name, [])
+    text = next((value for value in given if value), None)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal()):
+        raise Refusal(400, "Bad Request", "The last event's id must be a whole number.")
+    return int(text[:20])
+
+
+async def _log_chunks(
+    at: hub.Hub, run_id: uuid.UUID, after: int, end: int
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(at.feeds.follow(run_id, after, end)) as events:
+        async for entries in events:
+            if not entries:
+                yield frames.KEEP_ALIVE
+            piece, size = [], 0
+            for entry in entries:
+                piece.append(entry.frame)
+                size += len(entry.frame)
+                if size >= PIECE_BYTES:
+                    yield b"".join(piece)
+                    piece, size = [], 0
+            if piece:
+                yield b"".join(piece)
+
+
+async def _list_chunks(at: hub.Hub) -> AsyncGenerator[bytes, None]:
+    async with aclosing(at.notices.follow()) as notices:
+        async for notice in notices:
+            yield notice or frames.KEEP_ALIVE
+
+
+async def _refuse(send: ASGISendCallable, refused: Refusal) -> None:
+    body = json.dumps(refused.problem).encode()
+    headers = [*_PROBLEM, *refused.headers, (b"content-length", str(len(body)).encode())]
+    await _send_start(send, refused.status, headers)
+    await _send_body(send, body, more=False)
+
+
+async def _serve(
+    scope: HTTPScope,
+    receive: ASGIReceiveCallable,
+    send: ASGISendCallable,
+    chunks: AsyncIterator[bytes],
+    end: asyncio.Future[None],
+) -> None:
+    """Send until the client goes or the stream has to end."""
+    await _send_start(send, 200, _STREAM)
+    if scope["method"] == "HEAD":
+        await _send_body(send, b"", more=False)
+        return
+    sending = asyncio.create_task(_send_all(send, chunks))
+    leaving = asyncio.create_task(_until_gone(receive))
+    try:
+        await asyncio.wait({sending, leaving, end}, return_when=asyncio.FIRST_COMPLETED)
+        gone = leaving.done()
+    finally:
+        sending.cancel()
+        leaving.cancel()
+        await asyncio.wait({sending, leaving})
+    if gone:
+        return
+    if not sending.cancelled() and sending.exception() is not None:
+        logger.error("streams: a stream failed", exc_info=sending.exception())
+    try:
+        # A client that does not read would keep this waiting.
+        async with asyncio.timeout(FAREWELL):
+            await _send_body(send, b"", more=False)
+    except TimeoutError:
+        pass
+
+
+async def _send_all(send: ASGISendCallable, chunks: AsyncIterator[bytes]) -> None:
+    await _send_body(send, frames.OPENING, more=True)
+    async for chunk in chunks:
+        await _send_body(send, chunk, more=True)
+
+
+async def _until_gone(receive: ASGIReceiveCallable) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send_start(
+    send: ASGISendCallable, status: int, headers: list[tuple[bytes, bytes]]
+) -> None:
+    await send(
+        {"type": "http.response.start", "status": status, "headers": headers, "trailers": False}
+    )
+
+
+async def _send_body(send: ASGISendCallable, body: bytes, *, more: bool) -> None:
+    message: Any = {"type": "http.response.body", "body": body, "more_body": more}
+    await send(message)

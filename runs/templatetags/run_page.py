@@ -1,0 +1,144 @@
+"""What only the page of a run writes: times to the millisecond, and the lanes of its timeline."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django import template
+from django.template import Context
+from django.utils import timezone
+from django.utils.html import escape, format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString, mark_safe
+
+from runs import ids
+from runs.states import AttemptStatus
+from runs.templatetags.runs_ui import (
+    NONE,
+    day_words,
+    full_words,
+    look,
+    now_of,
+    offset_words,
+    short,
+)
+
+if TYPE_CHECKING:
+    from runs.views.run_overview import NodeLine
+
+register = template.Library()
+
+_ATTEMPTS = {
+    AttemptStatus.LOST: ("failed", "cloud_off"),
+    AttemptStatus.LATE: ("terminated", "history"),
+}
+# Longer references are cut; they stand in full in the title.
+_BRIEF = 24
+
+
+@register.simple_tag(takes_context=True)
+def precise(context: Context, moment: datetime | None, day: bool = False) -> SafeString:
+    """``14:54:07.112``, with the day when not that of the run's creation, or when asked for."""
+    if moment is None:
+        return NONE
+    local = timezone.localtime(moment)
+    clock = f"{local:%H:%M:%S}.{local.microsecond // 1000:03}"
+    created = timezone.localtime(context["run"].created_at)
+    if day or local.date() != created.date():
+        clock = f"{day_words(local, timezone.localtime(now_of(context)))} {clock}"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        local.isoformat(timespec="milliseconds"), full_words(moment), clock,
+    )  # fmt: skip
+
+
+@register.simple_tag(takes_context=True)
+def offset(context: Context) -> str:
+    """The zone's offset at the run's creation."""
+    return offset_words(timezone.localtime(context["run"].created_at))
+
+
+@register.filter
+def brief(reference: str) -> str:
+    """``user_…k3m9`` of a long reference."""
+    if len(reference) <= _BRIEF:
+        return reference
+    head, mark, _ = reference.partition("_")
+    head = f"{head}_" if mark and len(head) <= 12 else reference[:8]
+    return f"{head}…{reference[-4:]}"
+
+
+@register.filter
+def run_short(run_id: uuid.UUID) -> str:
+    return short(ids.encode("run", run_id))
+
+
+@register.filter
+def css(number: float) -> str:
+    """A number as stylesheets write it, whatever the language."""
+    return f"{number:.4g}" if abs(number) < 1 else f"{number:.3f}".rstrip("0").rstrip(".")
+
+
+@register.simple_tag
+def share(part: int, whole: int) -> str:
+    """In per cent, from 0 to 100."""
+    return css(min(max(part / whole * 100, 0), 100)) if whole > 0 else "0"
+
+
+@register.filter
+def with_node(url: str, key: str) -> str:
+    """`url`, which ends with its query, asking for this node's panel too."""
+    return f"{url}{'' if url.endswith('?') else '&'}{urlencode({'node': key})}"
+
+
+@register.simple_tag
+def attempt_icon(status: str) -> SafeString:
+    found = look(status)
+    state, icon = _ATTEMPTS.get(AttemptStatus(status), (found.state, found.icon))
+    return format_html(
+        '<span class="material-symbols-outlined op-state-icon" data-state="{}" '
+        'aria-hidden="true">{}</span><span class="op-sr">{} </span>',
+        state, icon, status,
+    )  # fmt: skip
+
+
+@register.simple_tag
+def lane(line: NodeLine, node_url: str, selected: str) -> SafeString:
+    """A node's row. Written here and not in a template: a run has up to a thousand."""
+    node, row = line.node, line.row
+    key, url = escape(node.key), escape(with_node(node_url, node.key))
+    found = look(node.status)
+    spin = " op-spin" if found.icon == "progress_activity" else ""
+    chosen = node.key == selected
+    classes = f"op-tl-row{' is-critical' if row.critical else ''}{' is-selected' if chosen else ''}"
+    ticking = "" if line.elapsed is None else f' class="op-tick" data-elapsed="{line.elapsed}"'
+    critical = '<span class="op-sr">, on the critical path</span>' if row.critical else ""
+    current = ' aria-current="true"' if chosen else ""
+    gaps = "".join(
+        f'<span class="op-gap" data-cause="{gap.cause}"{_place(gap.x, gap.w, gap.growing)}'
+        f' title="{escape(piece.title)}"></span>'
+        for piece in line.gaps
+        for gap in [piece.place]
+    )
+    bars = "".join(
+        f'<a class="op-bar" data-state="{bar.state}"{_place(bar.x, bar.w, bar.growing)}'
+        f' href="{url}{f"&amp;attempt={bar.attempt}" if bar.attempt else ""}" data-node="{key}"'
+        f' data-attempt="{bar.attempt or ""}" tabindex="-1" aria-hidden="true"'
+        f' title="{escape(piece.title)}">{piece.label}</a>'
+        for piece in line.bars
+        for bar in [piece.place]
+    )
+    return mark_safe(
+        f'<li class="{classes}" data-key="{key}"><a class="op-tl-name" href="{url}"'
+        f' data-node="{key}"{current} title="{key}">'
+        f'<span class="material-symbols-outlined op-state-icon{spin}" data-state="{found.state}"'
+        f' aria-hidden="true">{found.icon}</span><span class="op-sr">{found.word} </span>'
+        f"<b>{key}</b>{critical}<small{ticking}>{escape(line.note)}</small></a>"
+        f'<div class="op-tl-lane">{gaps}{bars}</div></li>'
+    )
+
+
+def _place(x: float, w: float, growing: bool) -> str:
+    return f' style="--x:{x:g}%;--w:{w:g}%"{" data-growing" if growing else ""}'

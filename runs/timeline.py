@@ -1,0 +1,448 @@
+"""Nodes + attempts + now → bars, gaps with their causes, axis, critical path. Pure.
+
+Everything is placed in per cent of the axis, as the page's stylesheet wants it. Durations are
+seconds; putting them into words is the page's matter.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Generic, Protocol, TypeVar
+
+from runs.states import NODE_FINAL, AttemptStatus, NodeStatus
+
+QUEUED, DEPENDENCY, BACKOFF = "queued", "dep", "backoff"
+# A gap narrower than this (per cent) would be drawn wider than it is, over its bar.
+LEAST_GAP = 0.25
+# From this many rows on they are drawn thin, in a scroll of their own.
+LONG = 60
+_MOST_INTERVALS = 6
+_STEPS = (
+    *(digit * 10.0**power for power in range(-3, 1) for digit in (1, 2, 5)),
+    *(10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0),
+    *(hours * 3_600.0 for hours in (1, 2, 3, 6, 12)),
+    *(days * 86_400.0 for days in (1, 2, 7, 14, 28, 56, 112, 364)),
+)
+# How an attempt is drawn. A late one belongs to a run or an attempt that was over already.
+_DRAWN = {
+    AttemptStatus.RUNNING: "running",
+    AttemptStatus.COMPLETED: "completed",
+    AttemptStatus.FAILED: "failed",
+    AttemptStatus.LOST: "failed",
+    AttemptStatus.LATE: "terminated",
+}
+
+
+class RunTimes(Protocol):
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def started_at(self) -> datetime | None: ...
+    @property
+    def completed_at(self) -> datetime | None: ...
+
+
+class NodeTimes(Protocol):
+    @property
+    def key(self) -> str: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def queued_at(self) -> datetime | None: ...
+    @property
+    def completed_at(self) -> datetime | None: ...
+
+
+class AttemptTimes(Protocol):
+    @property
+    def number(self) -> int: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def started_at(self) -> datetime: ...
+    @property
+    def completed_at(self) -> datetime | None: ...
+    @property
+    def retry_at(self) -> datetime | None: ...
+    @property
+    def error_kind(self) -> str: ...
+
+
+AnyNode = TypeVar("AnyNode", bound=NodeTimes)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One attempt, or the tag of a skipped node (attempt 0)."""
+
+    state: str
+    x: float
+    w: float
+    attempt: int
+    status: str
+    seconds: float
+    error_kind: str
+    growing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    cause: str
+    x: float
+    w: float
+    seconds: float
+    growing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row(Generic[AnyNode]):
+    node: AnyNode
+    bars: list[Bar]
+    gaps: list[Gap]
+    # When it first waited for a worker; the node itself tells that of its newest attempt.
+    queued_at: datetime | None
+    # From the first attempt's start to the last one's end, or to now; None: never begun.
+    seconds: float | None
+    growing: bool
+    critical: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    x: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline(Generic[AnyNode]):
+    rows: list[Row[AnyNode]]
+    ticks: list[Tick]
+    # Grid intervals on the axis; not whole where the axis ends with now.
+    intervals: float
+    # The axis: its length in seconds; whether its end is now.
+    span: float
+    growing: bool
+    # Seconds that the run waited before what the axis shows; 0 where the axis shows all.
+    waited: float
+    # An SVG path: x in per cent, y in rows. "" where nothing has run.
+    critical_path: str
+    # Between start and end: seconds in which no node ran, and what most of them were spent on.
+    total: float
+    idle: float
+    idle_cause: str
+
+    @property
+    def is_long(self) -> bool:
+        return len(self.rows) > LONG
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """A bar or gap before it is placed: times instead of per cent."""
+
+    start: datetime
+    end: datetime
+    growing: bool = False
+    cause: str = ""
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.start).total_seconds()
+
+
+@dataclass(slots=True)
+class _Lane(Generic[AnyNode]):
+    node: AnyNode
+    attempts: Sequence[AttemptTimes]
+    bars: list[_Stretch] = field(default_factory=list)
+    gaps: list[_Stretch] = field(default_factory=list)
+    queued_at: datetime | None = None
+
+    @property
+    def end(self) -> datetime | None:
+        return max((bar.end for bar in self.bars), default=None)
+
+
+def timeline(
+    run: RunTimes,
+    nodes: Iterable[AnyNode],
+    attempts: Mapping[str, Sequence[AttemptTimes]],
+    needs: Mapping[str, Sequence[str]],
+    now: datetime,
+) -> Timeline[AnyNode]:
+    """`attempts` and `needs` by the nodes' keys; attempts in the order of their numbers."""
+    ordered = in_graph_order(nodes, needs)
+    lanes = {node.key: _lane(node, attempts.get(node.key, ()), now) for node in ordered}
+    for lane in lanes.values():
+        _add_waits(run, lane, [lanes[key].node for key in _known(needs, lane.node.key, lanes)], now)
+    draining = any(bar.growing for lane in lanes.values() for bar in lane.bars)
+    growing = run.completed_at is None or draining
+    ends = [lane.end for lane in lanes.values() if lane.end is not None]
+    end = now if growing else max([run.completed_at or now, *ends])
+    zero, start, waited = _axis_start(run, end)
+    step = _step((end - start).total_seconds())
+    span = max((end - start).total_seconds(), 0.001)
+    if not growing:
+        span = math.ceil(round(span / step, 6)) * step
+    scale = _Scale(start, span)
+    path = _critical_chain(lanes, needs)
+    begun = run.started_at or end
+    idle, cause = _idle(list(lanes.values()), begun, run.completed_at or end)
+    return Timeline(
+        rows=[_row(lane, scale, lane.node.key in path) for lane in lanes.values()],
+        ticks=_ticks(scale, zero, step, whole=not growing),
+        intervals=round(span / step, 4),
+        span=span,
+        growing=growing,
+        waited=waited,
+        critical_path=_drawn_path(path, lanes, scale),
+        total=max(((run.completed_at or end) - begun).total_seconds(), 0.0),
+        idle=idle,
+        idle_cause=cause,
+    )
+
+
+def in_graph_order(nodes: Iterable[AnyNode], needs: Mapping[str, Sequence[str]]) -> list[AnyNode]:
+    """Each node after what it needs, else as in the definition.
+
+    Not by start: rows of a live timeline would then move under the pointer.
+    """
+    by_key = {node.key: node for node in nodes}
+    open_needs = {key: len(_known(needs, key, by_key)) for key in by_key}
+    followers: dict[str, list[str]] = {key: [] for key in by_key}
+    for key in by_key:
+        for need in _known(needs, key, by_key):
+            followers[need].append(key)
+    heap = [(node.position, key) for key, node in by_key.items() if not open_needs[key]]
+    heapq.heapify(heap)
+    done: list[AnyNode] = []
+    while heap:
+        _, key = heapq.heappop(heap)
+        done.append(by_key[key])
+        for follower in followers[key]:
+            open_needs[follower] -= 1
+            if not open_needs[follower]:
+                heapq.heappush(heap, (by_key[follower].position, follower))
+    return done
+
+
+def _known(needs: Mapping[str, Sequence[str]], key: str, known: Mapping[str, object]) -> list[str]:
+    return [need for need in needs.get(key, ()) if need in known]
+
+
+def _lane(node: AnyNode, attempts: Sequence[AttemptTimes], now: datetime) -> _Lane[AnyNode]:
+    lane = _Lane(node, attempts)
+    for attempt in attempts:
+        end = attempt.completed_at or max(now, attempt.started_at)
+        lane.bars.append(_Stretch(attempt.started_at, end, attempt.completed_at is None))
+    return lane
+
+
+def _add_waits(run: RunTimes, lane: _Lane, needed: Sequence[NodeTimes], now: datetime) -> None:
+    """The gaps of `lane`: waiting for dependencies, for a worker, for the next attempt."""
+    node = lane.node
+    settled = [need.completed_at for need in needed if need.completed_at is not None]
+    if node.status == NodeStatus.PENDING and settled and run.completed_at is None:
+        _gap(lane, DEPENDENCY, min(settled), now, growing=True)
+    if node.status == NodeStatus.SKIPPED or (node.queued_at is None and not lane.bars):
+        return  # its turn never came
+    is_open = node.status not in NODE_FINAL and run.completed_at is None
+    until = now if is_open else (node.completed_at or now)
+    first = lane.bars[0].start if lane.bars else None
+    ready = max(settled, default=run.created_at)
+    # A retry sets `queued_at` anew; it is the first one's while it stands before its start.
+    if node.queued_at is not None and (first is None or node.queued_at <= first):
+        ready = node.queued_at
+    lane.queued_at = ready
+    if settled:
+        _gap(lane, DEPENDENCY, min(settled), ready)
+    _gap(lane, QUEUED, ready, first or until, growing=first is None and is_open)
+    starts = [bar.start for bar in lane.bars[1:]]
+    for number, attempt in enumerate(lane.attempts):
+        following = starts[number] if number < len(starts) else None
+        ended = attempt.completed_at
+        if ended is None or (following is None and attempt.retry_at is None):
+            continue
+        end = following or until
+        again = min(max(attempt.retry_at or ended, ended), end)
+        waiting = following is None and is_open
+        _gap(lane, BACKOFF, ended, again, growing=waiting and again == end)
+        _gap(lane, QUEUED, again, end, growing=waiting)
+
+
+def _gap(lane: _Lane, cause: str, start: datetime, end: datetime, *, growing: bool = False) -> None:
+    if end > start:
+        lane.gaps.append(_Stretch(start, end, growing, cause))
+
+
+def _axis_start(run: RunTimes, end: datetime) -> tuple[datetime, datetime, float]:
+    """What the axis calls 0, where it begins, and the seconds of waiting it leaves out.
+
+    A run that queued for longer than it ran would be a sliver at the right: the axis then
+    begins a little before its start.
+    """
+    if run.started_at is None:
+        return run.created_at, run.created_at, 0.0
+    waited = run.started_at - run.created_at
+    ran = max(end - run.started_at, timedelta(milliseconds=1))
+    if waited <= ran:
+        return run.created_at, run.created_at, 0.0
+    return run.started_at, run.started_at - ran / 10, waited.total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    start: datetime
+    span: float
+
+    def x(self, at: datetime) -> float:
+        """Where on the axis, in per cent; what stands before it is at its beginning."""
+        share = (at - self.start).total_seconds() / self.span * 100
+        return round(min(max(share, 0.0), 100.0), 3)
+
+
+def _step(seconds: float) -> float:
+    return next((step for step in _STEPS if seconds / step <= _MOST_INTERVALS), _STEPS[-1])
+
+
+def _ticks(scale: _Scale, zero: datetime, step: float, *, whole: bool) -> list[Tick]:
+    offset = (zero - scale.start).total_seconds()
+    last = scale.span - offset
+    # The last tick of a whole axis would stand on its edge, half outside.
+    count = math.floor(round(last / step, 6)) + (0 if whole else 1)
+    return [
+        Tick(round((offset + number * step) / scale.span * 100, 3), _tick_words(number * step))
+        for number in range(min(count, 4 * _MOST_INTERVALS))
+        if offset + number * step <= scale.span * 0.995
+    ]
+
+
+def _tick_words(seconds: float) -> str:
+    if seconds == 0:
+        return "0"
+    if seconds < 1:
+        return f"{round(seconds * 1000)} ms"
+    if seconds < 60:
+        return f"{round(seconds, 3):g} s"
+    parts = []
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
+        count, seconds = divmod(round(seconds), size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts)
+
+
+def _row(lane: _Lane[AnyNode], scale: _Scale, critical: bool) -> Row[AnyNode]:
+    bars = [
+        Bar(
+            state=_DRAWN[AttemptStatus(attempt.status)],
+            x=scale.x(stretch.start),
+            w=round(scale.x(stretch.end) - scale.x(stretch.start), 3),
+            attempt=attempt.number,
+            status=attempt.status,
+            seconds=stretch.seconds,
+            error_kind=attempt.error_kind,
+            growing=stretch.growing,
+        )
+        for attempt, stretch in zip(lane.attempts, lane.bars, strict=True)
+    ]
+    if lane.node.status == NodeStatus.SKIPPED and lane.node.completed_at is not None:
+        at = scale.x(lane.node.completed_at)
+        bars.append(Bar("skipped", at, 0.0, 0, NodeStatus.SKIPPED, 0.0, "", growing=False))
+    gaps = []
+    for stretch in lane.gaps:
+        x = scale.x(stretch.start)
+        w = round(scale.x(stretch.end) - x, 3)
+        if w >= LEAST_GAP:
+            gaps.append(Gap(stretch.cause, x, w, stretch.seconds, stretch.growing))
+    end = lane.end
+    seconds = None if end is None else (end - lane.bars[0].start).total_seconds()
+    growing = any(bar.growing for bar in lane.bars)
+    return Row(lane.node, bars, gaps, lane.queued_at, seconds, growing, critical)
+
+
+def _critical_chain(
+    lanes: Mapping[str, _Lane[AnyNode]], needs: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """From the node that ended last back through what each one waited for, first to last."""
+    ends = {key: lane.end for key, lane in lanes.items() if lane.end is not None}
+    chain: list[str] = []
+    candidates = list(ends)
+    while candidates:
+        key = max(candidates, key=lambda candidate: (ends[candidate], candidate))
+        chain.append(key)
+        candidates = [need for need in _known(needs, key, ends) if need not in chain]
+    return chain[::-1]
+
+
+def _drawn_path(chain: Sequence[str], lanes: Mapping[str, _Lane], scale: _Scale) -> str:
+    if not chain:
+        return ""
+    rows = {key: number for number, key in enumerate(lanes)}
+    lane = lanes[chain[0]]
+    begin = min(stretch.start for stretch in [*lane.gaps, *lane.bars])
+    parts = [f"M{scale.x(begin):g},{rows[chain[0]] + 0.665:g}"]
+    for number, key in enumerate(chain):
+        if number:
+            parts.append(f"V{rows[key] + 0.665:g}")
+        end = lanes[key].end
+        parts.append(f"H{scale.x(end or begin):g}")
+    return " ".join(parts)
+
+
+Interval = tuple[datetime, datetime]
+
+
+def _idle(lanes: Sequence[_Lane], begin: datetime, end: datetime) -> tuple[float, str]:
+    busy = _union((bar for lane in lanes for bar in lane.bars), begin, end)
+    idle = _complement(busy, begin, end)
+    by_cause = {}
+    for cause in (QUEUED, DEPENDENCY, BACKOFF):
+        gaps = (gap for lane in lanes for gap in lane.gaps if gap.cause == cause)
+        by_cause[cause] = _overlap(idle, _union(gaps, begin, end))
+    most = max(by_cause, key=lambda cause: by_cause[cause])
+    total = sum((stop - start).total_seconds() for start, stop in idle)
+    return total, most if by_cause[most] > 0 else ""
+
+
+def _union(stretches: Iterable[_Stretch], begin: datetime, end: datetime) -> list[Interval]:
+    merged: list[Interval] = []
+    for stretch in sorted(stretches, key=lambda s: s.start):
+        start, stop = max(stretch.start, begin), min(stretch.end, end)
+        if stop <= start:
+            continue
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
+        else:
+            merged.append((start, stop))
+    return merged
+
+
+def _complement(busy: Sequence[Interval], begin: datetime, end: datetime) -> list[Interval]:
+    holes, at = [], begin
+    for start, stop in busy:
+        if start > at:
+            holes.append((at, start))
+        at = stop
+    if end > at:
+        holes.append((at, end))
+    return holes
+
+
+def _overlap(left: Sequence[Interval], right: Sequence[Interval]) -> float:
+    """Seconds that both cover. Each is sorted and without overlaps of its own."""
+    seconds, i, j = 0.0, 0, 0
+    while i < len(left) and j < len(right):
+        start, stop = max(left[i][0], right[j][0]), min(left[i][1], right[j][1])
+        seconds += max((stop - start).total_seconds(), 0.0)
+        if left[i][1] < right[j][1]:
+            i += 1
+        else:
+            j += 1
+    return seconds

@@ -1,0 +1,103 @@
+"""Reading a run's log for its page: a bounded stretch of events, large payloads left out."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import BigIntegerField, QuerySet, Sum
+from django.db.models.expressions import RawSQL
+
+from runs.models import Event
+from runs.states import Kind
+from runs.views.event_words import Entry
+
+PAGE = 200
+# Events that one request of a page that follows a busy run may ask for.
+MOST = 500
+# An event whose data is larger (stored; as text) comes without its input and output.
+_WHOLE_STORED, _WHOLE_TEXT = 8_000, 16_000
+# Stored bytes from which the size of a payload is not measured but given as “over …”.
+_MEASURED = 100_000
+
+_PAYLOAD = f"""(CASE WHEN event_tracking.kind IN ('{Kind.NODE_COMPLETED}', '{Kind.LATE_RESULT}')
+    THEN event_tracking.data->'output' ELSE event_tracking.data->'input' END)"""
+_DATA = f"""CASE WHEN pg_column_size(event_tracking.data) <= {_WHOLE_STORED}
+    AND octet_length(event_tracking.data::text) <= {_WHOLE_TEXT} THEN event_tracking.data
+    ELSE event_tracking.data - ARRAY['input', 'output'] END"""
+_BYTES = f"""CASE WHEN pg_column_size(event_tracking.data) <= {_MEASURED}
+    THEN octet_length({_PAYLOAD}::text)
+    WHEN event_tracking.data ?| ARRAY['input', 'output'] THEN pg_column_size(event_tracking.data)
+    END"""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which events: of these kinds, of this node; without either, all."""
+
+    kinds: tuple[str, ...] = ()
+    node: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.kinds or self.node)
+
+    def apply(self, events: QuerySet[Event]) -> QuerySet[Event]:
+        if self.kinds:
+            events = events.filter(kind__in=self.kinds)
+        return events.filter(node=self.node) if self.node else events
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Neighbouring events, oldest first, and whether there are more on either side."""
+
+    entries: Sequence[Entry]
+    more_before: bool
+    more_after: bool
+
+
+def after(run_id: uuid.UUID, seq: int, chosen: Filter, limit: int = PAGE) -> Stretch:
+    events = chosen.apply(Event.objects.filter(run=run_id, seq__gt=seq)).order_by("seq")
+    found = _read(events, limit + 1)
+    return Stretch(found[:limit], more_before=seq > 0, more_after=len(found) > limit)
+
+
+def before(run_id: uuid.UUID, seq: int | None, chosen: Filter, limit: int = PAGE) -> Stretch:
+    """The events next before number `seq`; with None, the last ones."""
+    events = chosen.apply(Event.objects.filter(run=run_id)).order_by("-seq")
+    found = _read(events if seq is None else events.filter(seq__lt=seq), limit + 1)
+    kept = found[:limit][::-1]
+    return Stretch(kept, more_before=len(found) > limit, more_after=seq is not None)
+
+
+def payload(run_id: uuid.UUID, seq: int) -> Any:
+    """The input or output that an event holds, or else all its data. Raises Event.DoesNotExist."""
+    data = Event.objects.values_list("data", flat=True).get(run=run_id, seq=seq)
+    return data.get("output", data.get("input", data))
+
+
+def _read(events: QuerySet[Event], limit: int) -> list[Entry]:
+    rows = events.annotate(
+        kept=RawSQL(_DATA, (), output_field=Event._meta.get_field("data")),  # type: ignore[misc]
+        bytes=RawSQL(_BYTES, ()),
+        stored=RawSQL("pg_column_size(event_tracking.data)", ()),
+    ).values_list("seq", "kind", "node", "attempt", "actor", "at", "kept", "bytes", "stored")
+    return [
+        Entry(*told, payload_bytes=size, payload_is_at_least=stored > _MEASURED)
+        for *told, size, stored in rows[:limit]
+    ]
+
+
+def payload_size(events: QuerySet[Event]) -> int | None:
+    """Bytes of the payload of the one event, as JSON text; None where it is not there."""
+    sizes: QuerySet[Any, Any] = events.values_list(RawSQL(f"octet_length({_PAYLOAD}::text)", ()))
+    return next((size for (size,) in sizes[:1]), None)
+
+
+def stored_bytes(run_id: uuid.UUID, seqs: Collection[int]) -> int:
+    """What the data of these events take in the database, without unpacking them."""
+    found = Event.objects.filter(run=run_id, seq__in=seqs)
+    size = Sum(RawSQL("pg_column_size(event_tracking.data)", (), output_field=BigIntegerField()))
+    return found.aggregate(size=size)["size"] or 0

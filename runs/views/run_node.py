@@ -1,0 +1,144 @@
+"""What the panel beside the timeline tells of one node: one attempt of it, one pane at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from runs.models import Attempt, Event, LLMCall, Node, Run
+from runs.states import AttemptStatus, Kind, NodeStatus
+from runs.templatetags.runs_ui import duration_words
+from runs.views import run_history
+from runs.views.event_words import Line, Teller, pretty
+from runs.views.run_overview import NodeLine, Overview
+
+PANES = {"input": "Input", "output": "Output", "error": "Error", "logs": "Logs", "llm": "LLM calls"}
+# Bytes of JSON that stand in the panel; a larger payload is fetched when asked for.
+INLINE_BYTES = 20_000
+# Log lines and model calls that the panel shows, and how far it counts them.
+SHOWN_LOGS = 200
+SHOWN_CALLS = 100
+COUNTED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """An input or output as JSON text; without `text` it is too large to stand in the page."""
+
+    seq: int
+    text: str | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    line: NodeLine
+    pane: str
+    attempts: Sequence[Attempt]
+    # The attempt that the panes tell of; None before the first.
+    attempt: Attempt | None
+    counts: dict[str, str]
+    meta: str
+    payload: Payload | None = None
+    error: dict[str, Any] | None = None
+    logs: Sequence[Line] = ()
+    earlier_logs: bool = False
+    calls: Sequence[LLMCall] = ()
+
+    @property
+    def node(self) -> Node:
+        return self.line.node
+
+
+def panel(shown: Overview, key: str, pane: str, number: int | None, teller: Teller) -> Panel | None:
+    """None where the run has no such node."""
+    line = shown.node(key)
+    if line is None:
+        return None
+    run, attempts = shown.run, shown.attempts.get(key, ())
+    attempt = next((a for a in attempts if a.number == number), attempts[-1] if attempts else None)
+    pane = pane if pane in PANES else _default_pane(line.node, attempt)
+    logs = Event.objects.filter(run=run.pk, node=key, kind=Kind.LOG)
+    calls = LLMCall.objects.filter(run=run.pk, node=key)
+    if len(attempts) > 1 and attempt is not None:
+        logs, calls = logs.filter(attempt=attempt.number), calls.filter(attempt=attempt.number)
+    found: dict[str, Any] = {}
+    if pane in ("input", "output"):
+        found["payload"] = _payload(run, line.node, attempt, pane)
+    elif pane == "error":
+        found["error"] = _error(run, line.node, attempt)
+    elif pane == "logs":
+        newest = logs.order_by("-seq").values_list(
+            "seq", "kind", "node", "attempt", "actor", "at", "data"
+        )[: SHOWN_LOGS + 1]
+        entries = [run_history.Entry(*row, None, False) for row in newest]
+        found["logs"] = [teller.line(entry) for entry in entries[:SHOWN_LOGS][::-1]]
+        found["earlier_logs"] = len(entries) > SHOWN_LOGS
+    elif pane == "llm":
+        found["calls"] = list(calls.order_by("seq")[:SHOWN_CALLS])
+    return Panel(
+        line=line,
+        pane=pane,
+        attempts=attempts,
+        attempt=attempt,
+        counts={"logs": _count(logs), "llm": _count(calls)},
+        meta=_meta(line, attempts, attempt),
+        **found,
+    )
+
+
+def _default_pane(node: Node, attempt: Attempt | None) -> str:
+    if attempt is None:
+        return "input"
+    if attempt.status in (AttemptStatus.FAILED, AttemptStatus.LOST):
+        return "error"
+    if attempt.status == AttemptStatus.RUNNING:
+        return "logs"
+    return "output" if node.status == NodeStatus.COMPLETED else "logs"
+
+
+def _count(rows: Any) -> str:
+    count = rows.order_by()[: COUNTED + 1].count()
+    return f"{COUNTED:,}+" if count > COUNTED else f"{count:,}"
+
+
+def _meta(line: NodeLine, attempts: Sequence[Attempt], attempt: Attempt | None) -> str:
+    """``finance.check_totals · worker-2 · 13.3 s + 19.7 s back-off``."""
+    gaps = sum(piece.place.seconds for piece in line.gaps if piece.place.cause == "backoff")  # type: ignore[union-attr]
+    ran = sum(
+        ((a.completed_at - a.started_at) for a in attempts if a.completed_at is not None),
+        timedelta(),
+    )
+    times = duration_words(ran) if ran else ""
+    if times and gaps >= 0.001:
+        times += f" + {duration_words(timedelta(seconds=gaps))} back-off"
+    node = line.node
+    kind = node.executor or node.kind
+    return " · ".join(filter(None, (kind, attempt.worker if attempt else "", times)))
+
+
+def _payload(run: Run, node: Node, attempt: Attempt | None, name: str) -> Payload | None:
+    if attempt is not None:
+        seq = attempt.input_seq if name == "input" else attempt.result_seq
+    else:
+        seq = node.input_seq if name == "input" else node.output_seq
+    if seq is None:
+        return None
+    found = Event.objects.filter(run=run.pk, seq=seq, data__has_key=name)
+    size = run_history.payload_size(found)
+    if size is None:
+        return None
+    if size > INLINE_BYTES:
+        return Payload(seq, None, size)
+    data = found.values_list("data", flat=True).get()
+    return Payload(seq, pretty(data[name]), size)
+
+
+def _error(run: Run, node: Node, attempt: Attempt | None) -> dict[str, Any] | None:
+    seq = attempt.result_seq if attempt is not None else node.error_seq
+    if seq is None:
+        return None
+    error = Event.objects.filter(run=run.pk, seq=seq).values_list("data__error", flat=True).first()
+    return error or None

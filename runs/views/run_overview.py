@@ -1,0 +1,260 @@
+"""What the upper half of a run's page shows: notice, facts, timeline and table of its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from runs.definitions import graph_of
+from runs.graph import DefinitionError, Graph
+from runs.models import Attempt, Node, Run
+from runs.querysets import RunQuerySet
+from runs.states import AttemptStatus, NodeStatus, RunState
+from runs.templatetags.runs_ui import duration_words
+from runs.timeline import BACKOFF, DEPENDENCY, QUEUED, Bar, Gap, Row, Timeline, timeline
+
+# Retries that the facts name; the lineage shows more.
+NAMED_RETRIES = 3
+# Runs of one chain of retries that the lineage shows.
+LINEAGE = 200
+
+_WAITED_FOR = {
+    QUEUED: "Queued",
+    DEPENDENCY: "Waited for a dependency",
+    BACKOFF: "Back-off",
+}
+_IDLE_FOR = {
+    QUEUED: "most of it waiting for a worker",
+    DEPENDENCY: "most of it waiting for a dependency",
+    BACKOFF: "most of it in back-off",
+}
+# What an attempt came to, after "Attempt 2:".
+_OUTCOMES = {
+    AttemptStatus.RUNNING: "running for",
+    AttemptStatus.COMPLETED: "completed in",
+    AttemptStatus.LOST: "lost with its worker after",
+    AttemptStatus.LATE: "ended too late, after",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What there is to know before anything else."""
+
+    state: str
+    icon: str
+    title: str
+    text: str = ""
+    small: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A bar or gap with its words."""
+
+    place: Bar | Gap
+    title: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLine:
+    """A node in the timeline and in the table."""
+
+    row: Row[Node]
+    note: str
+    # Milliseconds so far, of a node that is running: the note then ticks.
+    elapsed: int | None
+    bars: list[Piece]
+    gaps: list[Piece]
+
+    @property
+    def node(self) -> Node:
+        return self.row.node
+
+    @property
+    def length(self) -> timedelta | None:
+        return None if self.row.seconds is None else timedelta(seconds=self.row.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    run: Run
+    lines: list[NodeLine]
+    told: Timeline[Node]
+    attempts: Mapping[str, Sequence[Attempt]]
+    graph: Graph | None
+    draining: list[str]
+    notice: Notice | None
+    summary: str
+
+    def node(self, key: str) -> NodeLine | None:
+        return next((line for line in self.lines if line.node.key == key), None)
+
+    @property
+    def most_attempts(self) -> dict[str, int]:
+        """How many attempts the definition allows each node."""
+        if self.graph is None:
+            return {}
+        return {key: spec.retries + 1 for key, spec in self.graph.nodes.items()}
+
+    @property
+    def started(self) -> dict[tuple[str, int], datetime]:
+        return {
+            (key, attempt.number): attempt.started_at
+            for key, found in self.attempts.items()
+            for attempt in found
+        }
+
+
+def overview(run: Run, now: datetime) -> Overview:
+    nodes = list(Node.objects.filter(run=run.pk).order_by("position"))
+    keys = {node.pk: node.key for node in nodes}
+    attempts: dict[str, list[Attempt]] = {}
+    for attempt in Attempt.objects.filter(node__in=keys).order_by("node", "number"):
+        attempts.setdefault(keys[attempt.node_id], []).append(attempt)
+    try:
+        graph = graph_of(run.version_id)
+    except DefinitionError:  # it was checked by another release's rules; the run is still shown
+        graph = None
+    needs = {key: spec.needs for key, spec in graph.nodes.items()} if graph else {}
+    told = timeline(run, nodes, attempts, needs, now)
+    in_flight = [
+        key for key, found in attempts.items() if any(a.status == "running" for a in found)
+    ]
+    return Overview(
+        run=run,
+        lines=[_line(row) for row in told.rows],
+        told=told,
+        attempts=attempts,
+        graph=graph,
+        draining=in_flight if run.is_final else [],
+        notice=_notice(run, nodes, in_flight),
+        summary=_summary(run, told),
+    )
+
+
+def retries_of(run: Run) -> RunQuerySet:
+    return Run.objects.filter(retry_of=run.pk).order_by("created_at", "id")
+
+
+def lineage_of(run: Run) -> list[Run]:
+    """The original and all retries that come from it, oldest first, and so the run itself."""
+    first = run.first_id or run.pk
+    retries = Run.objects.filter(first=first).select_related("version").defer("version__definition")
+    chain = list(retries.order_by("created_at", "id")[:LINEAGE])
+    original = Run.objects.filter(pk=first).select_related("version").defer("version__definition")
+    return [*original, *chain]
+
+
+# -- The notice ------------------------------------------------------------------------------
+
+
+def _notice(run: Run, nodes: Sequence[Node], in_flight: Sequence[str]) -> Notice | None:
+    if run.state == RunState.FAILED:
+        return _failed_notice(run, nodes)
+    if run.state == RunState.TERMINATED:
+        by = f" by {run.ended_by}" if run.ended_by else ""
+        title = f"Terminated{by}." if not run.reason else f"Terminated{by}:"
+        return Notice("terminated", "stop_circle", title, run.reason, _draining_words(in_flight))
+    failed = next((node for node in nodes if node.status == NodeStatus.FAILED), None)
+    if failed is not None:
+        small = f"The run fails when {_these(in_flight)} in flight {_ends(in_flight)}."
+        title = f"{failed.key} failed{_after(failed)}."
+        return Notice("failed", "error", title, _error_words(failed), small if in_flight else "")
+    return None
+
+
+def _failed_notice(run: Run, nodes: Sequence[Node]) -> Notice:
+    error = ": ".join(filter(None, (run.error_kind, run.error_message))) or run.reason
+    culprit = next((node for node in nodes if node.key == run.error_node), None)
+    if run.started_at is None:
+        if run.error_kind == "InputInvalid":
+            title = "Its input does not fit the workflow, so it did not start."
+            return Notice("failed", "error", title, run.error_message)
+        return Notice("failed", "error", "It could not start.", error)
+    if culprit is None:
+        return Notice("failed", "error", "The run failed.", error)
+    return Notice("failed", "error", f"{culprit.key} failed{_after(culprit)}.", error)
+
+
+def _error_words(node: Node) -> str:
+    return ": ".join(filter(None, (node.error_kind, node.error_message)))
+
+
+def _after(node: Node) -> str:
+    return f" after {node.attempts} attempts" if node.attempts > 1 else ""
+
+
+def _these(keys: Sequence[str]) -> str:
+    return "the node" if len(keys) == 1 else f"the {len(keys)} nodes"
+
+
+def _ends(keys: Sequence[str]) -> str:
+    return "ends" if len(keys) == 1 else "end"
+
+
+def _draining_words(keys: Sequence[str]) -> str:
+    if not keys:
+        return ""
+    nodes = "1 node" if len(keys) == 1 else f"{len(keys)} nodes"
+    verb = "finishes its" if len(keys) == 1 else "finish their"
+    named = ", ".join(keys[:3]) + (" and others" if len(keys) > 3 else "")
+    return f"draining {nodes}: {named} {verb} present operation"
+
+
+# -- The timeline ----------------------------------------------------------------------------
+
+
+def _words(seconds: float) -> str:
+    return duration_words(timedelta(seconds=seconds))
+
+
+def _summary(run: Run, told: Timeline[Node]) -> str:
+    count = len(told.rows)
+    parts = [f"{count:,} node{'' if count == 1 else 's'}"]
+    if run.started_at is not None and told.total > 0 and told.idle >= 0.001:
+        cause = f", {_IDLE_FOR[told.idle_cause]}" if told.idle_cause else ""
+        parts.append(f"idle {_words(told.idle)} of {_words(told.total)}{cause}")
+    if told.waited:
+        parts.append(f"queued {_words(told.waited)} before")
+    return " · ".join(parts)
+
+
+def _line(row: Row[Node]) -> NodeLine:
+    node, note, elapsed = row.node, "", None
+    if row.growing and row.seconds is not None:
+        elapsed = int(row.seconds * 1000)
+        note = _words(row.seconds)
+    elif node.status == NodeStatus.FAILED and node.attempts > 1:
+        note = f"{node.attempts} attempts"
+    elif node.status in (NodeStatus.COMPLETED, NodeStatus.FAILED) and row.seconds is not None:
+        note = _words(row.seconds)
+    else:
+        note = node.status
+    many = len(row.bars) > 1
+    return NodeLine(
+        row=row,
+        note=note,
+        elapsed=elapsed,
+        bars=[
+            Piece(bar, _bar_title(node.key, bar, many), _bar_label(bar, many)) for bar in row.bars
+        ],
+        gaps=[Piece(gap, f"{_WAITED_FOR[gap.cause]} {_words(gap.seconds)}") for gap in row.gaps],
+    )
+
+
+def _bar_label(bar: Bar, many: bool) -> str:
+    if not bar.attempt:
+        return "skipped"
+    return str(bar.attempt) if many else ""
+
+
+def _bar_title(key: str, bar: Bar, many: bool) -> str:
+    if not bar.attempt:
+        return f"{key} was skipped"
+    name = f"Attempt {bar.attempt}" if many else key
+    status = AttemptStatus(bar.status)
+    outcome = _OUTCOMES.get(status) or f"{bar.error_kind or 'failed'} after"
+    return f"{name}: {outcome} {_words(bar.seconds)}"

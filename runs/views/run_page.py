@@ -1,0 +1,420 @@
+"""The page of one run, the parts of it that are fetched as it lives, and its acts.
+
+One URL answers with the whole page or, with `fragment`, with a part: `overview` (all above the
+tabs), `tabs`, `events` (a stretch of the history), `payload` (one event's, as text), `context`
+(JSON). What the page shows is in its URL: `tab`, `view`, `node`, `pane`, `attempt`, `kind`, `of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import content_disposition_header, urlencode
+from django.utils.log import log_response
+from django.views.generic import View
+
+from runs import ids, lifecycle
+from runs.context import context_of, job_of
+from runs.models import Event, Run
+from runs.states import Kind, RunState
+from runs.templatetags.runs_ui import short
+from runs.views import run_history
+from runs.views.event_words import Line, Teller, kind_icon, kind_words, pretty
+from runs.views.run_node import PANES, Panel, panel
+from runs.views.run_overview import (
+    LINEAGE,
+    NAMED_RETRIES,
+    Overview,
+    lineage_of,
+    overview,
+    retries_of,
+)
+
+TABS = {
+    "history": "Execution History",
+    "context": "View Context",
+    "job": "Job Tracking",
+    "lineage": "Lineage",
+}
+# Parameters that say what the page shows; links keep those that they do not set.
+_SHOWN = ("tab", "view", "node", "pane", "attempt", "kind", "of")
+# A context whose payloads take more bytes, as stored, is fetched when it is looked at.
+CONTEXT_INLINE_BYTES = 20_000
+
+
+class TerminateForm(forms.Form):
+    reason = forms.CharField(
+        max_length=500,
+        strip=True,
+        error_messages={"required": "Say why: the reason is kept in the run's history."},
+    )
+
+
+class RunPage(PermissionRequiredMixin, View):
+    """Mount it with ``RunPage.as_view(model_admin=self)`` at ``<str:run_id>/``."""
+
+    model_admin: Any = None
+    permission_required = "runs.view_run"
+    raise_exception = True
+    http_method_names = ["get", "head", "post", "options"]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        self.now = timezone.now()
+        answer = super().dispatch(request, *args, **kwargs)
+        answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
+
+    def get(self, request: HttpRequest, run_id: str) -> HttpResponse:
+        if not self.find(run_id):
+            return self.missing(run_id)
+        fragments: dict[str, Callable[[], HttpResponse]] = {
+            "overview": self.overview_fragment,
+            "tabs": self.tabs_fragment,
+            "events": self.events_fragment,
+            "payload": self.payload_fragment,
+            "context": self.context_fragment,
+        }
+        if fragment := fragments.get(request.GET.get("fragment", "")):
+            return fragment()
+        if request.GET.get("confirm") == "terminate" and self.can("terminate"):
+            return self.confirm_terminate(TerminateForm())
+        return self.page()
+
+    def post(self, request: HttpRequest, run_id: str) -> HttpResponse:
+        if not self.find(run_id):
+            return self.missing(run_id)
+        acts = {"retry": self.retry, "terminate": self.terminate}
+        act = acts.get(request.POST.get("act", ""))
+        return act() if act else self.refused("Unknown act.", 400)
+
+    # -- What is asked for -------------------------------------------------------------------
+
+    run: Run
+
+    def find(self, public_id: str) -> bool:
+        uuid = ids.decode("run", public_id)
+        runs = Run.objects.select_related("workflow", "version").defer("version__definition")
+        found = runs.filter(pk=uuid).first() if uuid else None
+        if found is not None:
+            self.run = found
+        return found is not None
+
+    @cached_property
+    def shown(self) -> Overview:
+        return overview(self.run, self.now)
+
+    @cached_property
+    def tab(self) -> str:
+        given = self.request.GET.get("tab", "")
+        return given if given in TABS else "history"
+
+    @cached_property
+    def view_kind(self) -> str:
+        return "table" if self.request.GET.get("view") == "table" else "timeline"
+
+    @cached_property
+    def node_key(self) -> str:
+        """The node whose panel is open: the one asked for, else the one to blame."""
+        given = self.request.GET.get("node")
+        if given is not None:
+            return given
+        return self.run.error_node if self.run.state == RunState.FAILED else ""
+
+    @cached_property
+    def chosen(self) -> run_history.Filter:
+        kinds = tuple(kind for kind in Kind if kind in self.request.GET.getlist("kind"))
+        return run_history.Filter(kinds, self.request.GET.get("of", "")[:64])
+
+    def number(self, name: str) -> int | None:
+        """A whole number from the URL that fits a column; None for anything else."""
+        text = self.request.GET.get(name, "")
+        return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+    def url(self, **changes: Any) -> str:
+        """This page with `changes` (None: without), keeping the rest of what it shows."""
+        kept = [
+            (name, value)
+            for name in _SHOWN
+            if name not in changes
+            for value in self.request.GET.getlist(name)
+        ]
+        new = [(name, value) for name, value in changes.items() if value is not None]
+        return "?" + urlencode([*kept, *new], doseq=True)
+
+    def can(self, act: str) -> bool:
+        user = self.request.user
+        if act == "retry":
+            return self.run.can_retry and user.has_perm("runs.retry_run")
+        if act == "terminate":
+            return self.run.can_terminate and user.has_perm("runs.terminate_run")
+        return user.has_perm("runs.execute_workflow")
+
+    # -- Answers -----------------------------------------------------------------------------
+
+    def page(self, status: int = 200, **more: Any) -> HttpResponse:
+        context = {**self.overview_context(), **self.tabs_context(), **more}
+        return self.framed("runs/run.html", context, status)
+
+    def framed(self, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+        self.request.current_app = self.model_admin.admin_site.name  # type: ignore[attr-defined]
+        frame = self.model_admin.admin_site.each_context(self.request)
+        return render(self.request, template, {**frame, "now": self.now, **context}, status=status)
+
+    def missing(self, public_id: str) -> HttpResponse:
+        context = {"title": "No such run", "asked": public_id[:100]}
+        return self.framed("runs/run/missing.html", context, 404)
+
+    def overview_fragment(self) -> HttpResponse:
+        return render(self.request, "runs/run/overview.html", self.overview_context())
+
+    def tabs_fragment(self) -> HttpResponse:
+        context = {**self.base_context(), **self.tabs_context()}
+        return render(self.request, "runs/run/tabs.html", context)
+
+    def events_fragment(self) -> HttpResponse:
+        return render(self.request, "runs/run/events.html", self.history_context())
+
+    def payload_fragment(self) -> HttpResponse:
+        """As plain text: whatever it holds, a browser does not run it."""
+        try:
+            value = run_history.payload(self.run.pk, self.number("seq") or 0)
+        except Event.DoesNotExist:
+            raise Http404("There is no such event.") from None
+        return HttpResponse(pretty(value), content_type="text/plain; charset=utf-8")
+
+    def context_fragment(self) -> HttpResponse:
+        options = {"ensure_ascii": False, "indent": 2}
+        answer = JsonResponse(context_of(self.run), json_dumps_params=options)
+        if "download" in self.request.GET:
+            name = f"{self.run.public_id}-context.json"
+            header = content_disposition_header(as_attachment=True, filename=name)
+            answer.headers["Content-Disposition"] = header or ""
+        return answer
+
+    # -- Contexts ----------------------------------------------------------------------------
+
+    def base_context(self) -> dict[str, Any]:
+        run = self.run
+        return {
+            "now": self.now,
+            "run": run,
+            "title": short(run.public_id),
+            "can_retry": self.can("retry"),
+            "can_terminate": self.can("terminate"),
+            "can_start": self.can("start"),
+            # The same input would fail again: then the likeliest next act is to change it.
+            "input_error": run.error_kind == "InputInvalid",
+            "page_url": reverse("admin:runs_run_page", args=[run.public_id]),
+            "terminate_url": self.url(confirm="terminate"),
+        }
+
+    def overview_context(self) -> dict[str, Any]:
+        shown, run = self.shown, self.run
+        retries = [run_id for (run_id,) in retries_of(run).values_list("pk")[: NAMED_RETRIES + 1]]
+        opened = self.panel
+        return {
+            **self.base_context(),
+            "shown": shown,
+            "notice": shown.notice,
+            "view_kind": self.view_kind,
+            "timeline_url": self.url(view=None),
+            "table_url": self.url(view="table"),
+            "node_url": self.url(node=None, pane=None, attempt=None),
+            "close_url": self.url(node="", pane=None, attempt=None),
+            "panel": opened,
+            "panel_tabs": self.panel_tabs(opened) if opened else [],
+            "retries": [ids.encode("run", run_id) for run_id in retries[:NAMED_RETRIES]],
+            "more_retries": len(retries) > NAMED_RETRIES,
+            "retry_of": ids.encode("run", run.retry_of_id) if run.retry_of_id else "",
+            "lineage_url": self.url(tab="lineage"),
+            "job_url": self.url(tab="job"),
+            "tabs": self.tab_links,
+        }
+
+    @cached_property
+    def tab_links(self) -> list[dict[str, Any]]:
+        counts = {"history": self.run.last_seq, "lineage": self.lineage_count or None}
+        return [
+            {
+                "name": name,
+                "label": label,
+                "url": self.url(tab=name),
+                "current": name == self.tab,
+                "count": counts.get(name),
+            }
+            for name, label in TABS.items()
+        ]
+
+    @cached_property
+    def lineage_count(self) -> int:
+        first = self.run.first_id or self.run.pk
+        count = Run.objects.filter(first=first)[:LINEAGE].count()
+        return count + 1 if count else 0
+
+    @cached_property
+    def panel(self) -> Panel | None:
+        if not self.node_key:
+            return None
+        wanted = self.request.GET.get("pane", ""), self.number("attempt")
+        return panel(self.shown, self.node_key, *wanted, self.teller)
+
+    def panel_tabs(self, opened: Panel) -> list[dict[str, Any]]:
+        key = opened.node.key
+        return [
+            {
+                "label": label,
+                "url": self.url(node=key, pane=pane),
+                "current": pane == opened.pane,
+                "count": opened.counts.get(pane),
+            }
+            for pane, label in PANES.items()
+        ]
+
+    def tabs_context(self) -> dict[str, Any]:
+        makers = {
+            "history": self.history_context,
+            "context": self.run_context_context,
+            "job": lambda: {"job_text": pretty(job_of(self.run))},
+            "lineage": lambda: {"lineage": lineage_of(self.run)},
+        }
+        return {"tab": self.tab, "tabs": self.tab_links, **makers[self.tab]()}
+
+    @cached_property
+    def teller(self) -> Teller:
+        run = self.run
+        last = run.completed_at or self.now
+        days = {timezone.localtime(at).date() for at in (run.created_at, last)}
+        original = ids.encode("run", run.retry_of_id) if run.retry_of_id else ""
+        return Teller(
+            created_at=run.created_at,
+            dated=len(days) > 1,
+            started=self.shown.started,
+            most_attempts=self.shown.most_attempts,
+            retry_of_url=reverse("admin:runs_run_page", args=[original]) if original else "",
+        )
+
+    def history_context(self) -> dict[str, Any]:
+        limit = min(self.number("limit") or run_history.PAGE, run_history.MOST)
+        if "before" in self.request.GET:
+            # Without a number: the last ones.
+            seq = self.number("before")
+            stretch = run_history.before(self.run.pk, seq, self.chosen, limit)
+        else:
+            seq = self.number("after") or 0
+            stretch = run_history.after(self.run.pk, seq, self.chosen, limit)
+        lines: list[Line] = [self.teller.line(entry) for entry in stretch.entries]
+        return {
+            "run": self.run,
+            "tab": self.tab,
+            "lines": lines,
+            "stretch": stretch,
+            "dated": self.teller.dated,
+            "first": lines[0].seq if lines else 0,
+            "last": lines[-1].seq if lines else 0,
+            "chosen": self.chosen,
+            "kinds": self.kind_links,
+            "nodes": self.node_links,
+            "here": self.url(tab="history"),
+            "plain_url": self.url(tab="history", kind=None, of=None),
+            "first_url": self.url(tab="history"),
+            "last_url": self.url(tab="history", before=""),
+            "before_url": self.url(tab="history", before=lines[0].seq) if lines else "",
+            "after_url": self.url(tab="history", after=lines[-1].seq) if lines else "",
+        }
+
+    @property
+    def kind_links(self) -> list[dict[str, Any]]:
+        chosen = self.chosen.kinds
+        return [
+            {
+                "label": kind_words(kind),
+                "icon": kind_icon(kind),
+                "is_set": kind in chosen,
+                "url": self.url(
+                    tab="history",
+                    kind=[k for k in chosen if k != kind] + ([] if kind in chosen else [kind]),
+                ),
+            }
+            for kind in Kind
+        ]
+
+    @property
+    def node_links(self) -> list[dict[str, Any]]:
+        chosen = self.chosen.node
+        return [
+            {
+                "label": line.node.key,
+                "is_set": line.node.key == chosen,
+                "url": self.url(
+                    tab="history", of=None if line.node.key == chosen else line.node.key
+                ),
+            }
+            for line in self.shown.lines
+        ]
+
+    def run_context_context(self) -> dict[str, Any]:
+        nodes = [line.node for line in self.shown.lines]
+        seqs = {1, *(seq for n in nodes for seq in (n.input_seq, n.output_seq) if seq)}
+        stored = run_history.stored_bytes(self.run.pk, seqs)
+        inline = stored <= CONTEXT_INLINE_BYTES
+        return {
+            "context_text": pretty(context_of(self.run)) if inline else "",
+            "context_url": "?fragment=context",
+            "download_url": "?fragment=context&download=1",
+        }
+
+    # -- Acts --------------------------------------------------------------------------------
+
+    def retry(self) -> HttpResponse:
+        if not self.request.user.has_perm("runs.retry_run"):
+            return self.refused("You may not retry runs.", 403)
+        by = self.request.user.as_actor()  # type: ignore[union-attr]
+        outcome = lifecycle.retry(Run.objects.filter(pk=self.run.pk), by=by, now=self.now)
+        new = outcome.done.get(self.run.pk)
+        if new is None:
+            why = outcome.skipped.get(self.run.pk, "it is gone")
+            return self.refused(f"This run was not retried: {why}.", 409)
+        public_id = ids.encode("run", new)
+        messages.success(self.request, f"This is the retry of {short(self.run.public_id)}.")
+        return redirect("admin:runs_run_page", public_id)
+
+    def terminate(self) -> HttpResponse:
+        if not self.request.user.has_perm("runs.terminate_run"):
+            return self.refused("You may not terminate runs.", 403)
+        form = TerminateForm(self.request.POST)
+        if not form.is_valid():
+            return self.confirm_terminate(form, 422)
+        outcome = lifecycle.terminate(
+            Run.objects.filter(pk=self.run.pk),
+            by=self.request.user.as_actor(),  # type: ignore[union-attr]
+            reason=form.cleaned_data["reason"],
+            now=self.now,
+        )
+        if self.run.pk not in outcome.done:
+            why = outcome.skipped.get(self.run.pk, "it is gone")
+            return self.refused(f"This run was not terminated: {why}.", 409)
+        return redirect("admin:runs_run_page", self.run.public_id)
+
+    def confirm_terminate(self, form: TerminateForm, status: int = 200) -> HttpResponse:
+        context = {**self.base_context(), "form": form, "back_url": self.url()}
+        return self.framed("runs/run/terminate.html", context, status)
+
+    def refused(self, why: str, status: int) -> HttpResponse:
+        """The page as it is now, with the reason above it."""
+        self.find(self.run.public_id)
+        messages.error(self.request, why)
+        answer = self.page(status)
+        log_response(
+            "%s: %s (%s)", self.request.path, why, self.request.user,
+            response=answer, request=self.request,
+        )  # fmt: skip
+        return answer

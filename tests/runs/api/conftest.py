@@ -1,0 +1,131 @@
+"""What tests of the API need: people with permissions, and runs in every state."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from runs import lifecycle, recorder
+from runs.actors import Actor
+from runs.models import AuditEntry, Event, Node, OutboxLine, ReadyNode, Run, User
+from runs.rows import NewEvent
+from runs.states import Kind, RunState
+from tests.runs.conftest import changed, executor_node
+
+ANNA = Actor(name="anna", ref_type="user", ref_id="user_anna")
+ALL = ("view_run", "view_workflow", "execute_workflow", "retry_run", "terminate_run")
+
+
+@pytest.fixture
+def person(db):
+    """Make an account; `permissions` are names such as view_run."""
+
+    def make(*permissions, name="olga", is_staff=True, **fields):
+        user = User.objects.create_user(name, is_staff=is_staff, **fields)
+        for permission in permissions:
+            user.user_permissions.add(
+                Permission.objects.get(content_type__app_label="runs", codename=permission)
+            )
+        return user
+
+    return make
+
+
+@pytest.fixture
+def login(person):
+    """A client with a session; CSRF is checked where a test asks for it."""
+
+    def make(*permissions, csrf=False, **fields):
+        client = APIClient(enforce_csrf_checks=csrf)
+        client.force_login(person(*permissions, **fields))
+        return client
+
+    return make
+
+
+@pytest.fixture
+def client(login):
+    return login(*ALL)
+
+
+@pytest.fixture
+def workflow(publish):
+    """A version: `first` → `second`; its input needs a document, its output is what they gave."""
+    return publish(
+        executor_node("first", "probe.echo", input={"document": "$.data.document"}),
+        executor_node("second", "probe.echo", needs=["first"]),
+        slug="invoices",
+        input_schema={
+            "type": "object",
+            "properties": {"document": {"type": "string"}},
+            "required": ["document"],
+        },
+        output={"text": "$.nodes.first.output.text", "missing": "$.nodes.second.output.none"},
+    )
+
+
+INPUT = {"document": "a.pdf"}
+ERROR = {"node": "first", "kind": "Broken", "message": "no"}
+
+
+def record(run, *events, now=None):
+    recorder.record({run.pk: list(events)}, now=now or timezone.now())
+    run.refresh_from_db()
+    return run
+
+
+def begun(node="first", attempt=1, **inputs):
+    return NewEvent(
+        Kind.NODE_STARTED,
+        node=node,
+        attempt=attempt,
+        data={"worker": "w1", "input": inputs, "timeout_seconds": 60},
+    )
+
+
+def gave(node="first", attempt=1, **output):
+    return NewEvent(Kind.NODE_COMPLETED, node=node, attempt=attempt, data={"output": output})
+
+
+def broke(node="first", attempt=1, **data):
+    error = {"kind": "Broken", "message": "no", "trace": "line 1"}
+    return NewEvent(Kind.NODE_FAILED, node=node, attempt=attempt, data={"error": error, **data})
+
+
+_ENDS = {
+    RunState.CREATED: [],
+    RunState.ACTIVE: [begun(document="a.pdf")],
+    RunState.COMPLETED: [
+        begun(document="a.pdf"),
+        gave(text="hello"),
+        begun("second"),
+        gave("second"),
+        changed("active", "completed"),
+    ],
+    RunState.FAILED: [begun(document="a.pdf"), broke(), changed("active", "failed", error=ERROR)],
+    RunState.TERMINATED: [begun(document="a.pdf"), changed("active", "terminated", reason="stop")],
+}
+
+
+@pytest.fixture
+def run_in(workflow):
+    """Make a run and bring it into a state; `seconds` is how long it then took."""
+
+    def make(state=RunState.CREATED, *, seconds=2.0, **fields):
+        now = timezone.now()
+        run = lifecycle.start(workflow, INPUT, trigger="manual", by=ANNA, now=now, **fields)
+        *events, last = [None, *_ENDS[state]]
+        if last is not None:
+            record(run, changed("created", "active"), *events[1:], now=now)
+            record(run, last, now=now + timedelta(seconds=seconds))
+        return Run.objects.select_related("workflow", "version").get(pk=run.pk)
+
+    return make
+
+
+def stored():
+    """How much there is of all that an act may write."""
+    models = (Run, Event, Node, ReadyNode, OutboxLine, AuditEntry)
+    return {model.__name__: model.objects.count() for model in models}

@@ -1,0 +1,171 @@
+"""Errors are problems: whatever goes wrong under /api/ is said in the same form."""
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.urls import include, path
+from rest_framework.exceptions import Throttled
+from rest_framework.response import Response
+from rest_framework.test import APIClient
+from rest_framework.views import APIView
+
+from config.urls import handler400, handler403, handler404, handler500  # noqa: F401
+from runs.timeouts import statement_timeout
+
+MEMBERS = {"type", "title", "status", "detail", "instance"}
+
+
+class Unlucky(APIView):
+    permission = "runs.view_run"
+
+    def get(self, request, how):  # noqa: ARG002
+        if how == "bug":
+            raise KeyError("secret of the inside")
+        if how == "slow":
+            with statement_timeout(0.05), connection.cursor() as cursor:
+                cursor.execute("SELECT pg_sleep(5)")
+        if how == "throttled":
+            raise Throttled(wait=7)
+        return Response()
+
+
+class Careless(APIView):
+    """Names no permission."""
+
+    def get(self, request):  # noqa: ARG002
+        return Response()
+
+
+urlpatterns = [
+    path("admin/", include("django.contrib.auth.urls")),
+    path("api/unlucky/<how>/", Unlucky.as_view()),
+    path("api/careless/", Careless.as_view()),
+]
+
+
+def checked(response, status):
+    assert response.status_code == status
+    assert response["Content-Type"] == "application/problem+json"
+    problem = response.json()
+    assert set(problem) >= MEMBERS
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+    return problem
+
+
+def test_an_unknown_address_is_a_problem(client):
+    problem = checked(client.get("/api/nothing/here/?a=b"), 404)
+    assert problem["instance"] == "/api/nothing/here/"
+    checked(APIClient().post("/api/nothing/", {}, format="json"), 404)
+
+
+def test_an_unknown_address_elsewhere_is_djangos_page(client):
+    response = client.get("/nothing/")
+    assert response.status_code == 404
+    assert response["Content-Type"].startswith("text/html")
+
+
+def test_a_forgotten_slash_is_redirected(client):
+    response = client.get("/api/runs")
+    assert (response.status_code, response["Location"]) == (301, "/api/runs/")
+
+
+def test_a_wrong_method_is_a_problem_and_says_which_are_right(client, run_in):
+    run = run_in("failed")
+    response = client.get(f"/api/runs/{run}/retry/")
+    checked(response, 405)
+    assert "POST" in response["Allow"]
+    checked(client.delete(f"/api/runs/{run}/"), 405)
+    checked(client.post("/api/runs/", {}, format="json"), 405)
+
+
+def test_what_cannot_be_given_is_a_problem(client, run_in):
+    checked(client.get("/api/runs/", headers={"Accept": "application/xml"}), 406)
+    run = run_in("failed")
+    path = f"/api/runs/{run}/retry/"
+    checked(client.post(path, {}, format="json", headers={"Accept": "text/csv"}), 406)
+
+
+def test_a_host_that_is_not_ours_is_a_problem(client):
+    checked(client.get("/api/runs/", headers={"Host": "evil.example"}), 400)
+
+
+def test_validation_names_fields_and_messages(client, workflow):
+    response = client.post(
+        "/api/workflows/invoices/runs/", {"version": -1, "ref_type": "user"}, format="json"
+    )
+    problem = checked(response, 400)
+    assert {error["field"] for error in problem["errors"]} == {"input", "version", "ref_type"}
+    assert all(set(error) == {"field", "message"} for error in problem["errors"])
+
+
+def test_the_same_error_in_a_browser_is_a_page(client, run_in):
+    run_in()
+    response = client.get("/api/runs/run_none/", headers={"Accept": "text/html"})
+    assert response.status_code == 404
+    assert response["Content-Type"].startswith("text/html")
+    assert b"There is no run" in response.content
+
+
+@pytest.mark.urls("tests.runs.api.test_problems")
+def test_a_bug_is_a_500_that_tells_nothing(client):
+    client.raise_request_exception = False
+    response = client.get("/api/unlucky/bug/")
+    checked(response, 500)
+    assert b"secret" not in response.content
+    assert b"KeyError" not in response.content
+
+
+@pytest.mark.urls("tests.runs.api.test_problems")
+def test_a_query_that_takes_too_long_is_a_503_that_says_how_to_narrow_it(client):
+    response = client.get("/api/unlucky/slow/")
+    assert "narrow" in checked(response, 503)["detail"]
+    assert int(response["Retry-After"]) > 0
+
+
+@pytest.mark.urls("tests.runs.api.test_problems")
+def test_a_throttled_caller_is_told_when_to_come_back(client):
+    response = client.get("/api/unlucky/throttled/")
+    checked(response, 429)
+    assert response["Retry-After"] == "7"
+
+
+@pytest.mark.urls("tests.runs.api.test_problems")
+def test_a_view_that_names_no_permission_is_not_open(login):
+    client = login(is_superuser=True)
+    client.raise_request_exception = False
+    checked(client.get("/api/careless/"), 500)
+
+
+@pytest.mark.parametrize(
+    "address", ["/api/", "/api/runs/", "/api/runs/{run}/", "/api/runs/{run}/events/",
+                "/api/workflows/", "/api/workflows/invoices/"]
+)  # fmt: skip
+def test_the_api_can_be_browsed(client, run_in, address):
+    response = client.get(address.format(run=run_in("failed")), headers={"Accept": "text/html"})
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(
+    "address", ["/api/workflows/invoices/runs/", "/api/runs/{run}/retry/",
+                "/api/runs/{run}/terminate/"]
+)  # fmt: skip
+def test_a_browser_is_offered_a_form_for_an_act(client, run_in, address):
+    response = client.get(address.format(run=run_in("failed")), headers={"Accept": "text/html"})
+    assert response.status_code == 405
+    assert b"application/json" in response.content
+    assert b"<form" in response.content
+
+
+def test_options_tell_of_an_address(client, run_in):
+    run = run_in("failed")
+    for address in ("/api/runs/", f"/api/runs/{run}/retry/", "/api/workflows/invoices/runs/"):
+        assert client.options(address).status_code == 200
+
+
+def test_the_document_of_the_api_has_no_gaps(tmp_path):
+    target = tmp_path / "schema.yml"
+    call_command("spectacular", "--fail-on-warn", "--validate", file=str(target))
+    assert target.read_text().startswith("openapi: 3.1")

@@ -1,0 +1,78 @@
+"""What tests of runs need: committed data that can be cleaned away, and makers of runs."""
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from runs import ids, recorder
+from runs.actors import Actor
+from runs.models import Workflow
+from runs.rows import NewEvent
+from runs.states import Kind
+
+ANNA = Actor(name="anna", ref_type="user", ref_id="user_anna")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_by_the_purge_path(django_db_setup, django_db_blocker):
+    """Cleaning up after a committed test truncates the log, which only the purge may do."""
+    plain = connection.ops.execute_sql_flush
+
+    def execute_sql_flush(sql_list):
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL runs.purge = 'on'")
+            plain(sql_list)
+
+    connection.ops.execute_sql_flush = execute_sql_flush
+    yield
+    connection.ops.execute_sql_flush = plain
+
+
+def executor_node(key, executor="probe.noop", **fields):
+    return {"id": key, "kind": "executor", "executor": executor, **fields}
+
+
+@pytest.fixture
+def publish(db):
+    def make(*nodes, slug="example", **fields):
+        return Workflow.objects.publish(slug, {"nodes": list(nodes), **fields})
+
+    return make
+
+
+@pytest.fixture
+def version(publish):
+    return publish(executor_node("first"), executor_node("second", needs=["first"]))
+
+
+def new_run(version, *more, keys=("first", "second")):
+    """A run for `recorder.create`, with its first event and `more`."""
+    created = NewEvent(Kind.RUN_CREATED, actor="anna", data={"input": {}})
+    return recorder.NewRun(
+        id=ids.new_id(),
+        workflow_id=version.workflow_id,
+        version_id=version.pk,
+        trigger="manual",
+        triggered_by="anna",
+        ref_type="user",
+        ref_id="user_anna",
+        events=[created, *more],
+        nodes=[(key, "executor", "probe.noop") for key in keys],
+    )
+
+
+@pytest.fixture
+def make_run(version):
+    """Record a queued run; gives its id."""
+
+    def make(*more, of=None, keys=("first", "second")):
+        new = new_run(of or version, *more, keys=keys)
+        recorder.create([new], now=timezone.now())
+        return new.id
+
+    return make
+
+
+def changed(before, after, **data):
+    return NewEvent(Kind.STATE_CHANGED, actor="anna", data={"from": before, "to": after, **data})

@@ -1,0 +1,114 @@
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runs.engine import worker
+from runs.engine.attendant import attendant
+from runs.models import Event, ReadyNode, Run
+from runs.samples import files
+from runs.samples.install import install
+from runs.samples.tasks import traffic
+from runs.samples.traffic import BROKEN, GOOD, choose, start_next
+from runs.states import Kind
+
+STEPS = 15 * 12 * 6
+
+
+def test_one_in_five_fails_and_one_in_fifteen_reports() -> None:
+    chosen = [choose(tick) for tick in range(STEPS)]
+    assert sum(start in BROKEN for start in chosen) == STEPS // 5
+    assert sum(slug == "nightly_report" for slug, _ in chosen) == STEPS // 15
+
+
+def test_every_document_has_its_turn_equally_often() -> None:
+    chosen = Counter(str(choose(tick)) for tick in range(STEPS))
+    assert len({chosen[str(start)] for start in GOOD}) == 1
+    assert len({chosen[str(start)] for start in BROKEN}) == 1
+
+
+@given(st.integers(0, 10**10))
+def test_a_tick_always_chooses_the_same(tick: int) -> None:
+    assert choose(tick) == choose(tick)
+    assert choose(tick) == choose(tick + STEPS)
+
+
+def run_to_its_end(run: Run) -> Run:
+    """What a worker would do with the hints."""
+    while ready := ReadyNode.objects.filter(run=run).first():
+        assert worker.execute(ready.node_id)
+    run.refresh_from_db()
+    return run
+
+
+@pytest.fixture
+def installed(transactional_db, empty_storage) -> Iterator[None]:
+    install()
+    yield
+    # Its thread would hold a connection past the end of the tests.
+    attendant.stop()
+
+
+@pytest.mark.parametrize(
+    ("tick", "end"),
+    [
+        (0, ("completed", "", "")),
+        (2, ("failed", "extract_text", "NotAPdf")),
+        (7, ("failed", "extract_text", "TruncatedPdf")),
+        (12, ("failed", "check_totals", "TotalsMismatch")),
+        (14, ("completed", "", "")),
+        (22, ("failed", "extract_fields", "FieldMissing")),
+        (27, ("failed", "read_statement", "BalanceBroken")),
+    ],
+)
+def test_a_tick_starts_a_run_that_ends_as_its_document_deserves(installed, tick, end) -> None:
+    run = start_next(tick)
+    assert run is not None
+    slug, data = choose(tick)
+    assert (run.workflow.slug, run.trigger, run.triggered_by) == (slug, "schedule", "demo")
+    assert Event.objects.get(run=run, seq=1).data["input"] == data
+    ended = run_to_its_end(run)
+    assert (ended.state, ended.error_node, ended.error_kind) == end
+    assert max(ended.nodes.values_list("attempts", flat=True)) == 1
+
+
+def test_a_run_tells_its_progress_page_by_page(installed) -> None:
+    run = run_to_its_end(start_next(0))
+    told = Event.objects.filter(run=run, node="extract_text", kind=Kind.PROGRESS).order_by("seq")
+    assert [(event.data["done"], event.data["total"]) for event in told] == [
+        (page, 6) for page in range(1, 7)
+    ]
+    files.read(f"results/{run.public_id}/result.json")
+
+
+def test_two_beats_of_one_tick_start_one_run(installed) -> None:
+    def beat(_: int) -> Run | None:
+        try:
+            return start_next(3)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        started = [run for run in pool.map(beat, range(4)) if run is not None]
+    assert len(started) == Run.objects.count() == 1
+    assert start_next(4) is not None
+
+
+def test_stopped_workers_do_not_come_back_to_a_pile_of_sample_runs(installed, monkeypatch) -> None:
+    monkeypatch.setattr("runs.samples.traffic.BACKLOG", 3)
+    assert [start_next(tick) is None for tick in range(5)] == [False, False, False, True, True]
+
+
+def test_where_the_samples_are_not_installed_nothing_starts(db) -> None:
+    assert start_next(0) is None
+
+
+def test_the_task_takes_its_tick_from_the_clock(installed) -> None:
+    for _ in range(3):
+        traffic(interval=100_000_000)
+    run = Run.objects.get()
+    assert run.ref_id == f"demo-{int(run.created_at.timestamp()) // 100_000_000}"
