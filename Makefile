@@ -1,9 +1,9 @@
 # The portal needs a Python from 3.11 and make; all else is installed into .venv.
 #
 #   make run       start everything; PORT, DATA_DIR, ADMIN_PASSWORD and more: see README.md
-#   make test      all tests, with a database, a broker and a browser of their own
-#   make check     style, types, architecture, migrations, deployment settings
-#   make lock      write the lock files anew from pyproject.toml
+#   make test      all tests, with servers and a browser of their own; ARGS goes to pytest
+#   make check     style, types, who imports whom, migrations, deployment settings
+#   make lock      write the lock files anew from pyproject.toml; ARGS=--upgrade for newer versions
 
 PYTHON := .venv/bin/python
 PACKAGES := config runs
@@ -22,7 +22,7 @@ bench: installed-dev
 screenshots: installed-dev chromium
 	$(PYTHON) -m tests.screenshots $(ARGS)
 
-# As in production, but for a database: none is needed to look at the code.
+# As in production, but without a database: none is needed to look at the code.
 check: export SECRET_KEY = checked-only-and-never-used-to-sign-anything-0123456789
 check: export ALLOWED_HOSTS = portal.example
 check: export DATA_DIR = build/check
@@ -35,15 +35,28 @@ check: installed-dev
 	$(PYTHON) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(PYTHON) manage.py check --deploy --fail-level WARNING
 
-LOCK = $(PYTHON) -m uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-header --no-annotate
+COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-header --no-annotate $(ARGS)
 
 lock: installed-dev
-	$(LOCK) --output-file requirements.lock
-	$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
-	$(LOCK) --only-group install --output-file requirements-install.lock
+	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) pyproject.toml --group dev --constraint requirements.lock \
+		--output-file requirements-dev.lock
+	$(COMPILE) --group install --output-file requirements-install.lock
 
 # -- What the above need ------------------------------------------------------------------------
+
+define FIND_PYTHON
+python=; \
+for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then \
+		python=$$candidate; break; \
+	fi; \
+done; \
+if [ -z "$$python" ]; then \
+	echo 'The portal needs Python 3.11 or newer, and found none; please install one.' >&2; exit 1; \
+fi
+endef
 
 installed:
 	@$(FIND_PYTHON); exec "$$python" config/embedded/install.py requirements.lock
@@ -51,26 +64,15 @@ installed:
 installed-dev:
 	@$(FIND_PYTHON); exec "$$python" config/embedded/install.py requirements-dev.lock
 
-define FIND_PYTHON
-python=; \
-for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python; do \
-	if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-		python=$$candidate; break; \
-	fi; \
-done; \
-if [ -z "$$python" ]; then \
-	echo 'No Python from 3.11 was found among the programs of this machine; please install one.' >&2; \
-	exit 1; \
-fi
-endef
-
-# The browser tests drive Debian's Chromium, or one that is there already.
+# The browser tests drive Debian's Chromium, or a browser that is there already.
 chromium:
 	@for program in chromium chromium-browser google-chrome; do \
-		command -v $$program > /dev/null && exit; done; \
-		if [ "$$(id -u)" = 0 ]; then as_root=; else as_root='sudo -n'; fi; \
-		command -v apt-get > /dev/null && $$as_root true 2> /dev/null || { \
-			echo 'The browser tests need Chromium or Chrome; please install one.' >&2; exit 1; }; \
-		$$as_root apt-get update -qq && \
-		$$as_root apt-get install -y -qq --no-install-recommends chromium > /dev/null; \
-	}
+		if command -v $$program > /dev/null; then exit 0; fi; \
+	done; \
+	if [ "$$(id -u)" = 0 ]; then root=; else root='sudo -n'; fi; \
+	if ! command -v apt-get > /dev/null || ! $$root true 2> /dev/null; then \
+		echo 'The browser tests need Chromium or Chrome; please install one.' >&2; exit 1; \
+	fi; \
+	echo 'Installing Chromium for the browser tests.'; \
+	$$root apt-get update -qq && \
+	$$root apt-get install -y -qq --no-install-recommends chromium > /dev/null

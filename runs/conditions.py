@@ -36,12 +36,17 @@ def _compare(left: Any, right: Any) -> int | None:
     return None
 
 
+def _same(left: Any, right: Any) -> bool:
+    """Equality as JSON has it: true is not 1."""
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "equals": lambda value, wanted: bool(value == wanted),
-    "not_equals": lambda value, wanted: bool(value != wanted),
+    "equals": _same,
+    "not_equals": lambda value, wanted: not _same(value, wanted),
     "greater_than": lambda value, bound: _compare(value, bound) == 1,
     "less_than": lambda value, bound: _compare(value, bound) == -1,
-    "in": lambda value, choices: value in choices,
+    "in": lambda value, choices: any(_same(value, choice) for choice in choices),
 }
 
 
@@ -49,24 +54,28 @@ def check(condition: Any) -> None:
     """Raise ConditionError where `condition` is not one."""
     if not isinstance(condition, dict):
         raise ConditionError("a condition is an object")
-    for word in ("all", "any"):
-        if word in condition:
-            parts = condition[word]
-            if len(condition) != 1 or not isinstance(parts, list) or not parts:
-                raise ConditionError(f"“{word}” stands alone and holds a list of conditions")
-            for part in parts:
-                check(part)
-            return
-    if "not" in condition:
-        if len(condition) != 1:
-            raise ConditionError("“not” stands alone")
-        check(condition["not"])
-        return
+    combining = [word for word in ("all", "any", "not") if word in condition]
+    if combining:
+        _check_combination(condition, combining[0])
+    else:
+        _check_comparison(condition)
+
+
+def _check_combination(condition: dict[str, Any], word: str) -> None:
+    if len(condition) != 1:
+        raise ConditionError(f"“{word}” stands alone")
+    parts = [condition[word]] if word == "not" else condition[word]
+    if not isinstance(parts, list) or not parts:
+        raise ConditionError(f"“{word}” holds a list of conditions")
+    for part in parts:
+        check(part)
+
+
+def _check_comparison(condition: dict[str, Any]) -> None:
     operators = set(condition) - {"value"}
-    if "value" not in condition or len(operators) != 1 or operators - {*OPERATORS, "exists"}:
-        raise ConditionError(
-            "a condition has a “value” and one of " + ", ".join([*OPERATORS, "exists"])
-        )
+    known = [*OPERATORS, "exists"]
+    if "value" not in condition or len(operators) != 1 or operators - set(known):
+        raise ConditionError(f"a condition has a “value” and one of {', '.join(known)}")
     if not paths.is_path(condition["value"]):
         raise ConditionError("the “value” of a condition is a path such as $.data.total")
     paths.check(condition["value"])

@@ -214,14 +214,22 @@ class _Checker:
             self.say(key, str(error))
 
     def number(
-        self, key: str, raw: dict[str, Any], name: str, default: float, most: float,
-        *, above: float = -1, whole: bool = False,
+        self,
+        key: str,
+        raw: dict[str, Any],
+        name: str,
+        default: float,
+        most: float,
+        *,
+        above: float = -1,
+        whole: bool = False,
     ) -> float:
         value = raw.get(name, default)
         numeric = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
         if not numeric or not max(above, -0.5) < value <= most:
             kind = "a whole number" if whole else "a number"
-            self.say(key, f"“{name}” is {kind} from {0 if above < 0 else 'above 0'} to {most:g}")
+            least = "from 0" if above < 0 else "above 0 and up"
+            self.say(key, f"“{name}” is {kind} {least} to {most:g}")
             return default
         return value
 
@@ -333,9 +341,7 @@ def parse(definition: Any, executors: Collection[str] | None = None) -> Graph:
     _check_rest(checker, schema, output, deadline, nodes)
     if checker.problems:
         raise DefinitionError(checker.problems)
-    followers = {
-        key: tuple(n.id for n in nodes.values() if key in n.needs) for key in nodes
-    }
+    followers = {key: tuple(n.id for n in nodes.values() if key in n.needs) for key in nodes}
     return Graph(nodes, schema, output, deadline, followers)
 
 

@@ -115,7 +115,7 @@ def _ranks(known: dict[str, list[str]]) -> dict[str, int]:
             open_needs[follower] -= 1
             if not open_needs[follower]:
                 ready.append(follower)
-    return ranks
+    return {key: ranks[key] for key in known}
 
 
 def _with_bends(ranks: dict[str, int], edges: Edges) -> tuple[Rows, dict[tuple[str, str], Edges]]:

@@ -1,6 +1,7 @@
 """TypeIDs outside, UUIDv7 inside: ``run_01j…`` is the UUID's base32 with a prefix."""
 
 import uuid
+from typing import Any, cast
 
 from typeid import TypeID
 from typeid.errors import TypeIDException
@@ -13,7 +14,8 @@ def new_id() -> uuid.UUID:
 
 
 def encode(prefix: str, value: uuid.UUID) -> str:
-    return str(TypeID.from_uuid(suffix=value, prefix=prefix))
+    # Any UUID will do; its types ask for one of another library.
+    return str(TypeID.from_uuid(suffix=cast(Any, value), prefix=prefix))
 
 
 def decode(prefix: str, text: str) -> uuid.UUID | None:

@@ -16,7 +16,7 @@ from runs import ids, recorder
 from runs.actors import ACTOR_REFS, Actor
 from runs.definitions import graph_of
 from runs.engine import dispatch, registry, steps
-from runs.graph import Graph
+from runs.graph import DefinitionError, Graph, NodeSpec
 from runs.models import AuditEntry, Event, Run, WorkflowVersion
 from runs.payload import bounded
 from runs.querysets import RunQuerySet
@@ -130,7 +130,9 @@ def _new_run(
     now: datetime,
     original: Run | None = None,
 ) -> recorder.NewRun:
-    graph = graph_of(version.pk)
+    graph, error = _graph(version)
+    error = error or (_why_not(graph, data) if graph else None)
+    nodes = list(graph.nodes.values()) if graph else []
     created: dict[str, Any] = {
         "input": data,
         "workflow": version.workflow.slug,
@@ -140,7 +142,7 @@ def _new_run(
     if original is not None:
         created["retry_of"] = original.public_id
     ref_type, ref_id = ref if ref[0] else (by.ref_type, by.ref_id)
-    deadline = graph.start_deadline_seconds
+    deadline = graph.start_deadline_seconds if graph else None
     return recorder.NewRun(
         id=ids.new_id(),
         workflow_id=version.workflow_id,
@@ -151,26 +153,37 @@ def _new_run(
         ref_id=ref_id,
         events=[
             NewEvent(Kind.RUN_CREATED, actor=by.name, data=created),
-            *_first_events(graph, data),
+            *_first_events(nodes, error),
         ],
-        nodes=[(node.id, node.kind, node.executor) for node in graph.nodes.values()],
+        nodes=[(node.id, node.kind, node.executor) for node in nodes],
         retry_of=original.id if original else None,
         first=(original.first_id or original.id) if original else None,
         start_deadline=now + timedelta(seconds=deadline) if deadline else None,
     )
 
 
-def _first_events(graph: Graph, data: Any) -> list[NewEvent]:
-    error = _why_not(graph, data)
+def _first_events(nodes: list[NodeSpec], error: dict[str, str] | None) -> list[NewEvent]:
+    """What follows a run's creation: its first nodes queued, or its end if it cannot start."""
     if error is None:
-        return [NewEvent(Kind.NODE_QUEUED, node=key) for key in graph.roots]
+        return [NewEvent(Kind.NODE_QUEUED, node=node.id) for node in nodes if not node.needs]
     return [
-        *(NewEvent(Kind.NODE_SKIPPED, node=key, data={"reason": "not started"})
-          for key in graph.nodes),
+        *(
+            NewEvent(Kind.NODE_SKIPPED, node=node.id, data={"reason": "the run did not start"})
+            for node in nodes
+        ),
         steps.state_changed(
             RunState.CREATED, RunState.FAILED, reason=error["message"], error=error
         ),
     ]
+
+
+def _graph(version: WorkflowVersion) -> tuple[Graph | None, dict[str, str] | None]:
+    """The version's graph, or why it has none: it was saved under other rules."""
+    try:
+        return graph_of(version.pk), None
+    except DefinitionError as error:
+        message = f"version {version.number} does not pass the checks: {error}"
+        return None, {"node": "", "kind": "DefinitionInvalid", "message": message}
 
 
 def _why_not(graph: Graph, data: Any) -> dict[str, str] | None:

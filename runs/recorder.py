@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-
 from django.db import transaction
 
 from runs import live, recorder_sql
@@ -154,9 +153,9 @@ def _write(
 
 def _ring_on_commit(done: list[Recorded]) -> None:
     bells = [
-        live.Bell(e.run.id, e.last_seq, e.run.state, new=e.first_seq == 1, visible=e.changes.visible)
+        live.Bell(
+            e.run.id, e.last_seq, e.run.state, new=e.first_seq == 1, visible=e.changes.visible
+        )
         for e in done
     ]
     transaction.on_commit(lambda: live.ring(bells), robust=True)
-
-

@@ -79,9 +79,9 @@ FROM unnest(%s::uuid[], %s::text[], %s::int[]) AS new(id, state, seq) WHERE jobs
 """
 _UPDATE_NODES = """
 UPDATE nodes SET status = new.status, attempts = new.attempts, failures = new.failures,
-    queued_at = new.queued_at, started_at = new.started_at, completed_at = new.completed_at, input_seq = new.input_seq,
-    output_seq = new.output_seq, error_seq = new.error_seq, error_kind = new.error_kind,
-    error_message = new.error_message, selected = new.selected,
+    queued_at = new.queued_at, started_at = new.started_at, completed_at = new.completed_at,
+    input_seq = new.input_seq, output_seq = new.output_seq, error_seq = new.error_seq,
+    error_kind = new.error_kind, error_message = new.error_message, selected = new.selected,
     progress_done = new.progress_done, progress_total = new.progress_total, cost = new.cost
 FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::smallint[], %s::smallint[],
     %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::int[], %s::int[], %s::int[],
@@ -202,8 +202,18 @@ class Batch:
             _INSERT_RUNS,
             [
                 (
-                    n.id, n.workflow_id, n.version_id, row.last_seq, n.start_deadline, n.trigger,
-                    n.triggered_by, n.ref_type, n.ref_id, n.retry_of, n.first, row.nodes_total,
+                    n.id,
+                    n.workflow_id,
+                    n.version_id,
+                    row.last_seq,
+                    n.start_deadline,
+                    n.trigger,
+                    n.triggered_by,
+                    n.ref_type,
+                    n.ref_id,
+                    n.retry_of,
+                    n.first,
+                    row.nodes_total,
                 )
                 for n, row in zip(new, rows, strict=True)
             ],
@@ -223,7 +233,13 @@ class Batch:
             _INSERT_EVENTS,
             [
                 (
-                    run_id, seq, e.kind.value, e.node, e.attempt, e.actor, e.at or now,
+                    run_id,
+                    seq,
+                    e.kind.value,
+                    e.node,
+                    e.attempt,
+                    e.actor,
+                    e.at or now,
                     dump(e.data),
                 )
                 for run_id, first, events in batches
@@ -247,9 +263,22 @@ class Batch:
             _UPDATE_RUNS,
             [
                 (
-                    r.id, r.state, r.state_seq, r.last_seq, r.started_at, r.completed_at, r.cost,
-                    r.input_tokens, r.output_tokens, r.cached_tokens, r.nodes_done,
-                    r.current_node, r.error_node, r.error_kind, r.error_message, r.ended_by,
+                    r.id,
+                    r.state,
+                    r.state_seq,
+                    r.last_seq,
+                    r.started_at,
+                    r.completed_at,
+                    r.cost,
+                    r.input_tokens,
+                    r.output_tokens,
+                    r.cached_tokens,
+                    r.nodes_done,
+                    r.current_node,
+                    r.error_node,
+                    r.error_kind,
+                    r.error_message,
+                    r.ended_by,
                     r.reason,
                 )
                 for r in full
@@ -261,10 +290,23 @@ class Batch:
             _UPDATE_NODES,
             [
                 (
-                    n.run_id, n.key, n.status, n.attempts, n.failures, n.queued_at, n.started_at,
-                    n.completed_at, n.input_seq, n.output_seq, n.error_seq, n.error_kind,
-                    n.error_message, None if n.selected is None else dump(n.selected),
-                    n.progress_done, n.progress_total, n.cost,
+                    n.run_id,
+                    n.key,
+                    n.status,
+                    n.attempts,
+                    n.failures,
+                    n.queued_at,
+                    n.started_at,
+                    n.completed_at,
+                    n.input_seq,
+                    n.output_seq,
+                    n.error_seq,
+                    n.error_kind,
+                    n.error_message,
+                    None if n.selected is None else dump(n.selected),
+                    n.progress_done,
+                    n.progress_total,
+                    n.cost,
                 )
                 for n in nodes
             ],
@@ -278,7 +320,13 @@ class Batch:
             expires = min(a.started_at + lease, deadline)
             rows.append(
                 (
-                    a.run_id, a.node, a.number, a.worker, a.started_at, a.input_seq, expires,
+                    a.run_id,
+                    a.node,
+                    a.number,
+                    a.worker,
+                    a.started_at,
+                    a.input_seq,
+                    expires,
                     deadline,
                 )
             )
@@ -289,8 +337,15 @@ class Batch:
             _END_ATTEMPTS,
             [
                 (
-                    a.run_id, a.node, a.number, a.status, a.completed_at, a.result_seq,
-                    a.retry_at, a.error_kind, a.error_message,
+                    a.run_id,
+                    a.node,
+                    a.number,
+                    a.status,
+                    a.completed_at,
+                    a.result_seq,
+                    a.retry_at,
+                    a.error_kind,
+                    a.error_message,
                 )
                 for a in attempts
             ],
@@ -305,8 +360,16 @@ class Batch:
             _INSERT_MODEL_CALLS,
             [
                 (
-                    c.run_id, c.seq, c.node, c.attempt, c.model, c.input_tokens, c.output_tokens,
-                    c.cached_tokens, c.cost, c.at,
+                    c.run_id,
+                    c.seq,
+                    c.node,
+                    c.attempt,
+                    c.model,
+                    c.input_tokens,
+                    c.output_tokens,
+                    c.cached_tokens,
+                    c.cost,
+                    c.at,
                 )
                 for c in calls
             ],
@@ -314,5 +377,3 @@ class Batch:
 
     def insert_outbox(self, lines: Sequence[tuple[uuid.UUID, int, int]], now: datetime) -> None:
         self._each(_INSERT_OUTBOX, lines, now)
-
-

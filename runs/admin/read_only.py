@@ -36,8 +36,6 @@ class ReadOnlyAdmin(ModelAdmin):
     list_per_page = 50
     list_fullwidth = True
     sortable_by = ()
-    # Parameters that may filter the list; the rest would be a way to scan the table.
-    allowed_lookups: tuple[str, ...] = ()
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
@@ -53,7 +51,8 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:  # noqa: ARG002
-        return lookup in self.allowed_lookups
+        # Only the filters that are offered; the rest would be a way to scan the table.
+        return lookup in {offered.parameter_name for offered in self.list_filter}
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002
         return FixedOrder

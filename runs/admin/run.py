@@ -31,7 +31,7 @@ class RunAdmin(ReadOnlyAdmin):
             return self.admin_site.admin_view(page.as_view(model_admin=self))
 
         record = path(
-            "<uuid:object_id>/change/",
+            "<str:object_id>/change/",
             self.admin_site.admin_view(self.changeform_view),
             name="runs_run_change",
         )

@@ -122,7 +122,8 @@ def _translated(exc: Exception) -> Exception:
             return Conflict(f"This portal cannot execute the workflow's version: {exc}")
         case OperationalError() | InterfaceError():
             logger.error("the database did not answer", exc_info=exc)
-            return TooSlow() if was_stopped(exc) else Unavailable()
+            stopped = isinstance(exc, OperationalError) and was_stopped(exc)
+            return TooSlow() if stopped else Unavailable()
     return exc
 
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -86,7 +87,8 @@ class ApiViewSet(GenericViewSet):
 
     def refuse_unknown(self, *known: str) -> None:
         """A mistyped filter must not pass for none."""
-        pages = {each["name"] for each in self.paginator.get_schema_operation_parameters(self)}
+        pager = cast(BasePagination, self.paginator)
+        pages = {each["name"] for each in pager.get_schema_operation_parameters(self)}
         pages.add(self.settings.URL_FORMAT_OVERRIDE)
         if unknown := self.request.query_params.keys() - pages - set(known):
             raise ValidationError(

@@ -19,7 +19,7 @@ from runs.states import FINAL_STATES
 
 logger = logging.getLogger(__name__)
 
-FLUSH_SECONDS = 0.1
+FLUSH_SECONDS = 0.05
 # How often, at least, a lease is renewed and the run's state looked at.
 RENEW_SECONDS = 1.0
 # An executor that does not return so long after its timeout holds the process: it is ended.

@@ -57,15 +57,16 @@ class Context:
         cost: Decimal | str,
     ) -> None:
         """Put a model call into the ledger; `cost` in US dollars."""
+        price = Decimal(cost)
+        if min(input_tokens, output_tokens, cached_tokens) < 0 or not price >= 0:
+            raise ValueError("tokens and cost cannot be negative")
         data = {
             "model": model,
             "input_tokens": int(input_tokens),
             "output_tokens": int(output_tokens),
             "cached_tokens": int(cached_tokens),
-            "cost": str(Decimal(cost)),
+            "cost": str(price),
         }
-        if min(data["input_tokens"], data["output_tokens"], data["cached_tokens"]) < 0:
-            raise ValueError("tokens cannot be negative")
         self._tell(Kind.LLM_CALL, data)
 
     @property
@@ -102,7 +103,7 @@ class Context:
                 raise
 
     def drain(self) -> list[NewEvent]:
-        """What is not stored yet, for the transaction of the result. Waits for a flush under way."""
+        """What is not stored yet, for the result's own transaction, after a flush under way."""
         with self._storing, self._lock:
             events, self._buffer = self._buffer, []
             return events

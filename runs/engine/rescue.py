@@ -31,8 +31,10 @@ def expired_leases(now: datetime) -> int:
         if not expired:
             # Asked again with the runs locked: a lease may just have been renewed.
             rows = Lease.objects.filter(run_id__in=run_ids, expires_at__lt=now)
-            for run_id, *row in rows.values_list("run_id", "node__key", "attempt", "worker"):
-                expired.setdefault(run_id, []).append((row[0], row[1], row[2]))
+            for run_id, key, attempt, worker in rows.values_list(
+                "run_id", "node__key", "attempt", "worker"
+            ):
+                expired.setdefault(run_id, []).append((key, attempt, worker))
             expired.setdefault(found.run.id, [])
         graph = graph_of(found.run.version_id)
         # One at a time: the second loss of a run is judged after the first is recorded.

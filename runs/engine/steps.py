@@ -150,11 +150,7 @@ def terminate(found: Snapshot, actor: str, reason: str) -> list[NewEvent]:
 
 
 def _is_current(found: Snapshot, node: NodeRow, attempt: int) -> bool:
-    return (
-        not found.run.is_final
-        and node.status == NodeStatus.RUNNING
-        and node.attempts == attempt
-    )
+    return not found.run.is_final and node.status == NodeStatus.RUNNING and node.attempts == attempt
 
 
 def _is_failing(found: Snapshot) -> bool:
@@ -166,9 +162,7 @@ def _states(found: Snapshot) -> States:
 
 
 def _late(key: str, attempt: int, outcome: str, data: dict[str, Any]) -> NewEvent:
-    return NewEvent(
-        Kind.LATE_RESULT, node=key, attempt=attempt, data={"outcome": outcome, **data}
-    )
+    return NewEvent(Kind.LATE_RESULT, node=key, attempt=attempt, data={"outcome": outcome, **data})
 
 
 def _skipped(key: str, reason: str) -> NewEvent:

@@ -113,7 +113,7 @@ def _data(run_id: uuid.UUID, spec: NodeSpec) -> dict[str, Any]:
     """
     nodes: dict[str, Any] = {key: {"output": None} for key in spec.reads()}
     rows = Node.objects.filter(run_id=run_id, key__in=nodes, output_seq__isnull=False)
-    keys = dict(rows.values_list("output_seq", "key")) if nodes else {}
+    keys = {seq: key for seq, key in rows.values_list("output_seq", "key") if seq} if nodes else {}
     events = Event.objects.filter(run_id=run_id, seq__in=[1, *keys])
     payloads = dict(events.values_list("seq", "data"))
     nodes.update({key: {"output": payloads[seq]["output"]} for seq, key in keys.items()})
@@ -181,9 +181,7 @@ def _storable(output: Any) -> Any:
         raise OutputInvalid(str(error)) from error
 
 
-def _record_result(
-    job: Job, context: Context, result: executors.Result, output: Any
-) -> None:
+def _record_result(job: Job, context: Context, result: executors.Result, output: Any) -> None:
     said = context.drain()
 
     def decide(found: recorder.Snapshot) -> list[NewEvent]:

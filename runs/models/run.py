@@ -97,7 +97,9 @@ class Run(models.Model):
                 fields=["workflow", "state", "created_at", "id"], name="jobs_workflow_state"
             ),
             models.Index(
-                fields=["retry_of"], name="jobs_retry_of", condition=models.Q(retry_of__isnull=False)
+                fields=["retry_of"],
+                name="jobs_retry_of",
+                condition=models.Q(retry_of__isnull=False),
             ),
             models.Index(
                 fields=["first"], name="jobs_first", condition=models.Q(first__isnull=False)

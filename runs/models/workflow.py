@@ -23,7 +23,7 @@ class WorkflowQuerySet(models.QuerySet["Workflow"]):
         with transaction.atomic():
             workflow, _ = self.get_or_create(slug=slug)
             # Two who publish at once get two numbers, one after the other.
-            workflow = self.select_for_update().get(pk=workflow.pk)
+            self.select_for_update().get(pk=workflow.pk)
             newest = workflow.versions.order_by("-number").first()
             if newest is not None and newest.definition == definition:
                 return newest

@@ -18,11 +18,13 @@ from runs.states import AttemptStatus
 from runs.templatetags.runs_ui import (
     NONE,
     day_words,
+    duration_words,
     full_words,
     look,
     now_of,
     offset_words,
     short,
+    state_pill,
 )
 
 if TYPE_CHECKING:
@@ -137,6 +139,34 @@ def lane(line: NodeLine, node_url: str, selected: str) -> SafeString:
         f' aria-hidden="true">{found.icon}</span><span class="op-sr">{found.word} </span>'
         f"<b>{key}</b>{critical}<small{ticking}>{escape(line.note)}</small></a>"
         f'<div class="op-tl-lane">{gaps}{bars}</div></li>'
+    )
+
+
+@register.simple_tag(takes_context=True)
+def node_row(context: Context, line: NodeLine, node_url: str, selected: str) -> SafeString:
+    """A node's row in the table. Written here for the same reason."""
+    node, row = line.node, line.row
+    key, url = escape(node.key), escape(with_node(node_url, node.key))
+    chosen = node.key == selected
+    executor = escape(node.executor or node.kind)
+    length = NONE if line.length is None else duration_words(line.length)
+    if line.elapsed is not None:
+        length = f'<span class="op-tick" data-elapsed="{line.elapsed}">{length}</span>'
+    error = f"{escape(node.error_kind)}: {escape(node.error_message)}" if node.error_kind else ""
+    shown_error = f'<span class="op-why" data-state="failed">{error}</span>' if error else ""
+    critical = '<span class="op-sr"> on the critical path</span>' if row.critical else ""
+    return mark_safe(
+        f'<tr data-key="{key}"{" class=is-selected" if chosen else ""}>'
+        f"<td>{state_pill(node.status)}</td>"
+        f'<th scope="row"><a class="op-node-link" href="{url}" data-node="{key}" title="{key}"'
+        f"{' aria-current=true' if chosen else ''}>{key}</a>{critical}</th>"
+        f'<td class="col-low" title="{executor}">{executor}</td>'
+        f'<td class="op-right">{node.attempts or NONE}</td>'
+        f'<td class="col-low">{precise(context, row.queued_at)}</td>'
+        f"<td>{precise(context, node.started_at)}</td>"
+        f"<td>{precise(context, node.completed_at)}</td>"
+        f'<td class="op-right">{length}</td>'
+        f'<td title="{error}">{shown_error}</td></tr>'
     )
 
 

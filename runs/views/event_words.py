@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from runs.graph import Graph
 from runs.states import Kind
 from runs.templatetags.runs_ui import duration_words, full_words, look, money_words, short
 
@@ -73,10 +74,10 @@ class Teller:
     created_at: datetime
     # Whether the history crosses midnight in the person's zone: times then carry their day.
     dated: bool
-    # By (node, attempt): when that attempt began. By node: the attempts it may have.
-    started: Mapping[tuple[str, int], datetime]
-    most_attempts: Mapping[str, int]
+    graph: Graph | None = None
     retry_of_url: str = ""
+    # By (node, attempt): when that attempt began.
+    started: Mapping[tuple[str, int], datetime] = field(default_factory=dict)
 
     def line(self, event: Entry) -> Line:
         icon, state, label, tell = _KINDS.get(event.kind, _UNKNOWN)
@@ -171,7 +172,8 @@ def _node_failed(t: _Telling) -> SafeString:
     error = _mapping(t.event.data.get("error"))
     parts = [_error(t.line, error)]
     if t.event.attempt is not None:
-        most = t.teller.most_attempts.get(t.event.node, 0)
+        spec = t.teller.graph.nodes.get(t.event.node) if t.teller.graph else None
+        most = spec.retries + 1 if spec else 0
         # Attempts lost with their worker come on top of those that the definition allows.
         of = f" of {most}" if most > 1 and t.event.attempt <= most else ""
         parts.append(format_html("attempt {}{}", t.event.attempt, of))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import BigIntegerField, QuerySet, Sum
 from django.db.models.expressions import RawSQL
 
-from runs.models import Event
+from runs.models import Attempt, Event
 from runs.states import Kind
-from runs.views.event_words import Entry
+from runs.views.event_words import Entry, Line, Teller
 
 PAGE = 200
 # Events that one request of a page that follows a busy run may ask for.
@@ -70,6 +70,16 @@ def before(run_id: uuid.UUID, seq: int | None, chosen: Filter, limit: int = PAGE
     found = _read(events if seq is None else events.filter(seq__lt=seq), limit + 1)
     kept = found[:limit][::-1]
     return Stretch(kept, more_before=len(found) > limit, more_after=seq is not None)
+
+
+def told(run_id: uuid.UUID, entries: Sequence[Entry], teller: Teller) -> list[Line]:
+    """`entries` in words, with how long the attempts took that ended in them."""
+    ended = {entry.node for entry in entries if entry.kind == Kind.NODE_COMPLETED}
+    if ended:
+        attempts = Attempt.objects.filter(node__run=run_id, node__key__in=ended).order_by()
+        rows = attempts.values_list("node__key", "number", "started_at")
+        teller = replace(teller, started={(node, number): at for node, number, at in rows})
+    return [teller.line(entry) for entry in entries]
 
 
 def payload(run_id: uuid.UUID, seq: int) -> Any:

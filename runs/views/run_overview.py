@@ -84,28 +84,12 @@ class Overview:
     lines: list[NodeLine]
     told: Timeline[Node]
     attempts: Mapping[str, Sequence[Attempt]]
-    graph: Graph | None
     draining: list[str]
     notice: Notice | None
     summary: str
 
     def node(self, key: str) -> NodeLine | None:
         return next((line for line in self.lines if line.node.key == key), None)
-
-    @property
-    def most_attempts(self) -> dict[str, int]:
-        """How many attempts the definition allows each node."""
-        if self.graph is None:
-            return {}
-        return {key: spec.retries + 1 for key, spec in self.graph.nodes.items()}
-
-    @property
-    def started(self) -> dict[tuple[str, int], datetime]:
-        return {
-            (key, attempt.number): attempt.started_at
-            for key, found in self.attempts.items()
-            for attempt in found
-        }
 
 
 def overview(run: Run, now: datetime) -> Overview:
@@ -114,10 +98,7 @@ def overview(run: Run, now: datetime) -> Overview:
     attempts: dict[str, list[Attempt]] = {}
     for attempt in Attempt.objects.filter(node__in=keys).order_by("node", "number"):
         attempts.setdefault(keys[attempt.node_id], []).append(attempt)
-    try:
-        graph = graph_of(run.version_id)
-    except DefinitionError:  # it was checked by another release's rules; the run is still shown
-        graph = None
+    graph = graph_or_none(run)
     needs = {key: spec.needs for key, spec in graph.nodes.items()} if graph else {}
     told = timeline(run, nodes, attempts, needs, now)
     in_flight = [
@@ -128,11 +109,17 @@ def overview(run: Run, now: datetime) -> Overview:
         lines=[_line(row) for row in told.rows],
         told=told,
         attempts=attempts,
-        graph=graph,
         draining=in_flight if run.is_final else [],
         notice=_notice(run, nodes, in_flight),
         summary=_summary(run, told),
     )
+
+
+def graph_or_none(run: Run) -> Graph | None:
+    try:
+        return graph_of(run.version_id)
+    except DefinitionError:  # it was checked by another release's rules; the run is still shown
+        return None
 
 
 def retries_of(run: Run) -> RunQuerySet:

@@ -24,16 +24,17 @@ from django.views.generic import View
 
 from runs import ids, lifecycle
 from runs.context import context_of, job_of
-from runs.models import Event, Run
+from runs.models import Event, Node, Run
 from runs.states import Kind, RunState
 from runs.templatetags.runs_ui import short
 from runs.views import run_history
-from runs.views.event_words import Line, Teller, kind_icon, kind_words, pretty
+from runs.views.event_words import Teller, kind_icon, kind_words, pretty
 from runs.views.run_node import PANES, Panel, panel
 from runs.views.run_overview import (
     LINEAGE,
     NAMED_RETRIES,
     Overview,
+    graph_or_none,
     lineage_of,
     overview,
     retries_of,
@@ -281,7 +282,7 @@ class RunPage(PermissionRequiredMixin, View):
 
     def tabs_context(self) -> dict[str, Any]:
         makers = {
-            "history": self.history_context,
+            "history": self.history_tab_context,
             "context": self.run_context_context,
             "job": lambda: {"job_text": pretty(job_of(self.run))},
             "lineage": lambda: {"lineage": lineage_of(self.run)},
@@ -297,8 +298,7 @@ class RunPage(PermissionRequiredMixin, View):
         return Teller(
             created_at=run.created_at,
             dated=len(days) > 1,
-            started=self.shown.started,
-            most_attempts=self.shown.most_attempts,
+            graph=graph_or_none(run),
             retry_of_url=reverse("admin:runs_run_page", args=[original]) if original else "",
         )
 
@@ -311,24 +311,23 @@ class RunPage(PermissionRequiredMixin, View):
         else:
             seq = self.number("after") or 0
             stretch = run_history.after(self.run.pk, seq, self.chosen, limit)
-        lines: list[Line] = [self.teller.line(entry) for entry in stretch.entries]
+        lines = run_history.told(self.run.pk, stretch.entries, self.teller)
         return {
-            "run": self.run,
-            "tab": self.tab,
             "lines": lines,
             "stretch": stretch,
             "dated": self.teller.dated,
-            "first": lines[0].seq if lines else 0,
-            "last": lines[-1].seq if lines else 0,
             "chosen": self.chosen,
-            "kinds": self.kind_links,
-            "nodes": self.node_links,
-            "here": self.url(tab="history"),
-            "plain_url": self.url(tab="history", kind=None, of=None),
-            "first_url": self.url(tab="history"),
-            "last_url": self.url(tab="history", before=""),
             "before_url": self.url(tab="history", before=lines[0].seq) if lines else "",
             "after_url": self.url(tab="history", after=lines[-1].seq) if lines else "",
+        }
+
+    def history_tab_context(self) -> dict[str, Any]:
+        return {
+            **self.history_context(),
+            "kinds": self.kind_links,
+            "nodes": self.node_links,
+            "plain_url": self.url(tab="history", kind=None, of=None),
+            "last_url": self.url(tab="history", before=""),
         }
 
     @property
@@ -350,20 +349,20 @@ class RunPage(PermissionRequiredMixin, View):
     @property
     def node_links(self) -> list[dict[str, Any]]:
         chosen = self.chosen.node
+        nodes = Node.objects.filter(run=self.run.pk).order_by("position")
+        keys = nodes.values_list("key", flat=True)
         return [
             {
-                "label": line.node.key,
-                "is_set": line.node.key == chosen,
-                "url": self.url(
-                    tab="history", of=None if line.node.key == chosen else line.node.key
-                ),
+                "label": key,
+                "is_set": key == chosen,
+                "url": self.url(tab="history", of=None if key == chosen else key),
             }
-            for line in self.shown.lines
+            for key in keys
         ]
 
     def run_context_context(self) -> dict[str, Any]:
-        nodes = [line.node for line in self.shown.lines]
-        seqs = {1, *(seq for n in nodes for seq in (n.input_seq, n.output_seq) if seq)}
+        nodes = Node.objects.filter(run=self.run.pk).values_list("input_seq", "output_seq")
+        seqs = {1, *(seq for pair in nodes.order_by() for seq in pair if seq)}
         stored = run_history.stored_bytes(self.run.pk, seqs)
         inline = stored <= CONTEXT_INLINE_BYTES
         return {

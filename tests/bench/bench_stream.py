@@ -1,8 +1,8 @@
 """Event committed → read by another process on an open stream.
 
-``python -m tests.bench.bench_stream`` prints one JSON object a round: spread over as many runs
-as there are streams, and all on one run. Everything runs on this machine: PostgreSQL, Valkey,
-one web process, one writer, one process that reads all streams.
+One line of JSON a round: the events spread over as many runs as there are streams, and all on
+one run. Everything runs on this machine: PostgreSQL, Valkey, one web process, one writer, one
+process that reads all streams. Latencies are in ms and begin at the commit, before its bell.
 """
 
 from __future__ import annotations
@@ -14,27 +14,13 @@ import os
 import subprocess
 import sys
 import time
+import uuid
+from pathlib import Path
 from typing import Any
 
-from tests import servers
+from tests.bench.stage import stage
 
-servers.start()
-
-import django  # noqa: E402
-
-django.setup()
-
-from django.conf import settings  # noqa: E402
-from django.db import connection  # noqa: E402
-from django.test import Client  # noqa: E402
-from django.test.utils import setup_databases, teardown_databases  # noqa: E402
-from django.utils import timezone  # noqa: E402
-
-from runs import ids, recorder  # noqa: E402
-from runs.models import Event, User, Workflow  # noqa: E402
-from runs.rows import NewEvent  # noqa: E402
-from runs.states import Kind  # noqa: E402
-from tests.runs.streams.servers import Web, database_url  # noqa: E402
+NODE = {"id": "first", "kind": "executor", "executor": "probe.noop"}
 
 
 def main() -> None:
@@ -42,59 +28,57 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--rate", type=float, default=500, help="events a second")
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--per-commit", type=int, default=1)
-    parser.add_argument("--rounds", default="spread,one", help="spread, one, or both")
+    parser.add_argument("--per-commit", type=int, default=5, help="events a commit")
+    parser.add_argument("--rounds", default="spread,one")
     options = parser.parse_args()
-    old = setup_databases(verbosity=0, interactive=False)
-    web = Web(servers.temporary_folder(), settings.REDIS_URL, application="config.asgi:application")
-    try:
+    with stage() as folder:
+        # A round's web process is its own: what one leaves behind would flatter the next.
         for name in options.rounds.split(","):
-            print(json.dumps(bench(web, name, options)), flush=True)
-    finally:
-        web.stop()
-        teardown_databases(old, verbosity=0)
+            print(json.dumps(bench(folder, name, options)), flush=True)
 
 
-def bench(web: Web, name: str, options: argparse.Namespace) -> dict[str, Any]:
+def bench(folder: Path, name: str, options: argparse.Namespace) -> dict[str, Any]:
+    from django.conf import settings
+
+    from runs import ids
+    from tests.runs.streams.servers import Web
+
     runs = make_runs(options.streams if name == "spread" else 1)
     listened = [runs[i % len(runs)] for i in range(options.streams)]
-    clients = start(
-        "stream_clients",
-        {"port": web.port, "cookie": cookie(), "runs": [ids.encode("run", r) for r in listened]},
-    )
-    assert clients.stdout.readline() == "open\n"
-    time.sleep(6)  # calls to look again that follow the start of a web process are over
-    before = web.cpu_seconds()
-    writer = start(
-        "stream_writer",
-        {
-            "runs": [str(run) for run in runs],
-            "rate": options.rate,
-            "seconds": options.seconds,
-            "per_commit": options.per_commit,
-        },
-    )
-    written = json.loads(writer.communicate()[0])
-    used = web.cpu_seconds() - before
-    time.sleep(1)
-    read = json.loads(clients.communicate()[0])
-    return {
-        "round": name,
-        "streams": options.streams,
-        "runs": len(runs),
-        "rate": options.rate,
-        "seconds": round(written["took"], 1),
-        "per_commit": options.per_commit,
-        **judge(listened, written["committed"], read),
-        "writer_late_ms": round(written["late"] * 1000, 1),
-        "web_cpu": round(used / written["took"], 2),
-        "web_mb": round(web.resident_bytes() / 1e6, 1),
-        "fsync": connection_setting("fsync"),
-    }
+    load = os.getloadavg()[0]
+    web = Web(folder, settings.REDIS_URL, application="config.asgi:application")
+    try:
+        public = [ids.encode("run", run) for run in listened]
+        clients = start("clients", {"port": web.port, "cookie": cookie(), "runs": public})
+        assert clients.stdout.readline() == "open\n"
+        time.sleep(6)  # the looks at the log that follow a web process's start are over
+        before = web.cpu_seconds()
+        pace = {k: getattr(options, k) for k in ("rate", "seconds", "per_commit")}
+        writer = start("writer", {"runs": [str(run) for run in runs], **pace})
+        written = json.loads(writer.communicate()[0])
+        used = web.cpu_seconds() - before
+        time.sleep(1)
+        read = json.loads(clients.communicate()[0])
+        return {
+            "bench": "stream",
+            "round": name,
+            "streams": options.streams,
+            "runs": len(runs),
+            **pace,
+            "events_per_s": round(sum(map(len, written["committed"].values())) / written["took"]),
+            **judge(listened, written["committed"], read),
+            "web_cpu": round(used / written["took"], 2),
+            "web_mb": round(web.resident_bytes() / 1e6),
+            "load_before": round(load, 1),
+        }
+    finally:
+        web.stop()
 
 
 def judge(listened: list[Any], committed: dict[str, Any], read: list[Any]) -> dict[str, Any]:
     """Latencies, and each client's numbers against the table."""
+    from runs.models import Event
+
     latencies: list[float] = []
     lost = doubled = 0
     for run, got in zip(listened, read, strict=True):
@@ -120,10 +104,15 @@ def judge(listened: list[Any], committed: dict[str, Any], read: list[Any]) -> di
     return {"deliveries": len(latencies), **figures, "lost": lost, "doubled": doubled}
 
 
-def make_runs(count: int) -> list[Any]:
-    version = Workflow.objects.publish(
-        "bench", {"nodes": [{"id": "first", "kind": "executor", "executor": "probe.noop"}]}
-    )
+def make_runs(count: int) -> list[uuid.UUID]:
+    from django.utils import timezone
+
+    from runs import ids, recorder
+    from runs.models import Workflow
+    from runs.rows import NewEvent
+    from runs.states import Kind
+
+    version = Workflow.objects.publish("bench", {"nodes": [NODE]})
     new = [
         recorder.NewRun(
             id=ids.new_id(),
@@ -143,6 +132,11 @@ def make_runs(count: int) -> list[Any]:
 
 
 def cookie() -> str:
+    from django.conf import settings
+    from django.test import Client
+
+    from runs.models import User
+
     user, _ = User.objects.get_or_create(username="bench", is_staff=True, is_superuser=True)
     client = Client()
     client.force_login(user)
@@ -152,18 +146,11 @@ def cookie() -> str:
 
 def start(module: str, given: dict[str, Any]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", f"tests.bench.{module}", json.dumps(given)],
-        env={**os.environ, "DATABASE_URL": database_url()},
+        [sys.executable, "-m", f"tests.bench.stream_{module}", json.dumps(given)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-
-
-def connection_setting(name: str) -> str:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting(%s)", [name])
-        return cursor.fetchone()[0]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from runs.engine.errors import Permanent
 from runs.engine.registry import executor
 
 
-class Broken(Exception):
+class Broken(Exception):  # noqa: N818 (its name is the kind of error that runs show)
     pass
 
 

@@ -41,7 +41,7 @@ def test_what_is_no_graph_is_refused(value):
         ([executor_node("a", "ghost.run")], "a", "unknown executor “ghost.run”"),
         ([executor_node("a"), executor_node("a")], "a", "stands twice"),
         ([executor_node("a", retries=-1)], "a", "“retries” is a whole number from 0 to 20"),
-        ([executor_node("a", timeout_seconds=0)], "a", "“timeout_seconds” is a number from above 0"),
+        ([executor_node("a", timeout_seconds=0)], "a", "“timeout_seconds” is a number above 0"),
         ([executor_node("a", retries=True)], "a", "“retries” is a whole number"),
         ([executor_node("a", colour="red")], "a", "unknown field colour"),
         ([{"id": "a", "kind": "magic"}], "a", "unknown kind 'magic'"),
@@ -72,7 +72,9 @@ def test_all_problems_are_told_at_once():
 
 @pytest.mark.parametrize("bad", ["A", "1a", "a-b", "a" * 65, "", None, 7, "a\n"])
 def test_a_bad_id_is_refused(bad):
-    assert "needs an “id”" in problems({"id": bad, "kind": "executor", "executor": "probe.noop"})[0][1]
+    assert (
+        "needs an “id”" in problems({"id": bad, "kind": "executor", "executor": "probe.noop"})[0][1]
+    )
 
 
 def test_schema_and_output_are_checked():

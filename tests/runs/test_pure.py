@@ -46,7 +46,9 @@ def test_nul_is_replaced_in_keys_and_values_but_an_escaped_one_stays():
 
 def test_size_is_counted_in_bytes():
     payload.bounded("é" * 4, 10, "x")
-    with pytest.raises(payload.PayloadError, match="the input is 12 bytes of JSON; the limit is 10"):
+    with pytest.raises(
+        payload.PayloadError, match="the input is 12 bytes of JSON; the limit is 10"
+    ):
         payload.bounded("é" * 5, 10, "the input")
 
 
@@ -66,7 +68,9 @@ def test_conditions():
     assert holds(value="$.data.nowhere", exists=False)
     assert not holds(value="$.data.nowhere", equals=None)
     assert holds(value="$.nodes.x.output", equals=None)
-    assert holds(all=[{"value": "$.data.n", "equals": 7}, {"not": {"value": "$.data.n", "equals": 8}}])
+    is_eight = {"value": "$.data.n", "equals": 8}
+    assert holds(all=[{"value": "$.data.n", "equals": 7}, {"not": is_eight}])
+    assert not holds(value="$.data.n", equals=True)
     assert not holds(any=[{"value": "$.data.n", "equals": 8}])
     assert not holds(value="$.data.tags", greater_than=1)
 

@@ -26,7 +26,7 @@ KEYS = ("first", "second")
 ACTS = ("log", "call", "start", "complete", "fail", "finish", "terminate")
 
 
-def decide(act, key, token, found):
+def decide(act, key, token, found):  # noqa: C901 (a plain list of what each act may do)
     """What this act may do to the run as it is; every event carries the act's token."""
     node, run = found.nodes[key], found.run
     data = {"token": token}
@@ -44,7 +44,10 @@ def decide(act, key, token, found):
     if act == "terminate":
         if run.state == "created":
             first = change("active")
-            return [first, NewEvent(Kind.STATE_CHANGED, data={"from": "active", "to": "terminated", **data})]
+            return [
+                first,
+                NewEvent(Kind.STATE_CHANGED, data={"from": "active", "to": "terminated", **data}),
+            ]
         return [change("terminated")]
     if act == "start" and node.status in ("pending", "queued"):
         begun = {"worker": "w", "timeout_seconds": 60, "input": {}, **data}

@@ -33,7 +33,9 @@ def bring_to(run_id, state):
 
 def forced_update(run_id, state):
     completed = timezone.now() if state in FINAL_STATES else None
-    return sql("UPDATE jobs SET state = %s, completed_at = %s WHERE id = %s", state, completed, run_id)
+    return sql(
+        "UPDATE jobs SET state = %s, completed_at = %s WHERE id = %s", state, completed, run_id
+    )
 
 
 @pytest.mark.parametrize("after", list(RunState))
@@ -64,13 +66,13 @@ def test_recorder_makes_no_forbidden_transition(make_run, before):
 
 def test_state_change_needs_its_own_event_not_an_older_one(make_run):
     run_id = make_run()
-    with pytest.raises(IntegrityError, match="without its event"), transaction.atomic():
-        sql(
-            "INSERT INTO event_tracking (run_id, seq, kind, node, actor, at, recorded_at, data)"
-            " VALUES (%s, 2, 'state_changed', '', '', now(), now(),"
-            " '{\"from\": \"created\", \"to\": \"failed\"}')",
-            run_id,
-        )
+    sql(
+        "INSERT INTO event_tracking (run_id, seq, kind, node, actor, at, recorded_at, data)"
+        " VALUES (%s, 2, 'state_changed', '', '', now(), now(),"
+        ' \'{"from": "created", "to": "failed"}\')',
+        run_id,
+    )
+    with pytest.raises(IntegrityError, match="without its event"):
         sql("UPDATE jobs SET state = 'active', state_seq = 2, last_seq = 2 WHERE id = %s", run_id)
 
 

@@ -9,7 +9,10 @@ from runs.graph import NodeSpec
 
 
 def run(
-    spec: NodeSpec, inputs: dict[str, Any], data: dict[str, Any], context: Context  # noqa: ARG001
+    spec: NodeSpec,
+    inputs: dict[str, Any],
+    data: dict[str, Any],
+    context: Context,
 ) -> Result:
     for path in spec.paths:
         if conditions.holds(path.when, lambda where: paths.resolve(where, data)):

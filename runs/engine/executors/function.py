@@ -10,7 +10,10 @@ from runs.graph import NodeSpec
 
 
 def run(
-    spec: NodeSpec, inputs: dict[str, Any], data: dict[str, Any], context: Context  # noqa: ARG001
+    spec: NodeSpec,
+    inputs: dict[str, Any],
+    data: dict[str, Any],
+    context: Context,
 ) -> Result:
     function = registry.find(spec.executor)
     if function is None:

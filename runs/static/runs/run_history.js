@@ -176,12 +176,23 @@ export class History {
 
   // Rows come and go above: what is being read stays where it is.
   keepingPlace(change) {
-    const anchor = [...this.rows.children].find((row) => row.getBoundingClientRect().bottom > 0);
+    const anchor = this.following ? null : this.firstInSight();
     const before = anchor?.getBoundingClientRect().top;
     change();
-    if (!anchor?.isConnected || this.following) return;
+    if (!anchor?.isConnected) return;
     const moved = anchor.getBoundingClientRect().top - before;
     if (Math.abs(moved) > 0.5) window.scrollBy({ top: moved, behavior: "instant" });
+  }
+
+  firstInSight() {
+    const rows = this.rows.children;
+    let [low, high] = [0, rows.length - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (rows[middle].getBoundingClientRect().bottom > 0) high = middle;
+      else low = middle + 1;
+    }
+    return rows[low];
   }
 
   offerMore() {
@@ -226,8 +237,12 @@ export class History {
   }
 
   scrollToEnd() {
-    const end = document.getElementById("log-end").getBoundingClientRect().bottom;
-    window.scrollBy({ top: end - innerHeight + 16, behavior: "instant" });
+    const scroll = () => {
+      if (this.following) window.scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+    };
+    scroll();
+    // Rows come to their true height only when they are in sight.
+    requestAnimationFrame(scroll);
   }
 
   // -- The person ------------------------------------------------------------
@@ -275,6 +290,7 @@ export class History {
     if (!input || !this.rows) return;
     const text = input.value.trim().toLowerCase();
     this.finding = text !== "";
+    if (!text && !this.wasFinding) return;
     let count = 0;
     for (const row of this.rows.children) {
       const fits = !text || row.textContent.toLowerCase().includes(text);

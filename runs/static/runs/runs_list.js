@@ -222,8 +222,8 @@ function showNew() {
 // -- counts ----------------------------------------------------------------
 
 const recount = paced(COUNTS_EVERY, async () => {
-  const tabs = document.getElementById("tabs");
-  if (tabs && list()) window.htmx.trigger(tabs, "recount");
+  const counts = document.getElementById("counts");
+  if (counts && list()) window.htmx.trigger(counts, "recount");
 });
 
 // -- another list: a filter, a page, the new runs --------------------------

@@ -51,7 +51,11 @@ class Worker:
         command += ["-Q", queues, "-c", str(concurrency), "-n", f"{log.stem}@test"]
         command += ["--without-gossip", "--without-mingle", "--loglevel", "warning"]
         self.process = subprocess.Popen(
-            command, stdout=self.log, stderr=self.log, env=environment(**env), start_new_session=True
+            command,
+            stdout=self.log,
+            stderr=self.log,
+            env=environment(**env),
+            start_new_session=True,
         )
 
     def signal(self, number):
@@ -108,9 +112,10 @@ def package_beat(broker, tmp_path_factory):
     control = Worker(place / "control.log", queues="control")
     with (place / "beat.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "config.celery", "beat"]
-            + ["-S", "celery.beat:PersistentScheduler", "-s", str(place / "schedule")]
-            + ["--pidfile", ""],
+            [
+                *(sys.executable, "-m", "celery", "-A", "config.celery", "beat", "--pidfile="),
+                *("-S", "celery.beat:PersistentScheduler", "-s", str(place / "schedule")),
+            ],
             stdout=log, stderr=log, env=environment(), start_new_session=True,
         )  # fmt: skip
     yield control

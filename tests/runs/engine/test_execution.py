@@ -49,9 +49,7 @@ def test_inputs_come_from_the_run_and_from_earlier_nodes(worker, begin):
         output={"id": "$.nodes.b.output.all.x"},
     )
     run = wait_for_end(run)
-    assert payload(run, node(run, "b").output_seq)["output"] == {
-        "all": {"x": 7, "y": [1, ["red"]]}
-    }
+    assert payload(run, node(run, "b").output_seq)["output"] == {"all": {"x": 7, "y": [1, ["red"]]}}
 
 
 def test_a_path_that_leads_nowhere_fails_the_node_and_says_which(worker, begin):
@@ -165,22 +163,17 @@ def test_a_node_that_takes_too_long_is_stopped(worker, begin, tmp_path):
         ("probe.not_json", {}, "not JSON"),
     ],
 )
-def test_an_output_that_cannot_be_stored_fails_the_node(
-    worker, begin, executor, inputs, message
-):
+def test_an_output_that_cannot_be_stored_fails_the_node(worker, begin, executor, inputs, message):
     run = wait_for_end(begin(executor_node("a", executor, input=inputs, retries=3)))
     assert (run.error_kind, node(run, "a").attempts) == ("OutputInvalid", 1)
     assert message in run.error_message
 
 
-def test_what_an_executor_says_is_stored_at_once_and_before_its_result(
-    worker, begin, tmp_path
-):
+def test_what_an_executor_says_is_stored_at_once_and_before_its_result(worker, begin, tmp_path):
     go = tmp_path / "go"
     run = begin(executor_node("a", "probe.say_and_wait", input={"path": str(go)}))
     wait_for(lambda: run.events.filter(kind="log").exists(), "the line")
-    line = run.events.get(kind="log")
-    assert line.recorded_at - line.at < timedelta(milliseconds=200)
+    # The executor still works: the line did not wait for its result.
     assert node(run, "a").status == "running"
     go.touch()
     wait_for_end(run)
@@ -229,12 +222,6 @@ def test_a_missing_executor_is_a_failed_run_that_says_which(begin):
     assert "nobody.knows" in run.error_message
 
 
-def test_a_run_that_nobody_takes_up_fails_at_its_deadline(beat, begin):
-    run = wait_for_end(begin(executor_node("a"), start_deadline_seconds=0.5))
-    assert (run.state, run.error_kind, run.started_at) == ("failed", "StartDeadline", None)
-    assert node(run, "a").status == "skipped"
-
-
 def test_a_retry_is_a_new_run_with_the_same_input_linked_to_the_first(worker, begin):
     first = wait_for_end(begin(executor_node("a", "probe.fail"), data={"n": 1}))
     outcome = lifecycle.retry(Run.objects.filter(pk=first.pk), by=ANNA, reason="again")
@@ -255,3 +242,9 @@ def test_only_failed_runs_are_retried(begin):
     assert not outcome.done
     assert "only failed runs" in outcome.skipped[run.pk]
     assert Run.objects.count() == 1
+
+
+def test_a_version_that_no_longer_passes_the_checks_is_a_failed_run(begin):
+    run = begin({"id": "a", "kind": "of the past"})
+    assert (run.state, run.error_kind, run.nodes_total) == ("failed", "DefinitionInvalid", 0)
+    assert "unknown kind" in run.error_message

@@ -13,7 +13,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def waiting(tmp_path, key="a", **fields):
-    inputs = {"path": str(tmp_path / "go"), "mark": str(tmp_path / "mark"), **fields.pop("input", {})}
+    inputs = {
+        "path": str(tmp_path / "go"),
+        "mark": str(tmp_path / "mark"),
+        **fields.pop("input", {}),
+    }
     return executor_node(key, "probe.wait_for", input=inputs, **fields)
 
 
@@ -158,9 +162,7 @@ def test_a_final_run_is_not_terminated_again(start_worker, begin):
     assert outcome.skipped == {run.pk: "it is completed already"}
 
 
-def test_two_beats_and_two_control_workers_do_nothing_twice(
-    start_worker, beat, begin, tmp_path
-):
+def test_two_beats_and_two_control_workers_do_nothing_twice(start_worker, beat, begin, tmp_path):
     start_worker(queues="control")
     worker = start_worker()
     run = begin(waiting(tmp_path))
@@ -189,3 +191,9 @@ def test_a_result_waits_for_the_database(start_worker, begin, tmp_path):
     run = wait_for_end(run)
     assert run.state == "completed"
     assert node(run, "a").attempts == 1
+
+
+def test_a_run_that_nobody_takes_up_fails_at_its_deadline(beat, begin):
+    run = wait_for_end(begin(executor_node("a"), start_deadline_seconds=0.5))
+    assert (run.state, run.error_kind, run.started_at) == ("failed", "StartDeadline", None)
+    assert node(run, "a").status == "skipped"

@@ -1,0 +1,285 @@
+"""The admin: records are only shown, accounts are kept, and nothing counts a large table."""
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+from django.utils import timezone
+
+from runs import ids, lifecycle, recorder
+from runs.actors import Actor
+from runs.admin.read_only import REACHABLE
+from runs.models import AuditEntry, Event, LLMCall, Run, User, WorkflowVersion
+from runs.rows import NewEvent
+from runs.states import Kind
+from tests.runs.visitors import account, visitor
+
+pytestmark = pytest.mark.django_db
+ANNA = Actor(name="anna", ref_type="user", ref_id="user_anna")
+
+
+@pytest.fixture
+def boss():
+    return visitor(name="boss", is_superuser=True)
+
+
+@pytest.fixture
+def run(version):
+    return lifecycle.start(version, {"secret": "input"}, trigger="manual", by=ANNA)
+
+
+@pytest.fixture
+def llm_call(run):
+    started = NewEvent(
+        Kind.NODE_STARTED, node="first", attempt=1, data={"worker": "w", "timeout_seconds": 9}
+    )
+    called = NewEvent(
+        Kind.LLM_CALL,
+        node="first",
+        attempt=1,
+        data={
+            "model": "m", "input_tokens": 1, "output_tokens": 1, "cached_tokens": 0, "cost": "0.5",
+        },
+    )  # fmt: skip
+    recorder.record({run.pk: [started, called]}, now=timezone.now())
+    return LLMCall.objects.get()
+
+
+RECORDS = [Run, Event, LLMCall, AuditEntry, WorkflowVersion]
+
+
+def row_of(model):
+    return model.objects.first()
+
+
+@pytest.mark.parametrize("model", RECORDS)
+def test_records_have_no_form_and_no_action_even_for_a_superuser(model, boss, rf, llm_call):
+    request = rf.get("/")
+    request.user = User.objects.get(username="boss")
+    registered = admin.site._registry[model]
+    row = row_of(model)
+    assert not registered.has_add_permission(request)
+    assert not registered.has_change_permission(request, row)
+    assert not registered.has_delete_permission(request, row)
+    assert registered.get_actions(request) == {}
+
+
+@pytest.mark.parametrize("model", RECORDS)
+@pytest.mark.parametrize("act", ["add", "change", "delete"])
+def test_raw_posts_to_records_are_refused_and_change_nothing(model, act, boss, llm_call):
+    before = [list(kind.objects.order_by("pk").values()) for kind in RECORDS]
+    base = f"/admin/runs/{model._meta.model_name}/"
+    path = {"add": "add/", "change": f"{row_of(model).pk}/change/"}
+    path["delete"] = f"{row_of(model).pk}/delete/"
+    data = {"state": "completed", "kind": "log", "data": "{}", "post": "yes", "_save": "Save"}
+    answer = boss.post(base + path[act], data)
+    assert answer.status_code in (400, 403, 404, 405)
+    assert [list(kind.objects.order_by("pk").values()) for kind in RECORDS] == before
+
+
+@pytest.mark.parametrize("model", [Event, LLMCall, AuditEntry, WorkflowVersion])
+def test_the_bulk_delete_of_the_admin_does_not_exist_for_records(model, boss, llm_call):
+    data = {"action": "delete_selected", "_selected_action": [row_of(model).pk], "post": "yes"}
+    boss.post(f"/admin/runs/{model._meta.model_name}/", data)
+    assert model.objects.exists()
+
+
+@pytest.mark.parametrize("model", [Event, LLMCall, AuditEntry, WorkflowVersion])
+def test_lists_of_records_never_count(model, boss, llm_call, django_assert_max_num_queries):
+    with django_assert_max_num_queries(7) as caught:
+        answer = boss.get(f"/admin/runs/{model._meta.model_name}/")
+    assert answer.status_code == 200
+    about = [q["sql"] for q in caught.captured_queries if model._meta.db_table in q["sql"]]
+    assert about
+    assert not any("COUNT(" in sql for sql in about)
+
+
+def test_a_list_of_events_reads_no_payloads(boss, run, django_assert_max_num_queries):
+    with django_assert_max_num_queries(7) as caught:
+        boss.get("/admin/runs/event/")
+    reading = next(q["sql"] for q in caught.captured_queries if "event_tracking" in q["sql"])
+    assert '"data"' not in reading
+
+
+def test_events_are_reached_by_their_run(boss, version, run):
+    other = lifecycle.start(version, {}, trigger="manual", by=ANNA)
+    page = boss.get(f"/admin/runs/event/?run={run.public_id}").content.decode()
+    assert run.public_id in page
+    assert other.public_id not in page
+    record = boss.get(f"/admin/runs/run/{run.pk}/change/").content.decode()
+    assert f"/admin/runs/event/?run={run.public_id}" in record
+
+
+@pytest.mark.parametrize("text", ["run_nonsense", "x", ids.encode("run", ids.new_id())])
+def test_events_of_a_run_that_is_not_there_are_none(boss, run, text):
+    assert run.public_id not in boss.get(f"/admin/runs/event/?run={text}").content.decode()
+
+
+@pytest.mark.parametrize(
+    "query", ["data__icontains=secret", "run__state=created", "kind=log", "at__gte=2020-01-01"]
+)
+def test_no_address_makes_the_admin_search_the_log(boss, run, query):
+    answer = boss.get(f"/admin/runs/event/?{query}")
+    assert answer.status_code in (302, 400)
+
+
+def test_no_address_makes_the_admin_sort_the_log(boss, run, django_assert_max_num_queries):
+    with django_assert_max_num_queries(7) as caught:
+        boss.get("/admin/runs/event/?o=-6.3")
+    reading = next(q["sql"] for q in caught.captured_queries if "event_tracking" in q["sql"])
+    assert 'ORDER BY "event_tracking"."id" DESC' in reading
+
+
+def test_no_address_makes_the_admin_skip_over_the_log(boss, run):
+    assert boss.get("/admin/runs/event/?p=1").status_code == 200
+    assert boss.get(f"/admin/runs/event/?p={REACHABLE}").status_code == 302
+    assert boss.get("/admin/runs/event/?all=").status_code == 200
+
+
+def test_an_events_page_shows_its_data_bounded(boss, version):
+    run = lifecycle.start(version, {"text": "<b>" + "x" * 300_000}, trigger="manual", by=ANNA)
+    event = Event.objects.get(run=run, seq=1)
+    page = boss.get(f"/admin/runs/event/{event.pk}/change/")
+    assert page.status_code == 200
+    assert len(page.content) < 250_000
+    assert b"more characters" in page.content
+    assert b"<b>xxx" not in page.content
+
+
+def test_the_plain_record_of_a_run_names_runs_that_are_gone(boss, run):
+    lifecycle.terminate(Run.objects.filter(pk=run.pk), by=ANNA, reason="x")
+    page = boss.get(f"/admin/runs/run/{run.pk}/change/")
+    assert page.status_code == 200
+    assert reverse("admin:runs_run_page", args=[run.public_id]) in page.content.decode()
+    assert boss.get(f"/admin/runs/run/{ids.new_id()}/change/").status_code in (302, 404)
+
+
+@pytest.mark.parametrize("model", ["event", "llmcall", "auditentry", "workflowversion"])
+def test_records_need_a_permission(model, run, client):
+    path = f"/admin/runs/{model}/"
+    assert visitor(f"runs.view_{model}", name="may").get(path).status_code == 200
+    assert visitor("runs.view_run", name="may_not").get(path).status_code == 403
+    assert "/login/" in client.get(path).headers["Location"]
+
+
+def test_the_schedules_of_the_portal_itself_are_not_in_the_admin(boss):
+    names = {model._meta.app_label for model in admin.site._registry}
+    assert names == {"auth", "runs"}
+
+
+# -- Accounts --------------------------------------------------------------------------------
+
+
+def test_an_account_is_made_and_given_a_zone_and_groups(boss):
+    made = boss.post(
+        "/admin/runs/user/add/",
+        {
+            "username": "nora", "usable_password": "true",
+            "password1": "a long password", "password2": "a long password",
+        },
+    )  # fmt: skip
+    nora = User.objects.get(username="nora")
+    assert made.headers["Location"] == f"/admin/runs/user/{nora.pk}/change/"
+    saved = boss.post(
+        f"/admin/runs/user/{nora.pk}/change/",
+        {
+            "username": "nora", "time_zone": "Europe/Berlin", "is_active": "on", "is_staff": "on",
+            "date_joined_0": "2026-01-01", "date_joined_1": "00:00:00",
+        },
+    )  # fmt: skip
+    assert saved.status_code == 302
+    nora.refresh_from_db()
+    assert (nora.time_zone, nora.is_staff) == ("Europe/Berlin", True)
+
+
+def test_a_zone_that_does_not_exist_is_refused(boss):
+    olga = account(name="olga")
+    data = {"username": "olga", "time_zone": "Mars/Base", "is_active": "on"}
+    answer = boss.post(f"/admin/runs/user/{olga.pk}/change/", data)
+    assert answer.status_code == 200
+    assert User.objects.get(pk=olga.pk).time_zone == "UTC"
+
+
+def test_pages_of_accounts_and_groups_answer(boss):
+    olga = account(name="olga")
+    for path in (
+        "user/", "user/add/", f"user/{olga.pk}/change/", f"user/{olga.pk}/password/",
+        f"user/{olga.pk}/history/", f"user/{olga.pk}/delete/",
+    ):  # fmt: skip
+        assert boss.get(f"/admin/runs/{path}").status_code == 200, path
+    for path in ("", "add/"):
+        assert boss.get(f"/admin/auth/group/{path}").status_code == 200, path
+
+
+MANAGER = ("runs.view_user", "runs.change_user", "runs.delete_user")
+
+
+def test_who_manages_accounts_cannot_make_superusers():
+    manager = visitor(*MANAGER, name="manager")
+    own = User.objects.get(username="manager")
+    data = {
+        "username": "manager", "time_zone": "UTC", "is_active": "on", "is_staff": "on",
+        "is_superuser": "on", "user_permissions": ["1"],
+    }  # fmt: skip
+    assert manager.post(f"/admin/runs/user/{own.pk}/change/", data).status_code == 302
+    own.refresh_from_db()
+    assert not own.is_superuser
+    assert own.user_permissions.count() == len(MANAGER)
+
+
+def test_who_manages_accounts_cannot_touch_a_superuser(boss):
+    manager = visitor(*MANAGER, name="manager")
+    chief = User.objects.get(username="boss")
+    kept = chief.password
+    data = {"password1": "another password", "password2": "another password"}
+    assert manager.post(f"/admin/runs/user/{chief.pk}/password/", data).status_code == 403
+    assert manager.post(f"/admin/runs/user/{chief.pk}/delete/", {"post": "yes"}).status_code == 403
+    manager.post(
+        "/admin/runs/user/",
+        {"action": "delete_selected", "_selected_action": [chief.pk], "post": "yes"},
+    )
+    chief.refresh_from_db()
+    assert chief.password == kept
+
+
+# -- My settings -----------------------------------------------------------------------------
+
+
+def test_everybody_chooses_their_own_zone():
+    olga = visitor()
+    page = olga.get("/admin/me/")
+    assert b"Europe/Berlin" in page.content
+    assert olga.post("/admin/me/", {"time_zone": "Asia/Kolkata"}).status_code == 302
+    assert User.objects.get(username="olga").time_zone == "Asia/Kolkata"
+
+
+def test_my_settings_change_nothing_else_and_nobody_else():
+    other = account(name="other")
+    olga = visitor()
+    olga.post(
+        "/admin/me/",
+        {"time_zone": "Asia/Kolkata", "is_superuser": "on", "id": str(other.pk), "username": "x"},
+    )
+    me = User.objects.get(username="olga")
+    assert (me.is_superuser, me.time_zone) == (False, "Asia/Kolkata")
+    assert User.objects.get(pk=other.pk).time_zone == "UTC"
+
+
+@pytest.mark.parametrize("zone", ["", "Mars/Base", "../../etc/passwd", "Europe/Berlin\n"])
+def test_my_settings_refuse_what_is_no_zone(zone):
+    olga = visitor()
+    assert olga.post("/admin/me/", {"time_zone": zone}).status_code in (302, 422)
+    assert User.objects.get(username="olga").time_zone in ("UTC", "Europe/Berlin")
+
+
+def test_a_zone_that_is_not_offered_is_kept():
+    account(name="old", time_zone="Etc/GMT+3")
+    olga = visitor(name="olga", time_zone="Etc/GMT+3")
+    page = olga.get("/admin/me/").content.decode()
+    assert '<option value="Etc/GMT+3" selected>' in page
+    assert olga.post("/admin/me/", {"time_zone": "Etc/GMT+3"}).status_code == 302
+
+
+def test_my_settings_are_for_staff(client):
+    assert "/login/" in client.get("/admin/me/").headers["Location"]
+    guest = visitor(name="guest", is_staff=False)
+    assert "/login/" in guest.get("/admin/me/").headers["Location"]

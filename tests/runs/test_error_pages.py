@@ -1,0 +1,129 @@
+"""Pages for what is missing, forbidden, too large or broken; and the way in and out."""
+
+import pytest
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.test import Client
+
+from tests.runs.visitors import account, visitor
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_missing_page_says_so_in_the_portals_frame():
+    answer = visitor("runs.view_run").get("/admin/runs/workflow/x/nothing/")
+    assert answer.status_code == 404
+    page = answer.content.decode()
+    assert "There is no such page" in page
+    assert "OPERATE" in page
+
+
+def test_a_missing_workflow_is_named():
+    answer = visitor("runs.view_workflow").get("/admin/runs/workflow/ghost/")
+    assert answer.status_code == 404
+    assert "There is no workflow ghost." in answer.content.decode()
+
+
+def test_a_forbidden_page_says_so_in_the_portals_frame():
+    answer = visitor("runs.view_run").get("/admin/runs/workflow/")
+    assert answer.status_code == 403
+    page = answer.content.decode()
+    assert "You may not do this" in page
+    assert "OPERATE" in page
+
+
+def test_a_missing_page_tells_strangers_nothing_of_the_portal(client):
+    answer = client.get("/nothing/")
+    assert answer.status_code == 404
+    page = answer.content.decode()
+    assert "There is no such page" in page
+    assert "OPERATE" not in page
+    assert "Users" not in page
+
+
+def test_words_of_djangos_own_are_not_shown(client):
+    page = client.get("/nothing/").content.decode()
+    assert "tried" not in page
+    assert "nothing/" not in page.split("<body", 1)[1]
+
+
+def test_an_oversized_form_is_refused_before_it_is_read():
+    olga = Client(enforce_csrf_checks=True)
+    olga.force_login(account("runs.view_workflow", "runs.change_workflow"))
+    olga.get("/admin/me/")
+    body = "definition=" + "x" * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+    answer = olga.post(
+        "/admin/runs/workflow/x/", body, content_type="application/x-www-form-urlencoded"
+    )
+    assert answer.status_code == 413
+    assert "larger than the portal accepts" in answer.content.decode()
+    part = olga.post(
+        "/admin/runs/workflow/x/check/",
+        body,
+        content_type="application/x-www-form-urlencoded",
+        headers={"HX-Request": "true"},
+    )
+    assert (part.status_code, part.headers["Content-Type"][:10]) == (413, "text/plain")
+
+
+def test_an_unknown_host_is_refused_without_the_frame(client):
+    answer = client.get("/admin/", headers={"host": "evil.example"})
+    assert answer.status_code == 400
+    assert b"evil.example" not in answer.content
+
+
+def test_a_form_without_its_token_is_refused_with_the_reason():
+    olga = Client(enforce_csrf_checks=True)
+    olga.force_login(account())
+    answer = olga.post("/admin/me/", {"time_zone": "Asia/Kolkata"})
+    assert answer.status_code == 403
+    assert "This form is out of date" in answer.content.decode()
+
+
+def test_the_page_for_an_error_needs_nothing():
+    page = render_to_string("500.html")
+    assert "The portal met an error" in page
+    assert "/static/" not in page
+    assert "<script" not in page
+
+
+def test_under_the_api_errors_are_problems(client):
+    answer = client.get("/api/nothing/")
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_the_sign_in_page_tells_nothing_of_the_portal(client):
+    page = client.get("/admin/login/").content.decode()
+    assert "<title> Sign in · Runs portal</title>" in " ".join(page.split()).replace("> <", "><")
+    for word in ("OPERATE", "Workflows", "Django", "unfold-version"):
+        assert word not in page.split("<body", 1)[1], word
+
+
+def test_a_wrong_password_does_not_say_whether_the_account_exists(client):
+    account(name="olga")
+    answers = [
+        client.post("/admin/login/", {"username": name, "password": "wrong"}).content.decode()
+        for name in ("olga", "ghost")
+    ]
+    words = "Please enter the correct username and password for a staff account."
+    assert all(words in page for page in answers)
+
+
+def test_signing_out_says_so():
+    olga = visitor()
+    page = olga.post("/admin/logout/").content.decode()
+    assert "You are signed out" in page
+    assert "/login/" in olga.get("/admin/me/").headers["Location"]
+
+
+def test_a_password_is_changed_on_its_page():
+    olga = visitor()
+    assert olga.get("/admin/password_change/").status_code == 200
+    new = "another long password"
+    answer = olga.post(
+        "/admin/password_change/",
+        {"old_password": "a long password", "new_password1": new, "new_password2": new},
+    )
+    assert answer.status_code == 302
+    assert olga.get(answer.headers["Location"]).status_code == 200
