@@ -1,7 +1,8 @@
 """Which runs are meant: one value that the list, the API, bulk operations, export and analysis use.
 
 A filter is parsed from a query string, applied to a queryset, written back as a query string and
-said in words. A new field is one on the form, one on the value, and its part in `apply` and `words`.
+said in words. A new field is one on the form and one on the value, and its part of `apply` and of
+`words`.
 """
 
 from __future__ import annotations

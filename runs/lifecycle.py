@@ -23,6 +23,8 @@ from runs.querysets import RunQuerySet
 from runs.rows import NewEvent
 from runs.states import Kind, RunState
 
+# Whose starts are audited; a trigger's are told by the run itself.
+PEOPLE = frozenset({"user", "token"})
 # Runs handled in one transaction.
 BATCH = 500
 
@@ -56,7 +58,8 @@ def start(
     new = _new_run(version, data, trigger=trigger, by=by, ref=(ref_type, ref_id), now=now)
     with transaction.atomic():
         recorder.create([new], now=now)
-        _audit(by, "start", [new.id])
+        if by.ref_type in PEOPLE:
+            _audit(by, "start", [new.id])
         dispatch.wake()
     return Run.objects.select_related("workflow", "version").get(pk=new.id)
 

@@ -16,6 +16,7 @@ from runs.states import NODE_FINAL, Kind, NodeStatus, RunState
 
 # A node that took this many workers with it is not given to another one.
 MAX_LOST = 5
+LOST = "WorkerLost"
 States = dict[str, tuple[str, Any]]
 
 
@@ -62,7 +63,7 @@ def complete(
     data = {"output": output}
     if not _is_current(found, node, attempt):
         if node.attempts == attempt and node.status == NodeStatus.COMPLETED:
-            return list(before)  # recorded already: the answer to the commit was lost
+            return []  # recorded already, `before` too: the answer to the commit was lost
         return [*before, _late(key, attempt, "completed", data)]
     events = list(before)
     if selected is not None:
@@ -96,8 +97,9 @@ def fail(
     if node is None:
         return list(before)
     if not _is_current(found, node, attempt):
-        if node.attempts == attempt and node.status in (NodeStatus.QUEUED, NodeStatus.FAILED):
-            return list(before)  # recorded already, as a failure or as lost
+        over = node.status in (NodeStatus.QUEUED, NodeStatus.FAILED)
+        if node.attempts == attempt and over and node.error_kind != LOST:
+            return []  # recorded already, `before` too: the answer to the commit was lost
         return [*before, _late(key, attempt, "failed", {"error": error})]
     spec = graph.nodes[key]
     again = not permanent and node.failures < spec.retries and not _is_failing(found)
@@ -116,7 +118,7 @@ def lose(
         return [_late(key, attempt, "lost", {"worker": worker})]
     spec = graph.nodes[key]
     lost = attempt - node.failures
-    error = {"kind": "WorkerLost", "message": f"worker {worker} fell silent", "trace": ""}
+    error = {"kind": LOST, "message": f"worker {worker} fell silent", "trace": ""}
     if not spec.idempotent:
         error["message"] += "; the node is not idempotent, so it is not run again"
     again = spec.idempotent and lost < MAX_LOST and not _is_failing(found)

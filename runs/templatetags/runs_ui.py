@@ -144,7 +144,10 @@ def run_why(run: Run) -> SafeString | str:
     if not brief:
         return ""
     return format_html(
-        '<span class="op-why" data-state="{}" title="{}">{}</span>', look(run.state).state, full, brief
+        '<span class="op-why" data-state="{}" title="{}">{}</span>',
+        look(run.state).state,
+        full,
+        brief,
     )
 
 
@@ -359,14 +362,15 @@ def money(amount: Decimal | None) -> str:
     return money_words(amount) if amount else NONE
 
 
+_UNITS = ((10**3, "k"), (10**6, "M"), (10**9, "B"))
+
+
 def amount_words(count: int) -> str:
     """``812``, ``29.6k``, ``1.2M``."""
     if count < 1000:
         return str(count)
-    for unit, size in (("k", 10**3), ("M", 10**6), ("B", 10**9)):
-        tenths = (count * 10 + size // 2) // size
-        if tenths < 10_000:
-            break
+    size, unit = next((s, u) for s, u in _UNITS if count < s * 1000 - s // 20 or u == "B")
+    tenths = (count * 10 + size // 2) // size
     return f"{tenths // 10:,}.{tenths % 10}{unit}"
 
 

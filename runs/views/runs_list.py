@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.generic import View
 from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
 
 from runs import ids
 from runs.filters import RANGES, STATES, RunFilter, pasted_id
@@ -90,38 +91,47 @@ class RunsList(PermissionRequiredMixin, View):
 
     def page(self) -> HttpResponse:
         after, before = self._cursor("after"), self._cursor("before")
-        context: dict[str, Any] = {
-            "now": self.now,
-            "filter": self.filter,
-            "errors": self.errors,
-            "words": self.filter.words(self.now),
-            "searched": self.request.GET.get("q", "").strip()[:200],
-            # What was typed stays, also where it could not be understood.
-            "typed": {
-                bound: self.request.GET.get(f"created_{bound}", "") for bound in ("from", "to")
-            },
-            "title": "Runs",
-        }
-        status = 400 if self.errors else 200
+        context, status = self._asked(), 400 if self.errors else 200
         try:
             with statement_timeout(LIST_SECONDS):
                 context |= runs_menus.menus(self.request, self.filter, self.now)
                 if not self.errors:
                     runs = self.filter.apply(rows(), self.now)
                     page = page_of(runs, PAGE_SIZE, after=after, before=before)
+                    if after and not page.runs:
+                        # The list has become shorter meanwhile.
+                        return redirect(self.request.path + self.filter.query())
                     context |= self._shown(page) if page.runs else self._why_empty(page)
         except DatabaseError as error:
             status = 503
             context |= self._unanswered(error)
         return self._rendered(context, status)
 
+    def _asked(self) -> dict[str, Any]:
+        given = self.request.GET
+        return {
+            "now": self.now,
+            "title": "Runs",
+            "filter": self.filter,
+            "words": self.filter.words(self.now),
+            "errors": self.errors,
+            # What was typed stays, also where it could not be understood.
+            "searched": given.get("q", "").strip()[:200],
+            "typed": {bound: given.get(f"created_{bound}", "") for bound in ("from", "to")},
+        }
+
     def _rendered(self, context: dict[str, Any], status: int) -> HttpResponse:
         request = self.request
-        if request.htmx and not request.htmx.history_restore_request:
+        if self._htmx and not self._htmx.history_restore_request:
             return render(request, "runs/_list.html", context, status=status)
         request.current_app = self.model_admin.admin_site.name
         frame = self.model_admin.admin_site.each_context(request)
         return render(request, "runs/list.html", {**frame, **context}, status=status)
+
+    @property
+    def _htmx(self) -> HtmxDetails:
+        found: HtmxDetails = self.request.htmx  # type: ignore[attr-defined]  # by its middleware
+        return found
 
     def _cursor(self, name: str) -> Cursor | None:
         text = self.request.GET.get(name, "")
@@ -179,12 +189,15 @@ class RunsList(PermissionRequiredMixin, View):
                 f"“{text[:60]}” is no run id or job id. One begins with run_ or job_ and has 26"
                 " letters and digits after it."
             )
-        elif not Run.objects.filter(pk=run_id).exists():
-            self.errors["q"] = f"There is no run {ids.encode('run', run_id)}."
-        else:
-            url = reverse("admin:runs_run_page", args=[ids.encode("run", run_id)])
-            return HttpResponseClientRedirect(url) if self.request.htmx else redirect(url)
-        return None
+            return None
+        try:
+            if not Run.objects.filter(pk=run_id).exists():
+                self.errors["q"] = f"There is no run {ids.encode('run', run_id)}."
+                return None
+        except DatabaseError as error:
+            return self._rendered(self._asked() | self._unanswered(error), 503)
+        url = reverse("admin:runs_run_page", args=[ids.encode("run", run_id)])
+        return HttpResponseClientRedirect(url) if self._htmx else redirect(url)
 
     def canonical(self) -> HttpResponse | None:
         """One URL for one view: without empty fields, and with times that say their zone."""

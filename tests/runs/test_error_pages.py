@@ -101,7 +101,7 @@ def test_the_sign_in_page_tells_nothing_of_the_portal(client):
 
 
 def test_a_wrong_password_does_not_say_whether_the_account_exists(client):
-    account(name="olga")
+    account(name="olga", password="a long password")
     answers = [
         client.post("/admin/login/", {"username": name, "password": "wrong"}).content.decode()
         for name in ("olga", "ghost")
@@ -118,7 +118,7 @@ def test_signing_out_says_so():
 
 
 def test_a_password_is_changed_on_its_page():
-    olga = visitor()
+    olga = visitor(password="a long password")
     assert olga.get("/admin/password_change/").status_code == 200
     new = "another long password"
     answer = olga.post(

@@ -131,7 +131,7 @@ def test_the_root_leads_in(client):
 
 
 def test_signing_in_leads_to_the_runs(client):
-    account("runs.view_run")
+    account("runs.view_run", password="a long password")
     answer = client.post("/admin/login/", {"username": "olga", "password": "a long password"})
     assert answer.headers["Location"] == "/admin/"
 

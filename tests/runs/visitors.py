@@ -7,8 +7,8 @@ from runs.models import User
 
 
 def account(*permissions, name="olga", is_staff=True, **fields):
-    """`permissions` are names such as ``runs.view_run``."""
-    user = User.objects.create_user(name, password="a long password", is_staff=is_staff, **fields)
+    """`permissions` are names such as ``runs.view_run``. Without a password: hashing is slow."""
+    user = User.objects.create_user(name, is_staff=is_staff, **fields)
     for permission in permissions:
         app, codename = permission.split(".")
         user.user_permissions.add(

@@ -10,7 +10,7 @@ const LIVE_PAGE = 500;
 // Milliseconds from one request to the next while events come in.
 const PACE = 250;
 // Events behind at which one who follows is taken to the end instead of through them all.
-const FAR_BEHIND = 1000;
+const FAR_BEHIND = 600;
 
 export class History {
   constructor(knownLast) {
