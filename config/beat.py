@@ -22,14 +22,14 @@ class Scheduler(DatabaseScheduler):
         if time.monotonic() >= self._next_sign:
             self._next_sign = time.monotonic() + heartbeat.EVERY
             with suppress(redis.RedisError):  # silence is what tells of it
-                heartbeat.give(self._name)
+                heartbeat.give(self._self)
         return min(pause, heartbeat.EVERY)
 
     def close(self) -> None:
         with suppress(redis.RedisError):  # it will be missed soon enough
-            heartbeat.forget(self._name)
+            heartbeat.forget(self._self)
         super().close()
 
     @property
-    def _name(self) -> str:
-        return f"{heartbeat.BEAT}{os.getpid()}@{socket.gethostname()}"
+    def _self(self) -> heartbeat.Process:
+        return heartbeat.Process("beat", f"{os.getpid()}@{socket.gethostname()}")

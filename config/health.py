@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import psycopg
 import redis
+from django.conf import settings
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 
@@ -127,12 +128,20 @@ class Broker:
             ages = await heartbeat.ages_async()
         except (redis.RedisError, OSError):
             return self.silent
-        alive = [name for name, age in ages.items() if age <= heartbeat.ALIVE]
+        alive = [process for process, age in ages.items() if age <= heartbeat.ALIVE]
+        unserved = queues().difference(*(process.queues for process in alive))
+        beats = any(process.kind == "beat" for process in alive)
+        return {
+            "broker": "ok",
+            "worker": f"missing for {', '.join(sorted(unserved))}" if unserved else "ok",
+            "beat": "ok" if beats else "missing",
+        }
 
-        def state(kind: str) -> str:
-            return "ok" if any(name.startswith(kind) for name in alive) else "missing"
 
-        return {"broker": "ok", "worker": state(heartbeat.WORKER), "beat": state(heartbeat.BEAT)}
+def queues() -> frozenset[str]:
+    """The queues that some worker has to take from."""
+    routed = (route["queue"] for route in settings.CELERY_TASK_ROUTES.values())
+    return frozenset([settings.CELERY_TASK_DEFAULT_QUEUE, *routed])
 
 
 database = Probe(Database())

@@ -18,20 +18,21 @@ class Heartbeat(bootsteps.StartStopStep):
     requires = {"celery.worker.consumer:Tasks"}
 
     def start(self, parent: Any) -> None:
-        self._name = heartbeat.WORKER + parent.hostname
+        queues = sorted(parent.app.amqp.queues.consume_from)
+        self._self = heartbeat.Process("worker", parent.hostname, tuple(queues))
         self._give()
         self._timer = parent.timer.call_repeatedly(heartbeat.EVERY, self._give)
 
     def stop(self, parent: Any) -> None:
         parent.timer.cancel(self._timer)
         with suppress(redis.RedisError):  # it will be missed soon enough
-            heartbeat.forget(self._name)
+            heartbeat.forget(self._self)
 
     shutdown = stop
 
     def _give(self) -> None:
         with suppress(redis.RedisError):  # silence is what tells of it
-            heartbeat.give(self._name)
+            heartbeat.give(self._self)
 
 
 def _end_with_worker(**_: Any) -> None:

@@ -179,9 +179,10 @@ class RunFilter:
 
     # -- In words ----------------------------------------------------------------------------
 
-    def words(self, now: datetime) -> str:
-        """``failed runs of invoice_processing in the last 24 hours``."""
-        parts = [f"{LABELS[STATES[self.state]][0].lower()} runs" if self.state else "runs"]
+    def words(self, now: datetime, *, one: bool = False) -> str:
+        """``failed runs of invoice_processing in the last 24 hours``, or of `one` run."""
+        parts = [LABELS[STATES[self.state]][0].lower()] if self.state else []
+        parts.append("run" if one else "runs")
         if self.workflow:
             parts.append(f"of {self.workflow}")
         if self.trigger:

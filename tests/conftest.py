@@ -1,7 +1,5 @@
 """The servers, the browser and the really started portal that the tests work with."""
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -13,19 +11,10 @@ servers.start()
 
 import django  # noqa: E402
 
+from tests.browsers import launch_options  # noqa: E402
 from tests.portal import Portal  # noqa: E402
 
 django.setup()
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = (
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,9 +39,4 @@ def portal() -> Iterator[Portal]:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.fail("The browser tests need Chromium or Chrome: make test installs one on Debian.")
-    # Chromium's sandbox does not work for root.
-    args = ["--no-sandbox", *QUIET] if os.geteuid() == 0 else list(QUIET)
-    return {**browser_type_launch_args, "executable_path": program, "args": args}
+    return {**browser_type_launch_args, **launch_options()}

@@ -96,6 +96,8 @@ class Run(models.Model):
             models.Index(
                 fields=["workflow", "state", "created_at", "id"], name="jobs_workflow_state"
             ),
+            models.Index(fields=["triggered_by", "created_at", "id"], name="jobs_person_created"),
+            models.Index(fields=["trigger", "created_at", "id"], name="jobs_trigger_created"),
             models.Index(
                 fields=["retry_of"],
                 name="jobs_retry_of",

@@ -154,8 +154,8 @@ class RunsList(PermissionRequiredMixin, View):
         found: dict[str, Any] = {"page": page, "empty": "filter"}
         if wider := self.filter.wider():
             count = wider.apply(Run.objects.all(), self.now).capped_count()
-            found |= {"wider": wider, "wider_words": wider.words(self.now)}
-            found |= {"wider_count": count, "cap": COUNT_CAP}
+            words = wider.words(self.now, one=count == 1)
+            found |= {"wider": wider, "wider_words": words, "wider_count": count, "cap": COUNT_CAP}
         return found
 
     def _unanswered(self, error: DatabaseError) -> dict[str, Any]:

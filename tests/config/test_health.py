@@ -15,6 +15,11 @@ from tests.portal import PARTS
 pytestmark = pytest.mark.django_db
 
 
+WORKER = heartbeat.Process("worker", "runs@here", ("runs",))
+CONTROL = heartbeat.Process("worker", "control@here", ("control",))
+BEAT = heartbeat.Process("beat", "1@here")
+
+
 @pytest.fixture(autouse=True)
 def _unasked(monkeypatch):
     """As in a process that was never asked before."""
@@ -42,42 +47,44 @@ def ask() -> tuple[int, dict]:
     return sent[0]["status"], json.loads(sent[1]["body"])
 
 
-def test_all_is_well_with_a_worker_and_beat():
-    heartbeat.give("worker:runs@here")
-    heartbeat.give("beat:1@here")
+def test_all_is_well_with_workers_and_beat():
+    heartbeat.give(WORKER)
+    heartbeat.give(CONTROL)
+    heartbeat.give(BEAT)
     assert ask() == (200, {"status": "ok", "parts": dict.fromkeys(PARTS, "ok")})
 
 
-def test_a_worker_that_is_missing_shows():
-    heartbeat.give("beat:1@here")
+def test_a_queue_without_a_worker_shows():
+    heartbeat.give(WORKER)
+    heartbeat.give(BEAT)
     status, answer = ask()
     assert (status, answer["status"]) == (503, "starting")
-    assert answer["parts"]["worker"] == "missing"
+    assert answer["parts"]["worker"] == "missing for control"
     assert answer["parts"]["beat"] == "ok"
 
 
+def test_one_worker_may_serve_all_queues():
+    heartbeat.give(heartbeat.Process("worker", "all@here", ("control", "runs")))
+    assert ask()[1]["parts"]["worker"] == "ok"
+
+
 def test_a_worker_that_fell_silent_is_missing(monkeypatch):
-    heartbeat.give("worker:runs@here")
+    heartbeat.give(WORKER)
     monkeypatch.setattr(heartbeat, "ALIVE", -1)
-    assert ask()[1]["parts"]["worker"] == "missing"
+    assert ask()[1]["parts"]["worker"] == "missing for control, runs"
 
 
 def test_a_worker_that_said_good_bye_is_missing_at_once():
-    heartbeat.give("worker:runs@here")
-    heartbeat.forget("worker:runs@here")
+    heartbeat.give(WORKER)
+    heartbeat.forget(WORKER)
     assert heartbeat.ages() == {}
 
 
 def test_a_migration_that_is_not_applied_shows(monkeypatch):
     wanted = health.migrations() | {("runs", "9999_of_the_next_release")}
     monkeypatch.setattr(health, "migrations", lambda: wanted)
-    assert ask()[1]["parts"] | {"worker": "", "beat": ""} == {
-        "database": "ok",
-        "migrations": "pending",
-        "broker": "ok",
-        "worker": "",
-        "beat": "",
-    }
+    parts = ask()[1]["parts"]
+    assert (parts["database"], parts["migrations"]) == ("ok", "pending")
 
 
 @pytest.mark.parametrize("how", ["refuses", "hangs"])

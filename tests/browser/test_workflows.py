@@ -1,0 +1,254 @@
+"""Workflows in a browser: written, checked as one types, saved, run; for everybody."""
+
+import json
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+LIST = "/admin/runs/workflow/"
+THEMES = ("light", "dark")
+PHONE = {"width": 390, "height": 844}
+# Nothing of ours: the theme's own sidebar and dialogs.
+OURS = {"include": [["main"]]}
+
+
+def sign_in(page: Page, portal) -> Page:
+    page.goto(f"{portal.url}/admin/login/?next=/admin/me/")
+    page.fill("[name=username]", "admin")
+    page.fill("[name=password]", portal.password)
+    page.click("[type=submit]")
+    page.wait_for_url("**/admin/me/")
+    return page
+
+
+@pytest.fixture
+def complaints():
+    """What the browser's console said and should not have."""
+    return []
+
+
+@pytest.fixture
+def desk(page: Page, portal, complaints) -> Page:
+    """A signed-in browser at the portal."""
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda message: complaints.append(message.text) if message.type == "error" else None,
+    )
+    sign_in(page, portal)
+    page.base = portal.url
+    return page
+
+
+def go(desk: Page, path: str) -> None:
+    assert desk.goto(desk.base + path).status == 200
+
+
+def make(desk: Page, name: str) -> str:
+    """A workflow with the example's definition; its page's path."""
+    desk.goto(desk.base + LIST + "add/")
+    desk.fill("#slug", name)
+    desk.click("text=Save as v1")
+    desk.wait_for_url(f"**/{name}/")
+    return f"{LIST}{name}/"
+
+
+def definition(desk: Page) -> dict:
+    return json.loads(desk.input_value("#definition"))
+
+
+def test_a_workflow_is_written_checked_as_one_types_saved_and_run(desk, complaints):
+    go(desk, LIST)
+    desk.click("text=New workflow")
+    desk.fill("#slug", "written_by_hand")
+    area = desk.locator("#definition")
+    whole = area.input_value()
+
+    area.fill(whole.replace("samples.extract_items", "samples.nothing"))
+    finding = desk.locator("#findings li")
+    expect(finding).to_contain_text("extract_items")
+    expect(finding).to_contain_text("unknown executor “samples.nothing”")
+    expect(desk.locator("#verdict")).to_have_text(re.compile("1 problem"))
+    expect(desk.locator("#graph .is-bad title")).to_contain_text("extract_items")
+
+    finding.locator("a").click()
+    chosen = area.evaluate("a => a.value.slice(a.selectionStart, a.selectionEnd)")
+    assert chosen.strip() == '"id": "extract_items",'
+
+    area.fill(whole.replace('"kind": "branch"', '"kind": "branch",,'))
+    expect(desk.locator("#findings li")).to_contain_text("Not JSON")
+    expect(desk.locator("#graph-note")).to_have_text("of the last text that could be read")
+    area.fill(whole)
+    expect(desk.locator("#verdict")).to_have_text(re.compile("No problems"))
+    expect(desk.locator("#findings li")).to_have_count(0)
+
+    desk.click("text=Save as v1")
+    desk.wait_for_url("**/written_by_hand/")
+    expect(desk.locator(".op-notice")).to_contain_text("Saved as v1.")
+
+    area = desk.locator("#definition")
+    area.fill(area.input_value().replace("Reads an invoice", "Reads one invoice"))
+    area.press("Control+s")
+    expect(desk.locator(".op-notice")).to_contain_text("Saved as v2.")
+    assert definition(desk)["description"].startswith("Reads one invoice")
+
+    desk.get_by_role("link", name="Run", exact=True).click()
+    desk.wait_for_url("**/run/")
+    desk.fill("#definition", '{"document": 5}')
+    expect(desk.locator("#findings li")).to_contain_text("is not of type")
+    desk.fill("#definition", '{"document": "samples/none.pdf"}')
+    expect(desk.locator("#findings li")).to_have_count(0)
+    desk.get_by_role("button", name="Run").click()
+    desk.wait_for_url("**/admin/runs/run/run_*/")
+    expect(desk.locator("main")).to_contain_text("written_by_hand")
+    assert not complaints
+
+
+def test_the_list_shows_the_workflow_and_leads_to_its_runs(desk):
+    make(desk, "listed")
+    go(desk, LIST)
+    row = desk.locator("tr", has_text="listed")
+    expect(row).to_contain_text("never run")
+    row.get_by_role("link", name="View Runs of listed").click()
+    desk.wait_for_url("**/admin/runs/run/?workflow=listed")
+
+
+def test_keys_indent_and_nobody_is_kept_in_the_text(desk):
+    go(desk, LIST + "add/")
+    area = desk.locator("#definition")
+    area.fill("")
+    area.press("Tab")
+    assert area.input_value() == "  "
+    area.type("{")
+    area.press("Enter")
+    assert area.input_value() == "  {\n    "
+    area.press("Shift+Tab")
+    assert area.input_value() == "  {\n  "
+    area.fill("a\nb\nc")
+    area.evaluate("a => a.setSelectionRange(0, 4)")
+    area.press("Tab")
+    assert area.input_value() == "  a\n  b\nc"
+    area.press("Shift+Tab")
+    assert area.input_value() == "a\nb\nc"
+    area.press("Control+z")
+    assert area.input_value() == "  a\n  b\nc"
+    area.press("Escape")
+    area.press("Tab")
+    assert desk.evaluate("document.activeElement.id") != "definition"
+
+
+def test_line_numbers_follow_the_text(desk):
+    go(desk, LIST + "add/")
+    area = desk.locator("#definition")
+    area.fill("\n".join("x" * 200))
+    gutter = desk.locator(".op-editor-gutter")
+    assert gutter.inner_text().split()[-1] == "200"
+    area.evaluate("a => { a.scrollTop = 900; }")
+    desk.wait_for_function(
+        "document.querySelector('.op-editor-gutter').scrollTop"
+        " === document.querySelector('#definition').scrollTop"
+    )
+
+
+def test_leaving_with_unsaved_text_asks_first(desk):
+    make(desk, "unsaved")
+    asked = []
+
+    def stay(dialog):
+        asked.append(dialog.type)
+        dialog.accept()
+
+    desk.on("dialog", stay)
+    desk.locator("#definition").press("x")
+    desk.click("text=View Runs")
+    desk.wait_for_url("**/admin/runs/run/**")
+    assert asked == ["beforeunload"]
+
+
+def test_a_node_of_the_drawing_leads_to_its_line(desk):
+    path = make(desk, "drawn")
+    go(desk, path)
+    desk.locator(".op-wf-node", has_text="is_large").first.click()
+    area = desk.locator("#definition")
+    chosen = area.evaluate("a => a.value.slice(a.selectionStart, a.selectionEnd)")
+    assert '"is_large"' in chosen
+
+
+def test_one_press_starts_one_run(desk):
+    path = make(desk, "pressed")
+    go(desk, f"{path}run/")
+    desk.evaluate(
+        "() => { const b = document.querySelector('[data-save]'); b.click(); b.click(); }"
+    )
+    desk.wait_for_url("**/admin/runs/run/run_*/")
+    go(desk, "/admin/runs/run/?workflow=pressed")
+    assert desk.locator("a.op-id").count() == 1
+
+
+def test_without_javascript_a_workflow_is_written_and_run(browser, portal):
+    context = browser.new_context(java_script_enabled=False)
+    page = sign_in(context.new_page(), portal)
+    page.goto(f"{portal.url}{LIST}add/")
+    page.fill("#slug", "by_form_alone")
+    whole = page.input_value("#definition")
+    page.fill("#definition", whole.replace('"nodes"', '"knots"'))
+    page.click("text=Save as v1")
+    expect(page.locator("#findings")).to_contain_text("unknown field knots")
+    page.fill("#definition", whole)
+    page.click("text=Save as v1")
+    expect(page.locator("h1")).to_contain_text("by_form_alone")
+    expect(page.locator("svg.op-wf-svg")).to_be_visible()
+    page.get_by_role("link", name="Run", exact=True).click()
+    page.get_by_role("button", name="Run").click()
+    page.wait_for_url("**/admin/runs/run/run_*/")
+    context.close()
+
+
+def test_times_are_shown_in_the_chosen_zone(desk):
+    make(desk, "zoned")
+    go(desk, "/admin/me/")
+    desk.select_option("[name=time_zone]", "Asia/Kolkata")
+    desk.click("text=Save")
+    expect(desk.locator(".op-notice")).to_contain_text("Asia/Kolkata")
+    go(desk, LIST)
+    expect(desk.locator(".op-foot")).to_contain_text("Asia/Kolkata (UTC+5:30)")
+    go(desk, "/admin/me/")
+    desk.select_option("[name=time_zone]", "UTC")
+    desk.click("text=Save")
+    expect(desk.locator(".op-notice")).to_contain_text("UTC")
+
+
+def test_my_settings_offer_the_zone_of_the_device(browser, portal):
+    context = browser.new_context(timezone_id="Europe/Berlin")
+    page = sign_in(context.new_page(), portal)
+    page.click("text=Use this device's: Europe/Berlin")
+    assert page.input_value("[name=time_zone]") == "Europe/Berlin"
+    context.close()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", ["desk", "phone"])
+def test_the_pages_are_accessible_and_fit(desk, theme, size):
+    path = make(desk, f"accessible_{theme}_{size}")
+    if size == "phone":
+        desk.set_viewport_size(PHONE)
+    desk.evaluate("theme => localStorage.setItem('adminTheme', JSON.stringify(theme))", theme)
+    broken = f"{path}run/"
+    for shown in (LIST, path, f"{path}versions/1/", f"{LIST}add/", broken, "/admin/me/"):
+        go(desk, shown)
+        expect(desk.locator("html")).to_have_class(re.compile(theme))
+        if shown == broken:
+            desk.fill("#definition", '{"document": 5}')
+            expect(desk.locator("#findings li")).to_have_count(1)
+        elif shown == path:
+            area = desk.locator("#definition")
+            area.fill(area.input_value().replace("samples.extract_items", "samples.nothing"))
+            expect(desk.locator("#findings li")).to_have_count(1)
+            desk.locator(".op-wf-table summary").click()
+        found = Axe().run(desk, OURS)
+        assert found.violations_count == 0, f"{shown}\n{found.generate_report()}"
+        assert desk.evaluate("document.documentElement.scrollWidth <= innerWidth"), shown
+        # Else the next page is asked for with unsaved text.
+        desk.evaluate("document.querySelector('form [type=hidden]') && window.stop()")

@@ -1,0 +1,518 @@
+"""The page of one run: what it says of each state, its parts, its acts, and its bounds."""
+
+import json
+import logging
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from runs import ids, lifecycle
+from runs.actors import Actor
+from runs.models import AuditEntry, Run
+from runs.rows import NewEvent
+from runs.states import Kind
+from runs.views import run_history
+from tests.runs import stories
+from tests.runs.visitors import account, visitor
+
+pytestmark = pytest.mark.django_db
+ANNA = Actor(name="anna", ref_type="user", ref_id="user_anna")
+HOSTILE = "<script>alert(1)</script>"
+JOB_KEYS = [
+    "job_id",
+    "dag_id",
+    "state",
+    "created_at",
+    "started_at",
+    "completed_at",
+    "total_duration_ms",
+    "ref_id",
+    "ref_type",
+]
+
+
+@pytest.fixture
+def olga():
+    """May look, and nothing else."""
+    return visitor("runs.view_run")
+
+
+@pytest.fixture
+def operator():
+    allowed = ("view_run", "retry_run", "terminate_run", "execute_workflow")
+    return visitor(*(f"runs.{name}" for name in allowed), name="oskar")
+
+
+def url(run, query=""):
+    public_id = run if isinstance(run, str) else run.public_id
+    return f"/admin/runs/run/{public_id}/{query}"
+
+
+def shown(client, run, query=""):
+    answer = client.get(url(run, query))
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def words(html):
+    """The text a reader sees, on one line."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def seqs(html):
+    return [int(seq) for seq in re.findall(r'<li data-seq="(\d+)"', html)]
+
+
+def part(html, begin, end="</section>"):
+    start = html.index(begin)
+    return html[start : html.index(end, start)]
+
+
+# -- What it says -----------------------------------------------------------------------------
+
+
+def test_a_failed_run_says_which_node_failed_with_what_after_how_many_attempts(olga):
+    page = words(shown(olga, stories.failed_invoice()))
+    assert "check_totals failed after 3 attempts." in page
+    assert "TotalsMismatch: line items sum to 1,204.50, document says 1,240.50" in page
+
+
+def test_the_facts_of_a_run(olga):
+    run = stories.failed_invoice()
+    facts = words(part(shown(olga, run), 'id="run-facts"'))
+    for fact in (
+        "Created 2 Mar 13:54:07.112 UTC",
+        "Started 13:54:11.294",
+        "Finished 13:56:19.312",
+        "Duration 2 m 08 s",
+        "Triggered by maria · manual",
+        "Reference user user_…k3m9",
+        "Cost $0.0245",
+        "Tokens 16,056 total",
+        "Input 14,180 · 2,048 cached",
+        "Output 1,876",
+    ):
+        assert fact in facts
+
+
+def test_times_are_in_the_persons_zone():
+    client = visitor("runs.view_run", time_zone="Europe/Berlin")
+    page = shown(client, stories.failed_invoice())
+    assert "2 Mar 14:54:07.112" in words(page)
+    assert "UTC+1" in words(page)
+    assert ">14:54:07.112<" in page  # the history too
+
+
+def test_a_terminated_run_says_by_whom_why_and_what_still_drains(olga):
+    told = stories.draining_invoice()
+    notice = words(part(shown(olga, told), 'id="run-notice"', "</p>"))
+    assert "Terminated by maria: imported the wrong month" in notice
+    assert "draining 2 nodes: scan, read finish their present operation" in notice
+
+
+def test_nothing_drains_once_the_late_results_are_in(olga):
+    told = stories.draining_invoice()
+    told.late("scan").late("read")
+    page = words(shown(olga, told))
+    assert "draining" not in page
+    assert "attempt 1 completed too late: nothing follows from it" in page
+
+
+def test_an_input_that_does_not_fit_is_told_as_such(olga):
+    page = words(shown(olga, stories.refused_run()))
+    assert "Its input does not fit the workflow, so it did not start." in page
+    assert "document: 7 is not of type" in page
+
+
+def test_an_active_run_that_is_bound_to_fail_says_what_it_waits_for(olga):
+    told = stories.active_invoice()
+    told.start("classify", 2).at(60).fail("extract_fields", 2, message="the model is gone")
+    notice = words(part(shown(olga, told), 'id="run-notice"', "</p>"))
+    assert "extract_fields failed after 2 attempts. Boom: the model is gone" in notice
+    assert "The run fails when the node in flight ends." in notice
+
+
+def test_a_queued_run_says_how_long_it_has_waited(olga):
+    told = stories.Story(stories.publish(*stories.INVOICE), zero=stories.ago(90))
+    facts = words(part(shown(olga, told), 'id="run-facts"'))
+    assert re.search(r"Duration queued 1 m 3\d s", facts)
+
+
+def test_an_unknown_id_is_a_404_in_the_portals_frame_with_a_way_back(olga):
+    for unknown in (ids.encode("run", ids.new_id()), "run_nope", "job_x", "<b>"):
+        answer = olga.get(url(unknown))
+        page = answer.content.decode()
+        assert answer.status_code == 404
+        assert "There is no run with this id" in page
+        assert '<b>"' not in page
+        assert 'href="/admin/runs/run/"' in page
+
+
+def test_only_who_may_view_runs_sees_one(client):
+    run = stories.completed_run()
+    assert visitor(name="guest").get(url(run)).status_code == 403
+    answer = client.get(url(run))
+    assert answer.status_code == 302
+    assert "/login/" in answer.url
+
+
+# -- Timeline and panel -----------------------------------------------------------------------
+
+
+def test_the_timeline_has_a_row_for_each_node_and_a_bar_for_each_attempt(olga):
+    page = shown(olga, stories.failed_invoice())
+    lanes = part(page, 'id="run-lanes"', "</ol>")
+    assert re.findall(r'<li class="op-tl-row[^"]*" data-key="(\w+)"', lanes) == [
+        node["id"] for node in stories.INVOICE
+    ]
+    assert lanes.count('class="op-bar" data-state="failed"') == 4
+    assert 'title="Attempt 2: TotalsMismatch after 4.3 s"' in lanes
+    assert 'title="Back-off 8.0 s"' in lanes
+    assert "is-critical" in lanes
+
+
+def test_the_table_says_the_same_as_the_timeline(olga):
+    table = part(shown(olga, stories.failed_invoice(), "?view=table"), 'id="run-lanes"', "</table>")
+    rows = [words(row) for row in table.split("<tr")[2:]]
+    assert len(rows) == 7
+    assert "Failed check_totals on the critical path finance.check_totals 3" in rows[4]
+    assert "13:55:46.112 13:55:46.312 13:56:19.312 33.0 s" in rows[4]
+    assert "TotalsMismatch: line items sum" in rows[4]
+    assert "Skipped route" in rows[5]
+
+
+def test_a_failed_run_opens_at_the_node_to_blame(olga):
+    panel = part(shown(olga, stories.failed_invoice()), 'id="run-node"', "</aside>")
+    told = words(panel)
+    assert "check_totals" in told
+    assert "TotalsMismatch : line items sum to" in told
+    assert "compare_totals(lines, doc.total)" in told
+    assert "13.3 s + 19.0 s back-off" in told
+
+
+def test_a_node_is_opened_by_link_and_closed_by_link(olga):
+    run = stories.failed_invoice()
+    panel = part(shown(olga, run, "?node=extract_text"), 'id="run-node"', "</aside>")
+    assert "ocr.extract_text · worker-2 · 17.6 s" in words(panel)
+    assert 'id="run-node"' not in shown(olga, run, "?node=")
+    assert 'id="run-node"' not in shown(olga, run, "?node=nothing_like_it")
+
+
+def test_the_panel_tells_of_one_attempt(olga):
+    run = stories.failed_invoice()
+    first = shown(olga, run, "?node=extract_fields&attempt=1")
+    assert "RateLimited" in part(first, 'id="run-node"', "</aside>")
+    second = part(
+        shown(olga, run, "?node=extract_fields&attempt=2&pane=llm"), 'id="run-node"', "</aside>"
+    )
+    assert "gpt-4.1-mini $0.0184 11,402 in, 1,830 out, 2,048 cached" in words(second)
+
+
+def test_log_lines_of_a_node_are_bounded(olga):
+    told = stories.active_invoice()
+    lines = [
+        NewEvent(Kind.LOG, "classify", 1, data={"level": "info", "message": f"line {number}"})
+        for number in range(250)
+    ]
+    told.tell(*lines)
+    panel = part(shown(olga, told, "?node=classify&pane=logs"), 'id="run-node"', "</aside>")
+    assert "The last 200 lines" in panel
+    assert "line 249" in panel
+    assert "line 49<" not in panel
+
+
+def test_a_large_payload_is_not_in_the_page_but_can_be_asked_for(olga):
+    told = stories.completed_run()
+    told = stories.Story(told.version).queue("load").active().start("load")
+    told.complete("load", output={"text": "x" * 30_000})
+    panel = part(shown(olga, told, "?node=load&pane=output"), 'id="run-node"', "</aside>")
+    assert "xxxx" not in panel
+    assert "Show output, 30.0 kB" in panel
+    answer = olga.get(url(told, "?fragment=payload&seq=5"))
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert "x" * 30_000 in answer.content.decode()
+
+
+# -- Tabs -------------------------------------------------------------------------------------
+
+
+def test_job_tracking_shows_exactly_the_nine_keys(olga):
+    page = shown(olga, stories.failed_invoice(), "?tab=job")
+    text = part(page, '<pre class="op-code op-job"', "</pre>")
+    job = json.loads(text[text.index(">") + 1 :].replace("&quot;", '"'))
+    assert list(job) == JOB_KEYS
+    assert job["created_at"] == "2026-03-02T13:54:07.112Z"
+    assert job["total_duration_ms"] == 128_018
+
+
+def test_the_context_is_in_the_page_when_small_and_fetched_when_large(olga):
+    small = shown(olga, stories.completed_run(), "?tab=context")
+    assert "&quot;workflow_id&quot;: &quot;nightly_report&quot;" in small
+    told = stories.Story(
+        stories.completed_run().version, data={"text": [str(n) for n in range(9_000)]}
+    )
+    large = shown(olga, told, "?tab=context")
+    assert "&quot;workflow_id&quot;" not in large
+    answer = olga.get(url(told, "?fragment=context&download=1"))
+    assert answer.json()["input_data"]["text"][-1] == "8999"
+    assert "attachment" in answer.headers["Content-Disposition"]
+
+
+def test_the_lineage_leads_from_the_original_to_its_retries(olga):
+    original = stories.failed_invoice()
+    version = original.version
+    retry = stories.Story(version, by="oskar", retry_of=original.run)
+    again = stories.Story(version, by="ina", retry_of=retry.run)
+    chain = part(shown(olga, retry, "?tab=lineage"), 'class="op-chain"', "</ol>")
+    rows = [words(row) for row in chain.split("<li>")[1:]]
+    assert len(rows) == 3
+    assert "original · by maria" in rows[0]
+    assert "this run" in rows[1]
+    assert "retried by oskar" in rows[1]
+    assert "retried by ina · retry of this run" in rows[2]
+    assert url(again) in chain
+    assert url(original) in shown(olga, retry), "the facts name what it retries"
+
+
+# -- History ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def long_run():
+    """1,003 events."""
+    told = stories.Story(stories.publish(stories.node("read"), slug="long"))
+    told.queue("read").active().start("read")
+    told.tell(*(_log_line(number) for number in range(999)))
+    return told
+
+
+def _log_line(number):
+    data = {"level": "info", "message": f"line {number}"}
+    return NewEvent(Kind.LOG, "read", 1, data=data)
+
+
+def test_the_history_tells_every_event_in_words(olga):
+    told = stories.failed_invoice()
+    history = part(shown(olga, told), 'id="log-lines"', "</ol>")
+    assert seqs(history) == list(range(1, told.run.last_seq + 1))
+    rows = [words(row) for row in history.split("<li ")[1:]]
+    assert "run created by maria , manual" in rows[0]
+    assert "created → active" in rows[2]
+    assert "attempt 1 on worker-2" in rows[3]
+    assert "in 17.6 s" in rows[6]
+    assert "RateLimited: 429 from model server · attempt 1 of 3 · again after 6.0 s" in rows[12]
+    assert "gpt-4.1-mini · 2,778 in, 46 out · $0.0061" in rows[13]
+    assert "active → failed : check_totals failed after 3 attempts" in rows[-1]
+
+
+def test_the_history_opens_with_the_first_events_and_goes_on_both_ways(olga, long_run):
+    page = shown(olga, long_run)
+    assert seqs(page) == list(range(1, 201))
+    assert 'id="log-after"' in page
+    assert 'id="log-before"' not in page
+    middle = shown(olga, long_run, "?fragment=events&after=500")
+    assert seqs(middle) == list(range(501, 701))
+    assert 'data-more-before="1"' in middle
+    assert 'data-more-after="1"' in middle
+    earlier = shown(olga, long_run, "?fragment=events&before=501&limit=50")
+    assert seqs(earlier) == list(range(451, 501))
+    last = shown(olga, long_run, "?fragment=events&before=")
+    assert seqs(last) == list(range(804, 1004))
+    assert 'data-more-after=""' in last
+
+
+def test_a_request_for_events_is_bounded(olga, long_run):
+    assert len(seqs(shown(olga, long_run, "?fragment=events&after=0&limit=100000"))) == 500
+    assert seqs(shown(olga, long_run, "?fragment=events&after=99999999999999999999"))[:1] == [1]
+    assert seqs(shown(olga, long_run, "?fragment=events&after=1003")) == []
+
+
+def test_the_history_is_filtered_by_kind_and_node(olga):
+    run = stories.failed_invoice()
+    page = shown(olga, run, "?kind=node_failed&kind=llm_call&of=extract_fields")
+    assert seqs(page) == [13, 17]
+    assert "2 chosen" in words(page)
+    assert "All events" in words(page)
+    none = shown(olga, run, "?kind=human_action&of=route")
+    assert "No events of this kind or node." in words(none)
+    unknown = shown(olga, run, "?kind=nonsense")
+    assert len(seqs(unknown)) == run.run.last_seq
+
+
+def test_a_large_payload_is_measured_not_read(olga):
+    told = stories.Story(stories.completed_run().version, data={"rows": ["é" * 50] * 300})
+    [entry] = run_history.after(told.id, 0, run_history.Filter()).entries
+    assert "input" not in entry.data
+    assert entry.data["trigger"] == "manual"
+    assert 30_000 < entry.payload_bytes < 40_000
+    page = shown(olga, told)
+    assert "éé" not in page
+    assert f'data-src="?fragment=payload&amp;seq={entry.seq}"' in page
+
+
+def test_a_history_over_midnight_says_the_day(olga):
+    told = stories.Story(stories.completed_run().version)
+    told.at(40_000).active()
+    told.terminate()
+    assert ">3 Mar 01:00:47.112<" in shown(olga, told)
+
+
+def test_nothing_from_data_becomes_markup(olga):
+    version = stories.publish(stories.node("show"), stories.node("next", "show"), slug="hostile")
+    told = stories.Story(version, data={HOSTILE: HOSTILE}, by=HOSTILE, ref_id=HOSTILE)
+    told.queue("show").active().start("show", worker=HOSTILE, data={"x": HOSTILE})
+    told.log("show", HOSTILE).log("show", HOSTILE, level="error").log("show", HOSTILE * 50)
+    told.call("show")
+    told.tell(NewEvent(Kind.PROGRESS, "show", 1, data={"done": 1, "message": HOSTILE}))
+    told.tell(NewEvent(Kind.HUMAN_ACTION, "show", 1, HOSTILE, data={"comment": HOSTILE}))
+    told.fail("show", kind=HOSTILE, message=HOSTILE).skip(HOSTILE, "next")
+    error = {"node": "show", "kind": HOSTILE, "message": HOSTILE}
+    told.state("active", "failed", actor=HOSTILE, reason=HOSTILE, error=error)
+    retry = stories.Story(version, by=HOSTILE, retry_of=told.run)
+    queries = ["", "?view=table", "?node=show&pane=logs", "?node=show&pane=input"]
+    for query in [*queries, "?tab=context", "?tab=job", "?tab=lineage"]:
+        for run in (told, retry):
+            page = shown(olga, run, query)
+            assert HOSTILE not in page, query
+            assert "&lt;script&gt;" in page
+
+
+def test_events_of_kinds_and_shapes_that_are_not_known_are_shown_all_the_same(olga):
+    told = stories.active_invoice()
+    told.tell(
+        NewEvent(Kind.LOG, "classify", None, data={}),
+        NewEvent(Kind.PROGRESS, "classify", None, data={}),
+        NewEvent(Kind.COST_UPDATE, "", None, data={"cost": "much"}),
+        NewEvent(Kind.HUMAN_ACTION, "classify", None, data={"comment": None}),
+    )
+    assert len(seqs(shown(olga, told))) == told.run.last_seq
+
+
+# -- Bounds -----------------------------------------------------------------------------------
+
+
+def test_a_page_takes_as_many_queries_for_60_nodes_as_for_two(olga, django_assert_num_queries):
+    def run_of(count):
+        told = stories.Story(
+            stories.publish(*(stories.node(f"n{i}") for i in range(count)), slug=f"wide_{count}")
+        )
+        told.queue(*(f"n{i}" for i in range(count))).active()
+        for number in range(count):
+            told.start(f"n{number}").log(f"n{number}", "x").complete(f"n{number}")
+        return told
+
+    small, large = run_of(2), run_of(60)
+    for told in (small, large):
+        shown(olga, told)  # definitions are kept
+        with django_assert_num_queries(12):
+            shown(olga, told, "?fragment=overview&node=n1&pane=logs")
+    for told in (small, large):
+        with django_assert_num_queries(7):
+            shown(olga, told, "?fragment=events&after=0")
+
+
+# -- Acts -------------------------------------------------------------------------------------
+
+
+def test_acts_are_offered_by_state_and_permission(olga, operator):
+    failed, active = stories.failed_invoice(), stories.active_invoice()
+    done = stories.completed_run()
+
+    def offered(client, run):
+        head = part(shown(client, run), 'id="run-head"', 'id="run-notice"')
+        names = ("Retry", "Run again…", "Terminate…")
+        return {name for name in names if name in head}
+
+    assert offered(operator, failed) == {"Retry", "Run again…"}
+    assert offered(operator, active) == {"Run again…", "Terminate…"}
+    assert offered(operator, done) == {"Run again…"}
+    assert offered(olga, failed) == offered(olga, active) == set()
+
+
+def test_run_again_leads_to_the_workflows_form_with_this_input(operator):
+    run = stories.completed_run()
+    assert f'href="/admin/runs/workflow/nightly_report/?run={run.public_id}#run"' in shown(
+        operator, run
+    )
+
+
+def test_a_retry_leads_to_the_new_run_and_is_audited(operator):
+    run = stories.failed_invoice()
+    answer = operator.post(url(run), {"act": "retry"}, follow=True)
+    new = Run.objects.get(retry_of=run.id)
+    assert answer.redirect_chain == [(url(new), 302)]
+    assert f"This is the retry of run_…{run.public_id[-8:]}." in words(answer.content.decode())
+    assert new.triggered_by == "oskar"
+    assert AuditEntry.objects.get(action="retry").target_id == run.public_id
+
+
+def test_terminating_asks_for_a_reason_on_a_page_of_its_own(operator):
+    run = stories.active_invoice()
+    page = shown(operator, run, "?confirm=terminate")
+    assert 'name="reason"' in page
+    assert "The run ends at once" in page
+    answer = operator.post(url(run), {"act": "terminate", "reason": "  "})
+    assert answer.status_code == 422
+    assert "Say why" in answer.content.decode()
+    assert run.run.state == "active"
+
+
+def test_a_terminated_run_keeps_the_reason_and_who(operator):
+    run = stories.active_invoice()
+    answer = operator.post(url(run), {"act": "terminate", "reason": "wrong file"}, follow=True)
+    assert answer.redirect_chain == [(url(run), 302)]
+    assert "Terminated by oskar: wrong file" in words(answer.content.decode())
+
+
+def test_retrying_what_has_not_failed_is_refused_with_the_reason_and_one_log_line(operator, caplog):
+    run = stories.completed_run()
+    with caplog.at_level(logging.WARNING):
+        answer = operator.post(url(run), {"act": "retry"})
+    assert answer.status_code == 409
+    page = words(answer.content.decode())
+    assert "only failed runs are retried; this one is completed" in page
+    assert "nightly_report" in page, "the run's page is shown"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "oskar" in caplog.text
+
+
+def test_terminating_what_is_over_is_refused(operator):
+    run = stories.completed_run()
+    answer = operator.post(url(run), {"act": "terminate", "reason": "x"})
+    assert answer.status_code == 409
+    assert "it is completed already" in words(answer.content.decode())
+
+
+@pytest.mark.parametrize("act", ["retry", "terminate"])
+def test_an_act_without_its_permission_is_refused_on_the_page(olga, caplog, act):
+    run = stories.failed_invoice() if act == "retry" else stories.active_invoice()
+    before = run.run.last_seq
+    answer = olga.post(url(run), {"act": act, "reason": "x"})
+    assert answer.status_code == 403
+    assert f"You may not {act} runs." in words(answer.content.decode())
+    assert run.run.last_seq == before
+    assert not Run.objects.filter(retry_of=run.id).exists()
+    assert len(caplog.records) == 1
+
+
+def test_a_retry_needs_the_csrf_token():
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(account("runs.view_run", "runs.retry_run"))
+    run = stories.failed_invoice()
+    assert client.post(url(run), {"act": "retry"}).status_code == 403
+    assert not Run.objects.filter(retry_of=run.id).exists()
+
+
+def test_an_unknown_act_and_a_run_that_is_gone_are_refused(operator):
+    run = stories.failed_invoice()
+    assert operator.post(url(run), {"act": "explode"}).status_code == 400
+    gone = ids.encode("run", ids.new_id())
+    assert operator.post(url(gone), {"act": "retry"}).status_code == 404
+
+
+def test_a_run_that_the_portal_executes_itself_has_a_page(olga, version):
+    run = lifecycle.start(version, {}, trigger="manual", by=ANNA, now=timezone.now() - timedelta(1))
+    assert "Queued" in words(shown(olga, run))

@@ -1,0 +1,422 @@
+"""The Runs view: what it shows, in how many queries, and what it says when it cannot."""
+
+import json
+import re
+import zoneinfo
+from datetime import timedelta
+from itertools import chain
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from runs import ids, lifecycle
+from runs.actors import Actor
+from runs.models import Run
+from runs.paging import Cursor
+from runs.views import runs_list
+from tests.runs.stories import Story, ago, failed_invoice, node, publish
+from tests.runs.visitors import account, visitor
+
+LIST = "/admin/runs/run/"
+HTMX = {"HX-Request": "true"}
+ROW = re.compile(r'<tr role="row" id="(run_\w+)">')
+
+
+@pytest.fixture
+def olga(db):
+    return visitor("runs.view_run")
+
+
+@pytest.fixture
+def version(db):
+    return publish(node("first"), node("second", "first"), slug="claims_intake")
+
+
+def text_of(answer):
+    """What a person reads: without tags, with single spaces."""
+    html = re.sub(r"<(script|style).*?</\1>", " ", answer.content.decode(), flags=re.S)
+    html = re.sub(r'<span class="material-symbols[^>]*>[^<]*</span>', " ", html)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)).replace("&nbsp;", " ")
+
+
+def row_of(answer, run_id):
+    html = answer.content.decode()
+    start = html.index(f'id="{run_id}"')
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html[start : html.index("</tr>", start)]))
+
+
+def shown(answer):
+    return ROW.findall(answer.content.decode())
+
+
+def links(answer):
+    return [
+        link.replace("&amp;", "&")
+        for link in re.findall(r'href="([^"]*)"', answer.content.decode())
+    ]
+
+
+# -- What a row shows --------------------------------------------------------------------------
+
+
+def test_a_row_says_state_workflow_where_when_how_long_and_who(olga, version):
+    active = Story(version, zero=ago(60), by="erp-sync").queue("first").at(2).active()
+    active.start("first").at(5).complete("first").queue("second").at(6).start("second")
+    failed = failed_invoice(zero=ago(400))
+    queued = Story(version, zero=ago(600), by="li.wei")
+    ended = Story(version, zero=ago(700)).at(3).active().at(10).terminate("wrong document")
+
+    answer = olga.get(LIST)
+
+    assert shown(answer) == [story.public_id for story in (active, failed, queued, ended)]
+    running = row_of(answer, active.public_id)
+    assert "Running" in running
+    assert f"run_… {active.public_id[-8:]}" in running
+    assert "claims_intake v1 second · 1 of 2" in running
+    assert "58.0 s" in running or "58." in running
+    assert "erp-sync" in running
+    assert "manual" in running
+    lost = row_of(answer, failed.public_id)
+    assert "check_totals · TotalsMismatch" in lost
+    assert "2 m 08 s" in lost
+    assert "$0.0245" in lost
+    assert "16.1k" in lost
+    assert "– none" in row_of(answer, queued.public_id)
+    assert "by maria: wrong document" in row_of(answer, ended.public_id)
+    assert f'href="{LIST}{failed.public_id}/"' in answer.content.decode()
+
+
+def test_a_retry_has_its_mark(olga, version):
+    first = failed_invoice(zero=ago(400))
+    retry = Story(version, zero=ago(5), retry_of=first.run)
+
+    answer = olga.get(LIST)
+
+    assert "Retry of an earlier run" in row_of(answer, retry.public_id)
+    assert "Retry" not in row_of(answer, first.public_id)
+
+
+def test_times_are_in_the_person_s_zone_and_the_page_names_it(db, version):
+    story = Story(version, zero=ago(5)).active()
+    client = visitor("runs.view_run", time_zone="Asia/Kathmandu")
+
+    answer = client.get(LIST)
+
+    started = timezone.localtime(story.run.started_at, zoneinfo.ZoneInfo("Asia/Kathmandu"))
+    assert f"{started:%H:%M:%S}" in row_of(answer, story.public_id)
+    assert text_of(answer).count("Times in Asia/Kathmandu (UTC+5:45)") >= 2
+
+
+def test_what_people_wrote_is_escaped(olga, version):
+    story = Story(version, zero=ago(9), by="<i>eve</i>").active()
+    story.terminate("<script>alert(1)</script>", by="<b>eve</b>")
+
+    html = olga.get(LIST).content.decode()
+
+    assert "<script>alert" not in html
+    assert "<i>eve" not in html
+    assert "<b>eve" not in html
+
+
+# -- Page and fragment -------------------------------------------------------------------------
+
+
+def test_htmx_gets_the_list_without_the_frame(olga, version):
+    Story(version)
+
+    page, part = olga.get(LIST), olga.get(LIST, headers=HTMX)
+
+    assert b"<html" in page.content
+    assert part.content.lstrip().startswith(b'<div id="runs"')
+    assert shown(page) == shown(part)
+    assert "HX-Request" in page["Vary"]
+
+
+def test_going_back_in_history_gets_the_whole_page(olga, version):
+    answer = olga.get(LIST, headers={**HTMX, "HX-History-Restore-Request": "true"})
+    assert b"<html" in answer.content
+
+
+def test_the_list_costs_one_query_for_all_its_rows(olga, version, django_assert_num_queries):
+    for _ in range(3):
+        Story(version)
+    olga.get(LIST)
+    # The session, the person, two for what they may, the transaction's two, its time limit,
+    # the names of the workflows, the rows.
+    with django_assert_num_queries(9):
+        olga.get(LIST, headers=HTMX)
+    for _ in range(30):
+        Story(version)
+    with django_assert_num_queries(9):
+        assert len(shown(olga.get(LIST, headers=HTMX))) == 33
+    # The frame counts the running runs for the sidebar.
+    with django_assert_num_queries(13):
+        olga.get(LIST)
+
+
+def test_rows_and_fresh_and_counts_have_bounded_queries(olga, version, django_assert_num_queries):
+    names = ",".join(Story(version).public_id for _ in range(5))
+    olga.get(LIST)
+    for query, count in (({"rows": names}, 8), ({"fresh": names}, 8), ({"part": "counts"}, 12)):
+        with django_assert_num_queries(count):
+            assert olga.get(LIST, query).status_code == 200
+
+
+def test_nobody_without_permission_sees_it(db, client):
+    assert client.get(LIST)["Location"].startswith("/admin/login/")
+    assert visitor(name="nina").get(LIST).status_code == 403
+    client.force_login(account("runs.view_run", name="ext", is_staff=False))
+    assert client.get(LIST).status_code == 302
+
+
+def test_only_reading_is_allowed(olga):
+    assert olga.post(LIST).status_code == 405
+
+
+# -- Filters and pages -------------------------------------------------------------------------
+
+
+def test_the_url_filters_and_every_choice_keeps_the_other_ones(olga, version):
+    Story(version, zero=ago(9), by="maria")
+    wanted = Story(version, zero=ago(8), by="li.wei")
+
+    answer = olga.get(LIST, {"triggered_by": "li.wei", "created": "24h"})
+
+    assert shown(answer) == [wanted.public_id]
+    found = links(answer)
+    assert "?state=failed&created=24h&triggered_by=li.wei" in found
+    assert "?workflow=claims_intake&created=24h&triggered_by=li.wei" in found
+    assert "?created=7d&triggered_by=li.wei" in found
+    assert "?created=24h&triggered_by=li.wei&trigger=webhook" in found
+    assert "?created=24h" in found  # anybody
+    assert "Created Last 24 hours" in text_of(answer)
+    assert "Triggered by li.wei" in text_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("given", "canonical"),
+    [
+        ("state=active", "?state=running"),
+        ("state=&q=&workflow=x", "?workflow=x"),
+        ("created_from=2026-11-21+14:59", "?created_from=2026-11-21T13%3A59%3A00Z"),
+    ],
+)
+def test_one_view_has_one_url(db, given, canonical):
+    client = visitor("runs.view_run", time_zone="Europe/Berlin")
+
+    answer = client.get(f"{LIST}?{given}")
+
+    assert answer.status_code == 302
+    assert answer["Location"] == LIST + canonical
+    assert client.get(answer["Location"]).status_code == 200
+
+
+def test_older_and_newer_lead_through_all_runs(olga, version, monkeypatch):
+    monkeypatch.setattr(runs_list, "PAGE_SIZE", 3)
+    made = [Story(version, zero=ago(second), by="ann").public_id for second in range(8)]
+    Story(version, zero=ago(3), by="bob")
+
+    seen, url = [], f"{LIST}?triggered_by=ann"
+    while url:
+        answer = olga.get(url)
+        seen.append(shown(answer))
+        url = next((LIST + link for link in links(answer) if "after=" in link), None)
+    assert list(chain(*seen)) == made
+
+    url = next(LIST + link for link in links(answer) if "before=" in link)
+    assert shown(olga.get(url)) == seen[1]
+
+
+def test_a_page_that_is_gone_leads_to_the_newest(olga, version):
+    run = Story(version).run
+    answer = olga.get(LIST, {"after": str(Cursor.of(run)), "state": "queued"})
+    assert answer["Location"] == f"{LIST}?state=queued"
+
+
+@pytest.mark.parametrize("prefix", ["run", "job"])
+def test_a_pasted_id_opens_its_run(olga, version, prefix):
+    run = Story(version).run
+    pasted = f" {ids.encode(prefix, run.pk)} "
+
+    answer, part = olga.get(LIST, {"q": pasted}), olga.get(LIST, {"q": pasted}, headers=HTMX)
+
+    assert answer["Location"] == f"{LIST}{run.public_id}/"
+    assert part["HX-Redirect"] == f"{LIST}{run.public_id}/"
+
+
+def test_an_unknown_id_and_other_text_say_so(olga, version):
+    Story(version)
+    unknown = ids.encode("job", ids.new_id())
+
+    answer, other = olga.get(LIST, {"q": unknown}), olga.get(LIST, {"q": "<b>totals"})
+
+    assert f"There is no run run_{unknown[4:]}." in text_of(answer)
+    assert "is no run id or job id" in text_of(other)
+    assert b"<b>totals" not in other.content
+    for each in (answer, other):
+        assert each.status_code == 400
+        assert not shown(each)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "state=bad", "created=9h", "created_from=x", "trigger=cron", "workflow=a%20b",
+        "after=nonsense", "before=99999999999999999999-x", "triggered_by=%00", "q=%00",
+        "rows=%00,run_x", "fresh=,,&before=%00", "part=none", "state=failed&state=bad",
+    ],
+)  # fmt: skip
+def test_no_address_breaks_the_page(olga, version, query):
+    Story(version)
+    for headers in ({}, HTMX):
+        answer = olga.get(f"{LIST}?{query}", headers=headers)
+        assert answer.status_code in (200, 400)
+
+
+def test_a_wrong_filter_is_said_on_the_page_and_the_rest_offered(olga, version):
+    Story(version)
+
+    answer = olga.get(LIST, {"state": "bad", "workflow": "claims_intake"})
+
+    assert answer.status_code == 400
+    assert "There is no state “bad”" in text_of(answer)
+    assert "?workflow=claims_intake" in links(answer)
+    assert not shown(answer)
+
+
+def test_what_was_typed_as_a_time_stays(olga, version):
+    answer = olga.get(LIST, {"created_from": "yesterday"})
+    assert 'value="yesterday"' in answer.content.decode()
+
+
+# -- Parts -------------------------------------------------------------------------------------
+
+
+def test_rows_are_given_again_whatever_the_filter(olga, version):
+    stories = [Story(version, zero=ago(second)) for second in range(3)]
+    lifecycle.terminate(
+        Run.objects.filter(pk=stories[1].id), by=Actor("maria", "user", "user_x"), reason="why not"
+    )
+
+    names = ",".join([stories[1].public_id, stories[2].public_id, ids.encode("run", ids.new_id())])
+    answer = olga.get(LIST, {"rows": names, "state": "queued"})
+
+    assert shown(answer) == [stories[1].public_id, stories[2].public_id]
+    assert "by maria: why not" in row_of(answer, stories[1].public_id)
+    assert b"<table" not in answer.content
+
+
+def test_fresh_runs_are_those_that_the_filter_lets_through(olga, version):
+    mine = Story(version, by="maria", zero=ago(9))
+    other = Story(version, by="li.wei", zero=ago(8))
+    newest = Story(version, by="maria", zero=ago(7))
+    named = {"fresh": f"{mine.public_id},{other.public_id}", "triggered_by": "maria"}
+    above = {"fresh": "", "before": str(Cursor.of(mine.run)), "triggered_by": "maria"}
+
+    assert json.loads(olga.get(LIST, named).content) == {"runs": [mine.public_id]}
+    assert json.loads(olga.get(LIST, above).content) == {"runs": [newest.public_id]}
+
+
+def test_counts_are_by_state_within_the_rest_of_the_filter(olga, version):
+    for by in ("ann", "ann", "bob"):
+        Story(version, by=by)
+    Story(version, by="ann").active()
+
+    html = olga.get(LIST, {"part": "counts", "triggered_by": "ann", "state": "running"}).content
+
+    found = dict(re.findall(r'id="count-(\w+)" hx-swap-oob="true">([^<]*)<', html.decode()))
+    assert found == {
+        "queued": "2", "running": "1", "completed": "0", "failed": "0", "terminated": "0",
+        "all": "3",
+    }  # fmt: skip
+    assert b">of 1</span>" in html
+
+
+def test_counts_stop_at_the_cap_and_are_exact_on_demand(olga, version, monkeypatch):
+    monkeypatch.setattr("runs.querysets.COUNT_CAP", 3)
+    monkeypatch.setattr(runs_list, "COUNT_CAP", 3)
+    for _ in range(5):
+        Story(version)
+
+    html = olga.get(LIST, {"part": "counts"}).content.decode()
+    exact = olga.get(LIST, {"part": "count"}).content.decode()
+
+    assert 'id="count-queued" hx-swap-oob="true">3+<' in html
+    assert 'id="count-all" hx-swap-oob="true">3+<' in html
+    assert "count exactly" in html
+    assert exact == "of 5"
+
+
+def test_people_are_those_of_the_newest_runs(olga, version):
+    for by in ("zoe", "ann", "olga"):
+        Story(version, by=by)
+
+    answer = olga.get(LIST, {"part": "people", "state": "failed"})
+
+    # Oneself stands above them already.
+    assert text_of(answer).split() == ["Lately", "ann", "zoe"]
+    assert "?state=failed&triggered_by=ann" in links(answer)
+
+
+# -- Empty, and unable -------------------------------------------------------------------------
+
+
+def test_an_empty_store_leads_to_the_workflows(olga, version):
+    answer = olga.get(LIST)
+
+    assert answer.status_code == 200
+    assert "No runs yet" in text_of(answer)
+    assert "/admin/runs/workflow/" in links(answer)
+    assert "/admin/runs/workflow/claims_intake/" in links(answer)
+
+
+def test_nothing_matching_says_which_filter_and_where_there_is_more(olga, version):
+    Story(version, zero=timezone.now() - timedelta(hours=3))
+
+    answer = olga.get(LIST, {"state": "queued", "workflow": "claims_intake", "created": "1h"})
+
+    said = text_of(answer)
+    assert "No queued runs of claims_intake in the last hour" in said
+    assert "There is 1 queued run of claims_intake in the last 24 hours" in said
+    assert "?state=queued&workflow=claims_intake&created=24h" in links(answer)
+    assert "No runs yet" not in said
+
+
+def test_a_stopped_search_is_no_empty_list(olga, version, monkeypatch, caplog):
+    Story(version)
+    real = runs_list.page_of
+
+    def slow(runs, size, **keys):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(5)")
+        return real(runs, size, **keys)
+
+    monkeypatch.setattr(runs_list, "page_of", slow)
+    monkeypatch.setattr(runs_list, "LIST_SECONDS", 0.05)
+
+    for headers in ({}, HTMX):
+        answer = olga.get(LIST, {"workflow": "claims_intake"}, headers=headers)
+        said = text_of(answer)
+        assert answer.status_code == 503
+        assert "This search was stopped after 0.05 seconds" in said
+        assert "?workflow=claims_intake&created=24h" in links(answer)
+        assert "?state=failed&workflow=claims_intake" in links(answer)
+        assert "No runs" not in said
+        assert not shown(answer)
+
+
+def test_a_database_error_is_no_empty_list(olga, version, monkeypatch):
+    Story(version)
+
+    def broken(runs, size, **keys):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT no_such_column FROM jobs")
+
+    monkeypatch.setattr(runs_list, "page_of", broken)
+
+    answer = olga.get(LIST)
+
+    assert answer.status_code == 503
+    assert "The database did not answer" in text_of(answer)
+    assert "No runs" not in text_of(answer)
