@@ -65,7 +65,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups that hold something the person may see."""
-    shown = []
+    shown: list[dict[str, Any]] = []
     for title, entries in GROUPS:
         items = [_item(entry) for entry in entries if request.user.has_perm(entry.permission)]
         if items:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 # More than this is not drawn: nobody could read it, and a page must stay small.
 MAX_NODES = 400
@@ -132,7 +133,7 @@ def _with_bends(ranks: dict[str, int], edges: Edges) -> tuple[Rows, dict[tuple[s
                 stops.append(f"{source} {target} {rank}")  # ids have no blanks
                 rows[rank].append(stops[-1])
         stops.append(target)
-        chains[source, target] = list(zip(stops, stops[1:], strict=False))
+        chains[source, target] = list(pairwise(stops))
     return rows, chains
 
 
@@ -225,8 +226,10 @@ def _drawn(
     lines = []
     for source, target in edges:
         if (source, target) not in chains:
-            beside = [(centres[k] + WIDTH / 2, top(ranks[k]) + HEIGHT / 2) for k in (source, target)]
-            lines.append(Line(source, target, tuple(beside), is_back=True))
+            sides = [
+                (centres[key] + WIDTH / 2, top(ranks[key]) + HEIGHT / 2) for key in (source, target)
+            ]
+            lines.append(Line(source, target, tuple(sides), is_back=True))
             continue
         bends: list[Point] = []
         for upper, _ in chains[source, target][1:]:

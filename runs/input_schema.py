@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jsonschema
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
@@ -46,7 +46,7 @@ def complaint(schema: Any) -> str:
         return f"is not a JSON Schema: {error.message}"
     except RecursionError:
         return "is nested too deeply"
-    resolver = _NOTHING.resolver_with_root(Resource(contents=schema, specification=DRAFT202012))
+    resolver = _NOTHING.resolver_with_root(DRAFT202012.create_resource(schema))
     for reference in _references(schema):
         try:
             resolver.lookup(reference)

@@ -5,6 +5,7 @@ when the lock is the one that was installed last.
 """
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import time
@@ -40,6 +41,7 @@ def _make_venv() -> None:
     try:
         venv.create(VENV, clear=True, symlinks=True, with_pip=True)
     except (subprocess.CalledProcessError, ImportError):
+        shutil.rmtree(VENV, ignore_errors=True)
         sys.exit(
             f"{sys.executable} cannot make a virtual environment: it lacks ensurepip.\n"
             "Debian and Ubuntu have it in the package python3-venv."

@@ -20,14 +20,16 @@ class OfTarget(admin.SimpleListFilter):
     parameter_name = "target"
 
     def lookups(
-        self, request: HttpRequest, model_admin: Any  # noqa: ARG002
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        model_admin: Any,  # noqa: ARG002
     ) -> list[tuple[str, str]]:
         kinds = [("run", "Runs"), ("workflow", "Workflows")]
         value = self.value() or ""
         return [*kinds, (value, value.partition(":")[2])] if ":" in value else kinds
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:  # noqa: ARG002
-        kind, _, target = (self.value() or "").partition(":")
+        kind, _, target = (self.value() or "").replace("\0", "").partition(":")
         if kind:
             queryset = queryset.filter(target_type=kind)
         return queryset.filter(target_id=target) if target else queryset

@@ -25,7 +25,7 @@ class FixedOrder(ChangeList):
     def get_ordering_field_columns(self) -> dict[int, str]:
         return {}
 
-    def get_ordering(self, request: HttpRequest, queryset: Any) -> list[str]:
+    def get_ordering(self, request: HttpRequest, queryset: Any) -> list[str]:  # noqa: ARG002
         return list(self.model_admin.get_ordering(request) or self._get_default_ordering())
 
 
@@ -41,12 +41,16 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
     def has_change_permission(
-        self, request: HttpRequest, obj: Model | None = None  # noqa: ARG002
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        obj: Model | None = None,  # noqa: ARG002
     ) -> bool:
         return False
 
     def has_delete_permission(
-        self, request: HttpRequest, obj: Model | None = None  # noqa: ARG002
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        obj: Model | None = None,  # noqa: ARG002
     ) -> bool:
         return False
 

@@ -26,7 +26,9 @@ class OfRun(admin.SimpleListFilter):
     parameter_name = "run"
 
     def lookups(
-        self, request: HttpRequest, model_admin: Any  # noqa: ARG002
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        model_admin: Any,  # noqa: ARG002
     ) -> list[tuple[str, str]]:
         return [(value, value)] if (value := self.value()) else [("", "any run")]
 

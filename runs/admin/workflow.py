@@ -58,7 +58,9 @@ class WorkflowAdmin(ModelAdmin):
         ]
 
     def has_delete_permission(
-        self, request: HttpRequest, obj: Workflow | None = None  # noqa: ARG002
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        obj: Workflow | None = None,  # noqa: ARG002
     ) -> bool:
         # Its runs and their history refer to it.
         return False

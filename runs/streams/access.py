@@ -69,6 +69,7 @@ class Guard:
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
         self._guests: dict[Credential, set[asyncio.Future[None]]] = {}
+        self._is_closing = False
 
     async def admit(self, shown: Credential | None) -> Verdict:
         return await self._readers.read(judge, shown)
@@ -79,6 +80,8 @@ class Guard:
         end = asyncio.get_running_loop().create_future()
         guests = self._guests.setdefault(shown, set())
         guests.add(end)
+        if self._is_closing:  # since this one was admitted
+            end.set_result(None)
         try:
             yield end
         finally:
@@ -103,6 +106,7 @@ class Guard:
                     self._end(self._guests.get(shown, ()))
 
     def end_all(self) -> None:
+        self._is_closing = True
         for guests in self._guests.values():
             self._end(guests)
 

@@ -70,10 +70,11 @@ def serves(path: str) -> bool:
 
 async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     assert scope["type"] == "http"
+    at = hub.current()
     try:
         try:
             async with asyncio.timeout(PATIENCE):
-                shown, chunks = await _open(scope)
+                shown, chunks = await _open(at, scope)
         except TimeoutError:
             raise Refusal(
                 503, "Service Unavailable", "The database does not answer.", retry_after="2"
@@ -82,14 +83,13 @@ async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISend
         await _refuse(send, refused)
         return
     async with aclosing(chunks):
-        with hub.current().guard.watch(shown) as end:
+        with at.guard.watch(shown) as end:
             await _serve(scope, receive, send, chunks, end)
 
 
-async def _open(scope: HTTPScope) -> Opened:
+async def _open(at: hub.Hub, scope: HTTPScope) -> Opened:
     if scope["method"] not in ("GET", "HEAD"):
         raise Refusal(405, "Method Not Allowed", "Streams are for reading.", allow="GET, HEAD")
-    at = hub.current()
     if at.is_closed or at.guard.count >= MOST_STREAMS:
         raise Refusal(
             503, "Service Unavailable", "No more streams are taken here now.", retry_after="2"

@@ -46,9 +46,6 @@ class Readers:
                     self._failing = False
                 return found
 
-    def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
 
 def _on_connection(function: Callable[[], T]) -> T:
     try:

@@ -36,8 +36,8 @@ class Hub:
         self.loop = asyncio.get_running_loop()
         self.is_closed = False
         self._reset_at = self.loop.time()
-        self._feed_readers, self.clients = Readers(FEED_THREADS), Readers(CLIENT_THREADS)
-        self.feeds = Feeds(self._feed_readers, self.clients)
+        self.clients = Readers(CLIENT_THREADS)
+        self.feeds = Feeds(Readers(FEED_THREADS), self.clients)
         self.notices = Notices()
         self.guard = Guard(self.clients)
         self._subscription = Subscription(self._heard, self._connected)
@@ -60,8 +60,6 @@ class Hub:
         self.guard.end_all()
         for task in self._tasks:
             task.cancel()
-        self._feed_readers.close()
-        self.clients.close()
 
     def _heard(self, bell: Bell) -> None:
         self.feeds.heard(bell.run_id, bell.last_seq)

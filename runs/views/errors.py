@@ -47,9 +47,7 @@ def _own_words(exception: Exception, kind: type[Exception]) -> str:
     return words if words.endswith(".") and len(words) <= MOST_WORDS else ""
 
 
-def _answer(
-    request: HttpRequest, status: int, heading: str, said: str, icon: str
-) -> HttpResponse:
+def _answer(request: HttpRequest, status: int, heading: str, said: str, icon: str) -> HttpResponse:
     if request.headers.get("HX-Request"):
         # A whole page would not fit into the part that was asked for.
         return HttpResponse(said, status=status, content_type="text/plain; charset=utf-8")

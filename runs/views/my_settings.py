@@ -74,7 +74,7 @@ class MySettings(View):
         return redirect("my_settings")
 
     def _account(self, request: HttpRequest) -> User:
-        return User.objects.get(pk=request.user.pk)
+        return User.objects.get_by_natural_key(request.user.get_username())
 
     def _shown(self, request: HttpRequest, form: SettingsForm, status: int = 200) -> HttpResponse:
         frame = admin.site.each_context(request)

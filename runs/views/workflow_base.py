@@ -17,7 +17,7 @@ class WorkflowView(PermissionRequiredMixin, View):
     """Mount it in the admin: ``SomeView.as_view(model_admin=self)``."""
 
     model_admin: Any = None
-    permission_required = "runs.view_workflow"
+    permission_required: str | tuple[str, ...] = "runs.view_workflow"
     raise_exception = True
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
@@ -40,7 +40,7 @@ class WorkflowView(PermissionRequiredMixin, View):
         return workflow
 
     def page(self, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-        self.request.current_app = self.model_admin.admin_site.name  # type: ignore[attr-defined]
+        self.request.current_app = self.model_admin.admin_site.name
         frame = self.model_admin.admin_site.each_context(self.request)
         given = {"now": self.now, "may": self._permissions(), **context}
         answer = render(self.request, template, {**frame, **given}, status=status)

@@ -96,12 +96,13 @@ def draw(definition: Any, text: str, bad: Collection[str] = ()) -> Drawing | Non
     if layout is None:
         return Drawing(tuple(nodes))
     by_id = {node.id: node for node in nodes}
-    leads: dict[str, list[str]] = {}
+    leads: dict[str, list[str]] = {key: [] for key in by_id}
     for node in nodes:
         for target, name in node.paths:
-            leads.setdefault(target, []).append(name)
+            if target in leads:
+                leads[target].append(name)
     shapes = tuple(
-        Shape(by_id[box.id], box.x, box.y, _short(" · ".join(leads.get(box.id, ())), PATH_CHARACTERS))
+        Shape(by_id[box.id], box.x, box.y, _short(" · ".join(leads[box.id]), PATH_CHARACTERS))
         for box in layout.boxes
     )
     return Drawing(

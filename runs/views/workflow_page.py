@@ -45,18 +45,18 @@ class WorkflowPage(WorkflowView):
         base = request.POST.get("base", "")
         number = int(base) if base.isdecimal() and len(base) < 9 else None
         if not draft.is_sound:
-            return self._shown(workflow, newest_of(workflow), draft, {"base": base, "is_refused": True}, status=422)
+            context = {"base": base, "is_refused": True}
+            return self._shown(workflow, newest_of(workflow), draft, context, status=422)
         try:
             version, is_new = drafts.publish(workflow, draft, base=number, by=self.user)
         except drafts.Outdated as outdated:
-            context = {"outdated": outdated.newest, "base": outdated.newest.number}
+            context = {"base": outdated.newest.number, "outdated": outdated.newest}
             return self._shown(workflow, outdated.newest, draft, context, status=409)
         if is_new:
             messages.success(request, f"Saved as v{version.number}.")
         else:
-            messages.info(
-                request, f"Nothing was changed, so there is no new version: v{version.number} stays."
-            )
+            said = f"Nothing was changed, so there is no new version: v{version.number} stays."
+            messages.info(request, said)
         return redirect("admin:runs_workflow_page", slug)
 
     def _shown(

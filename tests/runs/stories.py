@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+from django.db import transaction
 from django.utils import timezone
 
 from runs import ids, recorder
-from runs.models import Run, Workflow
+from runs.models import Lease, ReadyNode, Run, Workflow
 from runs.rows import NewEvent
 from runs.states import Kind
 
@@ -72,7 +73,12 @@ class Story:
         return self
 
     def tell(self, *events):
-        recorder.record({self.id: events}, now=self.clock)
+        # Nobody executes these runs: a portal that is up must neither begin their nodes nor
+        # look for the workers that have them.
+        with transaction.atomic():
+            recorder.record({self.id: events}, now=self.clock)
+            ReadyNode.objects.filter(run=self.id).delete()
+            Lease.objects.filter(run=self.id).delete()
         return self
 
     def state(self, before, after, *, actor="", **data):
@@ -109,6 +115,14 @@ class Story:
         told = {"level": level, "message": message}
         return self.tell(NewEvent(Kind.LOG, node=key, attempt=attempt, data=told))
 
+    def lines(self, key, count):
+        """Many log lines at once."""
+        for first in range(0, count, 5_000):
+            numbers = range(first, min(first + 5_000, count))
+            told = [{"level": "info", "message": f"line {number}"} for number in numbers]
+            self.tell(*(NewEvent(Kind.LOG, node=key, attempt=1, data=data) for data in told))
+        return self
+
     def call(self, key, attempt=1, cost="0.0184", tokens=(11_402, 1_830, 0)):
         told = {
             "model": "gpt-4.1-mini",
@@ -122,6 +136,9 @@ class Story:
     def late(self, key, attempt=1, outcome="completed"):
         told = {"outcome": outcome, "output": {"text": "too late"}}
         return self.tell(NewEvent(Kind.LATE_RESULT, node=key, attempt=attempt, data=told))
+
+    def fail_run(self, error):
+        return self.state("active", "failed", reason=f"{error['node']} failed", error=error)
 
     def terminate(self, reason="wrong month", by="maria"):
         return self.state("active", "terminated", actor=by, reason=reason)
@@ -182,6 +199,10 @@ def active_invoice(seconds=70):
     return told.tell(progress)
 
 
+def queued_invoice():
+    return Story(publish(*INVOICE), zero=ago(3)).queue("extract_text")
+
+
 def draining_invoice(seconds=70, since=12):
     """Terminated `since` seconds ago while two nodes were in flight."""
     version = publish(
@@ -209,3 +230,47 @@ def refused_run(zero=LONG_AGO):
     error = {"node": "", "kind": "InputInvalid", "message": "document: 7 is not of type 'string'"}
     told.skip("not started", *keys)
     return told.state("created", "failed", reason=error["message"], error=error)
+
+
+HOSTILE = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'>"
+
+
+def hostile_run():
+    """Markup, templates and text from right to left wherever a sender can put text."""
+    version = publish(node("show"), node("next", "show"), slug="hostile")
+    told = Story(version, zero=ago(60), data={HOSTILE: HOSTILE}, by=HOSTILE, ref_id=HOSTILE)
+    told.queue("show").at(1).active().start("show", worker=HOSTILE, data={"x": f"</pre>{HOSTILE}"})
+    for message in (HOSTILE, "\u202egnp.exe \u2066 left open", "שלום עולם 123", "{{ 7 * 7 }} ${1}"):
+        told.log("show", message)
+    told.at(3).fail("show", kind=HOSTILE, message=HOSTILE).skip(HOSTILE, "next")
+    error = {"node": "show", "kind": HOSTILE, "message": HOSTILE}
+    return told.state("active", "failed", reason=HOSTILE, error=error)
+
+
+def long_run(lines=50_000):
+    told = Story(publish(node("read"), slug="long"), zero=ago(60))
+    return told.queue("read").active().start("read").lines("read", lines)
+
+
+def large_run(output=60_000):
+    """Its output is too large to stand in a page."""
+    told = Story(publish(node("make"), slug="large"), zero=ago(60)).queue("make").active()
+    rows = [{"id": number, "name": f"row {number}"} for number in range(output // 30)]
+    return told.start("make").complete("make", output={"rows": rows}).state("active", "completed")
+
+
+def wide_run(count=1_000):
+    """Many nodes, of which every tenth has run."""
+    keys = [f"n{number:03}" for number in range(count)]
+    told = Story(publish(*(node(key) for key in keys), slug="wide"), zero=ago(600))
+    told.queue(*keys).at(1).active()
+    for number, key in enumerate(keys[::10]):
+        told.at(1 + number).start(key).at(3 + number).complete(key)
+    return told
+
+
+def queued_run(slug="claims_intake", seconds=0, by="maria"):
+    """Created `seconds` ago, with nothing to do for a worker."""
+    return Story(
+        publish(node("first"), node("second", "first"), slug=slug), zero=ago(seconds), by=by
+    )

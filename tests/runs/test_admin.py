@@ -114,6 +114,13 @@ def test_events_of_a_run_that_is_not_there_are_none(boss, run, text):
     assert run.public_id not in boss.get(f"/admin/runs/event/?run={text}").content.decode()
 
 
+@pytest.mark.parametrize("target", ["run", "workflow", "run:run_x", "\0", "run:\0", "x:y:z"])
+def test_the_audit_is_filtered_by_what_was_acted_on(boss, run, target):
+    page = boss.get("/admin/runs/auditentry/", {"target": target})
+    assert page.status_code == 200
+    assert (run.public_id in page.content.decode()) == (target in ("run", "\0"))
+
+
 @pytest.mark.parametrize(
     "query", ["data__icontains=secret", "run__state=created", "kind=log", "at__gte=2020-01-01"]
 )

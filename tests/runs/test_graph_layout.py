@@ -1,6 +1,7 @@
 """The drawn graph: below what it needs, never on top of each other, whatever is drawn."""
 
 import random
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,7 +45,7 @@ def test_no_box_covers_another_and_all_is_inside(needs):
         assert box.y + HEIGHT <= layout.height
     for places in by_row.values():
         places.sort()
-        assert all(b - a >= WIDTH for a, b in zip(places, places[1:], strict=False))
+        assert all(b - a >= WIDTH for a, b in pairwise(places))
 
 
 @settings(max_examples=150, deadline=None)

@@ -1,17 +1,20 @@
 """Whatever falls over, a client ends up with exactly the table's sequence."""
 
 import logging
+import os
 import random
 import threading
 import time
+from contextlib import ExitStack, suppress
 from signal import SIGKILL, SIGTERM
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from runs import ids, live, recorder
 from tests.runs.conftest import new_run
-from tests.runs.streams.client import differences
+from tests.runs.streams.client import Ended, differences
 from tests.runs.streams.conftest import collect, log, stored, writing
 from tests.runs.streams.servers import (
     Web,
@@ -20,6 +23,8 @@ from tests.runs.streams.servers import (
     database_connections,
 )
 from tests.servers import temporary_folder
+
+SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "8"))
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -175,12 +180,84 @@ def test_streams_outlive_the_database_being_away(web, listen, make_run):
         # Who comes now waits for the database instead of being turned away.
         opening = threading.Thread(target=lambda: late.append(listen(run, after=0)))
         opening.start()
-        time.sleep(3)
+        time.sleep(2)
         assert not late
     opening.join(5)
     assert differences(stream.until(last), stored(run)[1:]) == []
     assert differences(behind.until(last), stored(run)) == []
     assert differences(late[0].until(last), stored(run)) == []
+
+
+def test_who_waited_too_long_for_the_database_may_come_back(web, session, make_run):
+    path = f"/api/sse-logs/{ids.encode('run', make_run())}"
+    with database_away():
+        answer = web.open(path, session)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "2")
+        assert answer.body()["detail"] == "The database does not answer."
+    assert web.open(path, session).status == 200
+
+
+def test_a_log_that_left_for_the_archive_holds_nobody_up(listen, make_run):
+    run = make_run()
+    log(run, *map(str, range(1_000)))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL runs.purge = 'on'")
+        cursor.execute("DELETE FROM event_tracking WHERE run_id = %s AND seq <= 700", [run])
+    streams = [listen(run, after=after) for after in (0, 300, 700)]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL runs.purge = 'on'")
+        cursor.execute("DELETE FROM event_tracking WHERE run_id = %s", [run])
+    streams += [listen(run, after=after) for after in (0, 1_001)]
+    last = log(run, "late")
+    for stream in streams:
+        assert stream.until(last)[-1].data["data"] == {"message": "late"}
+
+
+# What a client meets while the web process is down or the database is away.
+GONE = (Ended, OSError, AssertionError)
+
+
+class Browser(threading.Thread):
+    """A client that reconnects for ever with the last id it got, as browsers do."""
+
+    def __init__(self, listen, run, dice):
+        super().__init__()
+        self._listen, self._dice, self.run_id = listen, dice, run
+        self.received = []
+        self.stopped = False
+
+    def run(self):
+        while not self.stopped:
+            last = self.received[-1].id if self.received else 0
+            with suppress(*GONE), self._listen(self.run_id, after=last) as stream:
+                self.received.extend(stream.events(self._dice.choice([0.1, 1, 5])))
+            time.sleep(0.1)
+
+
+def test_everything_falls_over_and_over(web, listen, make_run, mortal_broker):
+    dice = random.Random(7)
+    runs = [make_run() for _ in range(4)]
+    browsers = [Browser(listen, run, random.Random(n)) for n in range(4) for run in runs]
+    mishaps = [
+        lambda: (mortal_broker.kill(), time.sleep(1), mortal_broker.start()),
+        cut_database_connections,
+        lambda: (web.stop(dice.choice([SIGTERM, SIGKILL])), web.start()),
+    ]
+    for browser in browsers:
+        browser.start()
+    with ExitStack() as writers:
+        for run in runs:
+            writers.enter_context(writing(run, SOAK_SECONDS, pause=0.05))
+        deadline = time.monotonic() + SOAK_SECONDS
+        while time.monotonic() < deadline:
+            dice.choice(mishaps)()
+            time.sleep(dice.uniform(0, 2))
+    for browser in browsers:
+        browser.stopped = True
+        browser.join()
+        received = browser.received
+        stream = listen(browser.run_id, after=received[-1].id)
+        assert differences(gather(stream, browser.run_id, received), stored(browser.run_id)) == []
 
 
 def test_streams_need_three_database_connections_at_most(broker, anna, session, make_run):
