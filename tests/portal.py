@@ -16,6 +16,7 @@ from config.embedded.network import free_port
 from config.embedded.portal import PROJECT
 from config.embedded.processes import Child, Command, wait_until
 
+UNSET = ("DATABASE_URL", "REDIS_URL", "ADMIN_PASSWORD", "DEMO", "S3_BUCKET")
 PARTS = {"database", "migrations", "broker", "worker", "beat"}
 
 
@@ -108,7 +109,7 @@ class Portal:
 
     def _runner(self, env: dict[str, object]) -> Child:
         # Its own servers, whatever the tests run on.
-        kept = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
+        kept = {name: value for name, value in os.environ.items() if name not in UNSET}
         given = {"DATA_DIR": self.data_dir, "PORT": self.port, **env}
         return Child(
             Command(

@@ -198,7 +198,7 @@ def test_the_history_is_searched_and_filtered(visit, teller):
     page.get_by_label("Find in the loaded history").fill("")
     expect(page.locator("#log-lines > li:visible")).to_have_count(31)
 
-    page.get_by_text("Kind", exact=True).click()
+    page.locator("summary", has_text="Kind").click()
     page.get_by_role("link", name="LLM call").click()
     expect(rows(page)).to_have_count(2)
     assert "kind=llm_call" in page.url
