@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection
 from psycopg.rows import class_row
 
+from runs.arrays import literal
 from runs.fold import Changes
 from runs.payload import dump
 from runs.rows import AttemptBegun, AttemptEnded, ModelCall, NewEvent, NodeRow, RunRow
@@ -195,7 +196,7 @@ class Batch:
     def _each(self, sql: str, rows: Sequence[Sequence[Any]], *first: Any) -> None:
         """Run `sql` with the rows turned into one array a column, after the `first` parameters."""
         if rows:
-            self._cursor.execute(sql, [*first, *map(list, zip(*rows, strict=True))])
+            self._cursor.execute(sql, [*first, *map(literal, zip(*rows, strict=True))])
 
     def insert_runs(self, new: Sequence[NewRun], rows: Sequence[RunRow], now: datetime) -> None:
         self._each(

@@ -21,6 +21,8 @@ LEAST_GAP = 0.25
 # From this many rows on they are drawn thin, in a scroll of their own.
 LONG = 60
 _MOST_INTERVALS = 6
+# Where the critical path of a run under way ends, in per cent.
+_BEYOND = 150
 _STEPS = (
     *(digit * 10.0**power for power in range(-3, 1) for digit in (1, 2, 5)),
     *(10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0),
@@ -391,8 +393,13 @@ def _drawn_path(chain: Sequence[str], lanes: Mapping[str, _Lane], scale: _Scale)
     for number, key in enumerate(chain):
         if number:
             parts.append(f"V{rows[key] + 0.665:g}")
-        end = lanes[key].end
-        parts.append(f"H{scale.x(end or begin):g}")
+        # What still runs leads on past now: the page draws no further than that.
+        end = (
+            _BEYOND
+            if any(bar.growing for bar in lanes[key].bars)
+            else scale.x(lanes[key].end or begin)
+        )
+        parts.append(f"H{end:g}")
     return " ".join(parts)
 
 

@@ -64,7 +64,10 @@ class Supervisor:
 
 
 def _reason(code: int) -> str:
-    return f"killed by {Signals(-code).name}" if code < 0 else f"exit code {code}"
+    if code >= 0:
+        return f"exit code {code}"
+    name = Signals(-code).name if -code in set(Signals) else f"signal {-code}"
+    return f"killed by {name}"
 
 
 def _short(path: Path) -> str:

@@ -12,11 +12,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from runs import ids
-from runs.admin.read_only import ReadOnlyAdmin
+from runs.admin.read_only import ReadOnlyAdmin, shown_text
 from runs.models import Event, LLMCall
-
-# Characters of an event's data that a page shows.
-DATA_SHOWN = 100_000
 
 
 class OfRun(admin.SimpleListFilter):
@@ -65,22 +62,14 @@ def run_link(run_id: uuid.UUID) -> SafeString:
 class EventAdmin(RowsOfRuns):
     list_display = ("seq", "kind", "node", "attempt", "actor", "at", "of_run")
     list_display_links = ("seq", "kind")
+    heavy = ("data",)
     fields = (
         "of_run", "seq", "kind", "node", "attempt", "actor", "at", "recorded_at", "shown_data",
     )  # fmt: skip
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        events = super().get_queryset(request)
-        # A page of fifty rows must not read fifty inputs.
-        return events if _is_detail(request) else events.defer("data")
-
     @admin.display(description="data")
     def shown_data(self, event: Event) -> SafeString:
-        text = json.dumps(event.data, indent=2, ensure_ascii=False)
-        more = len(text) - DATA_SHOWN
-        if more > 0:
-            text = f"{text[:DATA_SHOWN]}\n… {more:,} more characters"
-        return format_html('<pre class="op-code" tabindex="0">{}</pre>', text)
+        return shown_text(json.dumps(event.data, indent=2, ensure_ascii=False))
 
 
 @admin.register(LLMCall)
@@ -93,8 +82,3 @@ class LLMCallAdmin(RowsOfRuns):
         "of_run", "seq", "node", "attempt", "model", "input_tokens", "output_tokens",
         "cached_tokens", "cost", "at",
     )  # fmt: skip
-
-
-def _is_detail(request: HttpRequest) -> bool:
-    match = request.resolver_match
-    return bool(match and "object_id" in match.kwargs)

@@ -3,9 +3,11 @@
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import URLPattern, path, register_converter
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from runs.admin.read_only import ReadOnlyAdmin
+from runs import json_text
+from runs.admin.read_only import ReadOnlyAdmin, shown_text
 from runs.models import Workflow, WorkflowVersion
 from runs.views.workflow_list import WorkflowList
 from runs.views.workflow_new import NewWorkflow, NewWorkflowCheck
@@ -70,5 +72,10 @@ class WorkflowAdmin(ModelAdmin):
 class WorkflowVersionAdmin(ReadOnlyAdmin):
     list_display = ("__str__", "created_at", "created_by")
     list_select_related = ("workflow", "created_by")
-    fields = ("workflow", "number", "definition", "created_at", "created_by")
+    fields = ("workflow", "number", "created_at", "created_by", "shown_definition")
+    heavy = ("definition",)
     ordering = ("-id",)
+
+    @admin.display(description="definition")
+    def shown_definition(self, version: WorkflowVersion) -> SafeString:
+        return shown_text(json_text.write(version.definition))

@@ -11,7 +11,9 @@ from runs.states import STREAM_NAMES
 
 # Sent at once, so that a client sees that it is connected; it reconnects after two seconds.
 OPENING = b"retry: 2000\n\n: open\n\n"
-KEEP_ALIVE = b": keep-alive\n\n"
+# Scripts do not see a comment, so an event goes with it: a page that hears nothing for long knows
+# that its connection is dead.
+KEEP_ALIVE = b": keep-alive\nevent: ping\ndata: {}\n\n"
 # The client may have missed something and fetches anew. Browsers drop an event without data.
 RESET = b"event: reset\ndata: {}\n\n"
 _NAMES = {kind.value: name for kind, name in STREAM_NAMES.items()}

@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
 from runs import ids
-from runs.states import AttemptStatus
+from runs.states import AttemptStatus, NodeStatus
 from runs.templatetags.runs_ui import (
     NONE,
     day_words,
@@ -152,7 +152,9 @@ def node_row(context: Context, line: NodeLine, node_url: str, selected: str) -> 
     length = NONE if line.length is None else duration_words(line.length)
     if line.elapsed is not None:
         length = f'<span class="op-tick" data-elapsed="{line.elapsed}">{length}</span>'
-    error = f"{escape(node.error_kind)}: {escape(node.error_message)}" if node.error_kind else ""
+    error = ""
+    if node.error_kind and node.status != NodeStatus.COMPLETED:
+        error = f"{escape(node.error_kind)}: {escape(node.error_message)}"
     shown_error = f'<span class="op-why" data-state="failed">{error}</span>' if error else ""
     critical = '<span class="op-sr"> on the critical path</span>' if row.critical else ""
     return mark_safe(

@@ -174,6 +174,22 @@ def test_a_node_of_the_drawing_leads_to_its_line(desk):
     assert '"is_large"' in chosen
 
 
+def test_the_largest_definition_is_saved_whatever_it_is_written_in(desk):
+    path = make(desk, "largest")
+    area = desk.locator("#definition")
+    # Three bytes each in a form that is encoded like an address.
+    description = '\\"ä{' * 150_000
+    whole = area.input_value().replace("Reads an invoice", description)
+    area.fill(whole)
+    expect(desk.locator("#verdict")).to_have_text(re.compile("No problems"), timeout=20_000)
+    desk.click("text=Save as v2")
+    expect(desk.locator(".op-notice")).to_contain_text("Saved as v2.", timeout=20_000)
+    go(desk, path)
+    area = desk.locator("#definition")
+    area.fill(area.input_value().replace("}", "x" * 300_000 + "}", 1))
+    expect(desk.locator("#findings")).to_contain_text("the limit is 1,000,000", timeout=20_000)
+
+
 def test_one_press_starts_one_run(desk):
     path = make(desk, "pressed")
     go(desk, f"{path}run/")

@@ -107,7 +107,7 @@ def test_a_setting_that_makes_no_sense_is_refused(tmp_path, name, value):
 
 def test_killed_processes_come_back_and_data_stays(own):
     keep(own, "before processes were killed")
-    killed = {own.process(words) for words in ("postgres -D", "valkey", "celery", "uvicorn")}
+    killed = {own.process(words) for words in ("postgres -D", "valkey", "--queues runs", "uvicorn")}
     for pid in killed:
         os.kill(pid, SIGKILL)
     assert wait_until(lambda: killed.isdisjoint(own.processes()), 2)

@@ -1,8 +1,12 @@
 """Ids, payloads, paths and conditions."""
 
-import pytest
+from datetime import UTC, datetime
+from decimal import Decimal
 
-from runs import conditions, ids, paths, payload
+import pytest
+from django.db import connection
+
+from runs import arrays, conditions, ids, paths, payload
 
 RUN = ids.encode("run", ids.new_id())
 
@@ -84,3 +88,20 @@ def test_conditions():
 def test_bad_conditions_are_refused(bad):
     with pytest.raises((conditions.ConditionError, paths.PathError)):
         conditions.check(bad)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("text", ["", "NULL", "null", 'a "b"', "back\\slash", "{a,b}", " c ", "é\n\t", None, "'"]),
+        ("bigint", [0, -1, None, 2**62]),
+        ("uuid", [ids.new_id(), None]),
+        ("numeric", [Decimal("1E-10"), Decimal("12.3400"), None]),
+        ("timestamptz", [datetime(2026, 1, 2, 3, 4, 5, 678901, UTC), None]),
+    ],
+)
+def test_array_literals_come_back_as_they_went(kind, values):
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT %s::{kind}[]", [arrays.literal(values)])
+        assert cursor.fetchone()[0] == values

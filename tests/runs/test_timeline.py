@@ -207,6 +207,12 @@ def test_the_critical_path_begins_with_the_wait_for_the_first_node():
     assert told.critical_path == "M0,0.665 H100"
 
 
+def test_the_critical_path_of_a_run_under_way_leads_past_now():
+    story = Story().node("a", 0, [(0, 20)])
+    told = story.node("b", 20, [(20,)], status="running", needs=["a"]).told(now=40)
+    assert told.critical_path == "M0,0.665 H50 V1.665 H150"
+
+
 def test_without_anything_run_there_is_no_critical_path():
     told = Story(started=None).node("a", 0, status="queued").told(now=10)
     assert told.critical_path == ""

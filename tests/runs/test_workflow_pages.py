@@ -5,6 +5,8 @@ import logging
 
 import pytest
 from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from runs import graph, lifecycle, recorder
@@ -161,7 +163,12 @@ def test_runs_are_counted_no_further_than_the_cap(version, monkeypatch):
     monkeypatch.setattr(workflow_list, "RUNS_CAP", 2)
     for _ in range(4):
         lifecycle.start(version, {}, trigger="manual", by=ANNA)
-    assert "2+ runs" in text(visitor(*ALL).get(LIST))
+    olga = visitor(*ALL)
+    with CaptureQueriesContext(connection) as asked:
+        assert "2+ runs" in text(olga.get(LIST))
+    counting = [query["sql"] for query in asked if "AS counted" in query["sql"]]
+    assert len(counting) == 1
+    assert counting[0].count("LIMIT 3") == 2
 
 
 def test_the_list_is_searched_and_paged_by_key(publish, monkeypatch):

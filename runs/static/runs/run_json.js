@@ -7,9 +7,10 @@ import { fetchText, Unanswered } from "./run_fragment.js";
 const COLOURED = 60_000;
 // Members of an object or a list that are drawn at once.
 const BATCH = 200;
-// Containers whose JSON is shorter are open from the beginning.
-const OPEN_BELOW = 1500;
+// What is open from the beginning: all of a short text, else the outer levels and small parts.
+const OPEN_WHOLE = 2500;
 const OPEN_DEPTH = 2;
+const OPEN_BELOW = 200;
 const MOST_FOUND = 1000;
 
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
@@ -112,7 +113,8 @@ class Tree {
     fold.addEventListener("toggle", () => fold.open && this.fill(fold, value, path));
     this.drawn.set(fold.dataset.path, { fold, body, value, path, count: 0 });
     parent.append(fold);
-    if (path.length < OPEN_DEPTH || this.sizes.get(value) < OPEN_BELOW) {
+    const small = this.sizes.get(value) < OPEN_BELOW && path.length > OPEN_DEPTH;
+    if (small || path.length < OPEN_DEPTH || this.text.length < OPEN_WHOLE) {
       this.fill(fold, value, path);
       fold.open = true;
     }

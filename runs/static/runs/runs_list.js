@@ -256,6 +256,22 @@ document.addEventListener("htmx:afterSwap", (event) => {
   take(recent.filter((notice) => now - notice.at < REMEMBERED));
 });
 
+// Back and forward fetch the list that the address says. (Registered before htmx's own answer,
+// which is to load the whole page again.)
+let address = location.pathname + location.search;
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target?.id === "runs") address = location.pathname + location.search;
+});
+
+window.addEventListener("popstate", (event) => {
+  event.stopImmediatePropagation();
+  const wanted = location.pathname + location.search;
+  if (wanted === address) return; // only the part after # is another
+  address = wanted;
+  window.htmx.ajax("GET", wanted, { target: "#runs", swap: "outerHTML" });
+});
+
 // -- no connection ---------------------------------------------------------
 
 function showOffline(state) {
