@@ -306,7 +306,7 @@ UNFOLD = {
             "950": "oklch(28.2% .091 267.935)",
         },
     },
-    "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": navigation},
+    "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": navigation},
     "ACCOUNT": {"navigation": account_links},
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": favicon}],
 }

@@ -21,6 +21,8 @@ LEAST_GAP = 0.25
 # From this many rows on they are drawn thin, in a scroll of their own.
 LONG = 60
 _MOST_INTERVALS = 6
+# A run that waited so many times as long as it ran is shown from its start.
+_LONG_WAIT = 3
 # Where the critical path of a run under way ends, in per cent.
 _BEYOND = 150
 _STEPS = (
@@ -187,17 +189,17 @@ def timeline(
     growing = run.completed_at is None or draining
     ends = [lane.end for lane in lanes.values() if lane.end is not None]
     end = now if growing else max([run.completed_at or now, *ends])
-    zero, start, waited = _axis_start(run, end)
-    step = _step((end - start).total_seconds())
+    zero, start, step, waited = _axis(run, end)
     span = max((end - start).total_seconds(), 0.001)
     if not growing:
         span = math.ceil(round(span / step, 6)) * step
     scale = _Scale(start, span)
     path = _critical_chain(lanes, needs)
+    critical = set(path)
     begun = run.started_at or end
     idle, cause = _idle(list(lanes.values()), begun, run.completed_at or end)
     return Timeline(
-        rows=[_row(lane, scale, lane.node.key in path) for lane in lanes.values()],
+        rows=[_row(lane, scale, lane.node.key in critical) for lane in lanes.values()],
         ticks=_ticks(scale, zero, step, whole=not growing),
         intervals=round(span / step, 4),
         span=span,
@@ -283,19 +285,21 @@ def _gap(lane: _Lane, cause: str, start: datetime, end: datetime, *, growing: bo
         lane.gaps.append(_Stretch(start, end, growing, cause))
 
 
-def _axis_start(run: RunTimes, end: datetime) -> tuple[datetime, datetime, float]:
-    """What the axis calls 0, where it begins, and the seconds of waiting it leaves out.
+def _axis(run: RunTimes, end: datetime) -> tuple[datetime, datetime, float, float]:
+    """What the axis calls 0, where it begins, its step, and the waiting that it leaves out.
 
-    A run that queued for longer than it ran would be a sliver at the right: the axis then
-    begins a little before its start.
+    A run that queued for much longer than it ran would be a sliver at the right: the axis then
+    begins one step before its start.
     """
+    whole = _step((end - run.created_at).total_seconds())
     if run.started_at is None:
-        return run.created_at, run.created_at, 0.0
-    waited = run.started_at - run.created_at
-    ran = max(end - run.started_at, timedelta(milliseconds=1))
-    if waited <= ran:
-        return run.created_at, run.created_at, 0.0
-    return run.started_at, run.started_at - ran / 10, waited.total_seconds()
+        return run.created_at, run.created_at, whole, 0.0
+    waited, ran = run.started_at - run.created_at, end - run.started_at
+    if waited <= _LONG_WAIT * max(ran, timedelta(milliseconds=1)):
+        return run.created_at, run.created_at, whole, 0.0
+    step = _step(ran.total_seconds())
+    start = run.started_at - timedelta(seconds=step)
+    return run.started_at, start, step, waited.total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,7 +383,7 @@ def _critical_chain(
     while candidates:
         key = max(candidates, key=lambda candidate: (ends[candidate], candidate))
         chain.append(key)
-        candidates = [need for need in _known(needs, key, ends) if need not in chain]
+        candidates = _known(needs, key, ends)
     return chain[::-1]
 
 
@@ -393,12 +397,10 @@ def _drawn_path(chain: Sequence[str], lanes: Mapping[str, _Lane], scale: _Scale)
     for number, key in enumerate(chain):
         if number:
             parts.append(f"V{rows[key] + 0.665:g}")
+        lane = lanes[key]
         # What still runs leads on past now: the page draws no further than that.
-        end = (
-            _BEYOND
-            if any(bar.growing for bar in lanes[key].bars)
-            else scale.x(lanes[key].end or begin)
-        )
+        growing = any(bar.growing for bar in lane.bars)
+        end = _BEYOND if growing else scale.x(lane.end or begin)
         parts.append(f"H{end:g}")
     return " ".join(parts)
 

@@ -23,7 +23,8 @@ class Event(models.Model):
 
     class Meta:
         db_table = "event_tracking"
-        ordering = ["run", "seq"]
+        # By the column: by the model it would sort as runs do, with a join.
+        ordering = ["run_id", "seq"]
         constraints = [
             models.UniqueConstraint(fields=["run", "seq"], name="event_tracking_seq"),
             models.CheckConstraint(condition=models.Q(seq__gte=1), name="event_tracking_from_1"),

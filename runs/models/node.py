@@ -36,7 +36,7 @@ class Node(models.Model):
 
     class Meta:
         db_table = "nodes"
-        ordering = ["run", "position"]
+        ordering = ["run_id", "position"]
         constraints = [
             models.UniqueConstraint(fields=["run", "key"], name="nodes_key"),
             models.CheckConstraint(
@@ -68,7 +68,7 @@ class Attempt(models.Model):
 
     class Meta:
         db_table = "attempts"
-        ordering = ["node", "number"]
+        ordering = ["node_id", "number"]
         constraints = [
             models.UniqueConstraint(fields=["node", "number"], name="attempts_number"),
             models.CheckConstraint(

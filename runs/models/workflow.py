@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pgtrigger
@@ -10,6 +11,11 @@ from django.db import models, transaction
 from django.db.models.functions import Now
 
 from runs.models.user import User
+
+
+def _text(definition: dict[str, Any]) -> str:
+    """For telling definitions apart: to Python, true, 1 and 1.0 are the same."""
+    return json.dumps(definition, sort_keys=True)
 
 
 class WorkflowQuerySet(models.QuerySet["Workflow"]):
@@ -25,7 +31,7 @@ class WorkflowQuerySet(models.QuerySet["Workflow"]):
             # Two who publish at once get two numbers, one after the other.
             self.select_for_update().get(pk=workflow.pk)
             newest = workflow.versions.order_by("-number").first()
-            if newest is not None and newest.definition == definition:
+            if newest is not None and _text(newest.definition) == _text(definition):
                 return newest
             return workflow.versions.create(
                 number=newest.number + 1 if newest else 1, definition=definition, created_by=by
@@ -70,7 +76,7 @@ class WorkflowVersion(models.Model):
 
     class Meta:
         db_table = "workflow_versions"
-        ordering = ["workflow", "-number"]
+        ordering = ["workflow_id", "-number"]
         constraints = [
             models.UniqueConstraint(fields=["workflow", "number"], name="workflow_version_number"),
             # What jobs refer to, so that a run's workflow and version always fit.

@@ -110,13 +110,11 @@ async def _open(at: hub.Hub, scope: HTTPScope) -> Opened:
 
 async def _find(at: hub.Hub, public_id: str) -> tuple[uuid.UUID, int]:
     """The run's id and the number of its last event."""
-    known = ids.decode("run", public_id)
-    if known is not None:
-        run_id = uuid.UUID(int=known.int)  # the TypeID library has a UUID class of its own
-        end = await at.clients.read(log.end_of, run_id)
-        if end is not None:
-            return run_id, end
-    raise Refusal(404, "Not Found", "There is no such run.")
+    run_id = ids.decode("run", public_id)
+    end = None if run_id is None else await at.clients.read(log.end_of, run_id)
+    if run_id is None or end is None:
+        raise Refusal(404, "Not Found", "There is no such run.")
+    return run_id, end
 
 
 def _resume_point(scope: HTTPScope) -> int | None:

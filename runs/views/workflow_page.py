@@ -16,6 +16,7 @@ from runs.drafts import Draft
 from runs.models import Workflow, WorkflowVersion
 from runs.views.workflow_base import WorkflowView, newest_of, version_of
 from runs.views.workflow_drawing import draw
+from runs.views.workflow_example import example
 from runs.views.workflow_list import runs_url
 
 VERSIONS_SHOWN = 20
@@ -33,7 +34,7 @@ class WorkflowPage(WorkflowView):
         source = newest
         if text := request.GET.get("from"):
             source = version_of(workflow, _number(text))
-        draft = drafts.read(json_text.write(source.definition) if source else "")
+        draft = drafts.read(json_text.write(source.definition if source else example()))
         copied = source if source != newest else None
         return self._shown(workflow, newest, draft, {"copied": copied})
 

@@ -199,7 +199,7 @@ def test_the_history_is_searched_and_filtered(visit, teller):
     expect(page.locator("#log-lines > li:visible")).to_have_count(31)
 
     page.locator("summary", has_text="Kind").click()
-    page.get_by_role("link", name="LLM call").click()
+    page.locator("#run-tab").get_by_role("link", name="LLM call", exact=True).click()
     expect(rows(page)).to_have_count(2)
     assert "kind=llm_call" in page.url
     page.get_by_role("link", name="All events").click()

@@ -263,6 +263,10 @@ def test_a_run_that_queued_longer_than_it_ran_is_shown_from_its_start():
     assert (gap.cause, gap.x, gap.seconds) == ("queued", 0, 1000)
     assert told.ticks[0].label == "0"
     assert told.ticks[0].x == bar.x, "0 is the run's start"
+    grid = 100 / told.intervals
+    assert [tick.x for tick in told.ticks] == pytest.approx(
+        [grid * (number + 1) for number in range(len(told.ticks))], abs=0.01
+    ), "labels stand on grid lines"
 
 
 def test_idle_time_names_what_most_of_it_was_spent_on():

@@ -13,7 +13,8 @@ from runs import graph, lifecycle, recorder
 from runs.actors import Actor
 from runs.engine import registry
 from runs.models import AuditEntry, Event, Run, User, Workflow, WorkflowVersion
-from runs.views import workflow_list, workflow_new
+from runs.views import workflow_list
+from runs.views.workflow_example import example
 from tests.runs.conftest import changed, executor_node
 from tests.runs.visitors import visitor
 
@@ -148,8 +149,9 @@ def test_a_workflow_without_a_version_is_listed_and_cannot_be_run(db):
     page = text(olga.get(LIST))
     assert "example" in page
     assert RUN not in page
-    assert olga.get(PAGE).status_code == 200
+    assert "Save as v1" in text(olga.get(PAGE))
     assert olga.get(RUN).status_code == 404
+    assert "None is saved yet." in text(visitor(VIEW, name="viewer").get(PAGE))
 
 
 def test_who_may_not_see_runs_sees_none_in_the_list(version):
@@ -368,8 +370,7 @@ def test_the_admin_finds_a_workflow_by_its_number(version):
 
 
 def test_a_new_workflow_begins_with_an_example_that_works(db):
-    example = workflow_new.example()
-    graph.parse(example, registry.names())
+    graph.parse(example(), registry.names())
     page = text(visitor(*ALL).get(NEW))
     assert "&quot;nodes&quot;: [" in page
     assert "No problems" in page
@@ -377,7 +378,7 @@ def test_a_new_workflow_begins_with_an_example_that_works(db):
 
 def test_the_example_names_an_executor_that_is_there(monkeypatch):
     monkeypatch.setattr(registry, "names", lambda: frozenset({"probe.noop"}))
-    graph.parse(workflow_new.example(), {"probe.noop"})
+    graph.parse(example(), {"probe.noop"})
 
 
 def test_a_new_workflow_is_saved_as_version_1(db):

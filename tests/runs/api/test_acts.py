@@ -188,13 +188,13 @@ def test_a_workflow_without_a_version_cannot_be_started(client, refusals):
     assert not Run.objects.exists()
 
 
-def test_a_version_that_this_portal_cannot_execute_is_a_conflict(client, publish, refusals):
+def test_a_run_of_a_version_that_does_not_pass_the_checks_is_recorded_as_failed(client, publish):
     publish({"id": "x", "kind": "teleport"}, slug="future")
-    before = stored()
     response = client.post("/api/workflows/future/runs/", {"input": {}}, format="json")
-    assert response.status_code == 409
-    assert "teleport" in response.json()["detail"]
-    assert stored() == before
+    assert response.status_code == 201
+    shown = response.json()
+    assert (shown["state"], shown["error"]["kind"]) == ("failed", "DefinitionInvalid")
+    assert "teleport" in shown["error"]["message"]
 
 
 # -- Retry -----------------------------------------------------------------------------------

@@ -115,7 +115,8 @@ class Stream:
         self.comments += [line[2:] for line in block.split("\n") if line[:1] == ":"]
         if "retry" in fields:
             self.retry = int(fields["retry"])
-        if "data" not in fields:
+        # What keeps the connection alive tells nothing.
+        if "data" not in fields or fields["event"] == "ping":
             return None
         number = int(fields["id"]) if "id" in fields else None
         return Event(number, fields["event"], json.loads(fields["data"]), time.time())

@@ -197,7 +197,7 @@ def test_who_waited_too_long_for_the_database_may_come_back(web, session, make_r
     assert web.open(path, session).status == 200
 
 
-def test_a_log_that_left_for_the_archive_holds_nobody_up(listen, make_run):
+def test_a_log_that_left_for_the_archive_holds_nobody_up(web, listen, make_run):
     run = make_run()
     log(run, *map(str, range(1_000)))
     with transaction.atomic(), connection.cursor() as cursor:
@@ -208,6 +208,10 @@ def test_a_log_that_left_for_the_archive_holds_nobody_up(listen, make_run):
         cursor.execute("SET LOCAL runs.purge = 'on'")
         cursor.execute("DELETE FROM event_tracking WHERE run_id = %s", [run])
     streams += [listen(run, after=after) for after in (0, 1_001)]
+    time.sleep(1)
+    before = web.cpu_seconds()
+    time.sleep(1)
+    assert web.cpu_seconds() - before < 0.5  # it does not look for them again and again
     last = log(run, "late")
     for stream in streams:
         assert stream.until(last)[-1].data["data"] == {"message": "late"}

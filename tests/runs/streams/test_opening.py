@@ -1,5 +1,7 @@
 """Who gets which stream, from where on, and what the first bytes are."""
 
+import time
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.utils import timezone
@@ -158,6 +160,16 @@ def test_every_missed_event_comes_first_however_many(listen, make_run):
     stream = listen(run, after=0)
     log(run, "meanwhile")
     assert differences(stream.until(last + 1), stored(run)) == []
+
+
+def test_a_commit_of_more_than_a_page_comes_at_once(listen, make_run):
+    run = make_run()
+    stream = listen(run)
+    stream.until(log(run, "first"))
+    last = log(run, *map(str, range(3_000)))
+    begun = time.monotonic()
+    assert differences(stream.until(last), stored(run)[2:]) == []
+    assert time.monotonic() - begun < 1.5
 
 
 def test_large_events_come_whole(listen, make_run):
