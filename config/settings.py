@@ -245,7 +245,7 @@ STORAGES = {
     },
 }
 STATIC_URL = "/static/"
-STATIC_ROOT = os.environ.get("STATIC_ROOT") or BASE_DIR / "build" / "static"
+STATIC_ROOT = None if LOCAL else os.environ.get("STATIC_ROOT") or BASE_DIR / "build" / "static"
 WHITENOISE_USE_FINDERS = LOCAL
 
 # -- API -------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 from runs.states import NODE_FINAL, AttemptStatus, NodeStatus
 
@@ -78,9 +78,6 @@ class AttemptTimes(Protocol):
     def error_kind(self) -> str: ...
 
 
-AnyNode = TypeVar("AnyNode", bound=NodeTimes)
-
-
 @dataclass(frozen=True, slots=True)
 class Bar:
     """One attempt, or the tag of a skipped node (attempt 0)."""
@@ -105,8 +102,10 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class Row(Generic[AnyNode]):
-    node: AnyNode
+class Row:
+    """A node, by its key."""
+
+    key: str
     bars: list[Bar]
     gaps: list[Gap]
     # When it first waited for a worker; the node itself tells that of its newest attempt.
@@ -124,8 +123,8 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline(Generic[AnyNode]):
-    rows: list[Row[AnyNode]]
+class Timeline:
+    rows: list[Row]
     ticks: list[Tick]
     # Grid intervals on the axis; not whole where the axis ends with now.
     intervals: float
@@ -161,8 +160,8 @@ class _Stretch:
 
 
 @dataclass(slots=True)
-class _Lane(Generic[AnyNode]):
-    node: AnyNode
+class _Lane:
+    node: NodeTimes
     attempts: Sequence[AttemptTimes]
     bars: list[_Stretch] = field(default_factory=list)
     gaps: list[_Stretch] = field(default_factory=list)
@@ -175,11 +174,11 @@ class _Lane(Generic[AnyNode]):
 
 def timeline(
     run: RunTimes,
-    nodes: Iterable[AnyNode],
+    nodes: Iterable[NodeTimes],
     attempts: Mapping[str, Sequence[AttemptTimes]],
     needs: Mapping[str, Sequence[str]],
     now: datetime,
-) -> Timeline[AnyNode]:
+) -> Timeline:
     """`attempts` and `needs` by the nodes' keys; attempts in the order of their numbers."""
     ordered = in_graph_order(nodes, needs)
     lanes = {node.key: _lane(node, attempts.get(node.key, ()), now) for node in ordered}
@@ -212,7 +211,9 @@ def timeline(
     )
 
 
-def in_graph_order(nodes: Iterable[AnyNode], needs: Mapping[str, Sequence[str]]) -> list[AnyNode]:
+def in_graph_order(
+    nodes: Iterable[NodeTimes], needs: Mapping[str, Sequence[str]]
+) -> list[NodeTimes]:
     """Each node after what it needs, else as in the definition.
 
     Not by start: rows of a live timeline would then move under the pointer.
@@ -225,7 +226,7 @@ def in_graph_order(nodes: Iterable[AnyNode], needs: Mapping[str, Sequence[str]])
             followers[need].append(key)
     heap = [(node.position, key) for key, node in by_key.items() if not open_needs[key]]
     heapq.heapify(heap)
-    done: list[AnyNode] = []
+    done: list[NodeTimes] = []
     while heap:
         _, key = heapq.heappop(heap)
         done.append(by_key[key])
@@ -240,7 +241,7 @@ def _known(needs: Mapping[str, Sequence[str]], key: str, known: Mapping[str, obj
     return [need for need in needs.get(key, ()) if need in known]
 
 
-def _lane(node: AnyNode, attempts: Sequence[AttemptTimes], now: datetime) -> _Lane[AnyNode]:
+def _lane(node: NodeTimes, attempts: Sequence[AttemptTimes], now: datetime) -> _Lane:
     lane = _Lane(node, attempts)
     for attempt in attempts:
         end = attempt.completed_at or max(now, attempt.started_at)
@@ -344,7 +345,7 @@ def _tick_words(seconds: float) -> str:
     return " ".join(parts)
 
 
-def _row(lane: _Lane[AnyNode], scale: _Scale, critical: bool) -> Row[AnyNode]:
+def _row(lane: _Lane, scale: _Scale, critical: bool) -> Row:
     bars = [
         Bar(
             state=_DRAWN[AttemptStatus(attempt.status)],
@@ -370,12 +371,10 @@ def _row(lane: _Lane[AnyNode], scale: _Scale, critical: bool) -> Row[AnyNode]:
     end = lane.end
     seconds = None if end is None else (end - lane.bars[0].start).total_seconds()
     growing = any(bar.growing for bar in lane.bars)
-    return Row(lane.node, bars, gaps, lane.queued_at, seconds, growing, critical)
+    return Row(lane.node.key, bars, gaps, lane.queued_at, seconds, growing, critical)
 
 
-def _critical_chain(
-    lanes: Mapping[str, _Lane[AnyNode]], needs: Mapping[str, Sequence[str]]
-) -> list[str]:
+def _critical_chain(lanes: Mapping[str, _Lane], needs: Mapping[str, Sequence[str]]) -> list[str]:
     """From the node that ended last back through what each one waited for, first to last."""
     ends = {key: lane.end for key, lane in lanes.items() if lane.end is not None}
     chain: list[str] = []

@@ -2,7 +2,10 @@ from importlib import import_module
 
 from django.apps import AppConfig
 
-EXECUTORS = ("pdf", "invoices", "items", "suppliers", "currencies", "decisions", "report", "bank")
+EXECUTORS = (
+    "pdf", "invoices", "items", "suppliers", "currencies", "decisions", "report", "bank",
+    "month_end",
+)  # fmt: skip
 
 
 class SamplesConfig(AppConfig):

@@ -11,6 +11,7 @@ class Context(Protocol):
     """The part of the engine's executor context that the samples use."""
 
     run_id: str
+    node: str
 
     @property
     def should_stop(self) -> bool: ...

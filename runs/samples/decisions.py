@@ -15,25 +15,20 @@ class AccountInvalid(Refused):
 
 
 @executor("samples.open_supplier_case")
-def open_supplier_case(ctx: Context, folder: str, fields: Output, supplier: Output) -> Output:
+def open_supplier_case(ctx: Context, fields: Output, supplier: Output) -> Output:
     """Asks for the supplier to be set up, or recognised under another name."""
     closest = [candidate["name"] for candidate in supplier["closest"]]
     question = f"Is {fields['supplier']} a new supplier, or one of: {'; '.join(closest)}?"
     ctx.log(question, level="warning")
-    return _decide(
-        folder,
-        {
-            "decision": "supplier to be set up",
-            "question": question,
-            "closest": supplier["closest"],
-        },
-    )
+    return {
+        "decision": "supplier to be set up",
+        "question": question,
+        "closest": supplier["closest"],
+    }
 
 
 @executor("samples.flag_large")
-def flag_large(
-    ctx: Context, folder: str, items_key: str, net: str, total_eur: str, limit_eur: int
-) -> Output:
+def flag_large(ctx: Context, items_key: str, net: str, total_eur: str, limit_eur: int) -> Output:
     """Asks for a second approval and shows where the money goes."""
     items = files.read_json(items_key)
     items.sort(key=lambda item: (-Decimal(item["amount"]), item["article"]))
@@ -41,19 +36,16 @@ def flag_large(
     share = sum(Decimal(item["amount"]) for item in largest) / Decimal(net) * 100
     over = Decimal(total_eur) - limit_eur
     ctx.log(f"{money.shown(over)} EUR over the limit of {limit_eur:,} EUR", level="warning")
-    return _decide(
-        folder,
-        {
-            "decision": "second approval needed",
-            "over_limit_eur": money.plain(over),
-            "largest_lines": largest,
-            "share_of_largest_lines": f"{share:.1f} %",
-        },
-    )
+    return {
+        "decision": "second approval needed",
+        "over_limit_eur": money.plain(over),
+        "largest_lines": largest,
+        "share_of_largest_lines": f"{share:.1f} %",
+    }
 
 
 @executor("samples.schedule_payment")
-def schedule_payment(ctx: Context, folder: str, fields: Output, supplier: Output) -> Output:
+def schedule_payment(ctx: Context, fields: Output, supplier: Output) -> Output:
     """On the due date, or the working day before it."""
     if fields["due_date"]:
         due = date.fromisoformat(fields["due_date"])
@@ -64,30 +56,27 @@ def schedule_payment(ctx: Context, folder: str, fields: Output, supplier: Output
     if iban and not iban_is_valid(iban):
         raise AccountInvalid(f"{iban} of {supplier['name']} is no account: its check digits differ")
     ctx.log(f"{fields['total']} {fields['currency']} to {supplier['name']} on {pay_on}")
-    return _decide(
-        folder,
-        {
-            "decision": "payment scheduled",
-            "pay_on": pay_on.isoformat(),
-            "method": "transfer" if iban else "cheque",
-            "amount": fields["total"],
-            "currency": fields["currency"],
-        },
-    )
+    return {
+        "decision": "payment scheduled",
+        "pay_on": pay_on.isoformat(),
+        "method": "transfer" if iban else "cheque",
+        "amount": fields["total"],
+        "currency": fields["currency"],
+    }
 
 
 @executor("samples.file_result")
 def file_result(
     ctx: Context,
-    folder: str,
     document: str,
     fields: Output,
     totals: Output,
     supplier: Output,
     converted: Output,
+    outcomes: list[Output | None],
 ) -> Output:
-    """Everything that was found out, and the decision of whichever path was taken."""
-    outcome = files.read_json(_outcome_key(folder))
+    """Everything that was found out, and the outcome of whichever path was taken."""
+    outcome = next(found for found in outcomes if found is not None)
     key = files.put_json(
         files.result_key(ctx, "result.json"),
         {
@@ -105,16 +94,6 @@ def file_result(
         f"{money.shown(Decimal(totals['total']))} {fields['currency']}, {outcome['decision']}",
         "result_key": key,
     }
-
-
-def _decide(folder: str, outcome: Output) -> Output:
-    """Leaves the decision where the join finds it: a join can't read nodes that were skipped."""
-    files.put_json(_outcome_key(folder), outcome)
-    return outcome
-
-
-def _outcome_key(folder: str) -> str:
-    return f"{folder}/outcome.json"
 
 
 def iban_is_valid(iban: str) -> bool:

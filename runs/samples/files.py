@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.core.files.base import ContentFile
@@ -67,12 +68,16 @@ def read_table(key: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
     return rows
 
 
-def result_folder(ctx: Context) -> str:
-    return f"results/{ctx.run_id}"
+def names(folder: str) -> list[str]:
+    """The files in the folder itself, in order; none where there is no such folder."""
+    try:
+        return sorted(default_storage.listdir(folder)[1])
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def result_key(ctx: Context, name: str) -> str:
-    return f"{result_folder(ctx)}/{name}"
+    return f"results/{ctx.run_id}/{name}"
 
 
 def put(key: str, content: bytes) -> bool:
@@ -101,4 +106,21 @@ def put(key: str, content: bytes) -> bool:
 def put_json(key: str, value: Any) -> str:
     """The key, for the node's output."""
     put(key, json.dumps(value, ensure_ascii=False, indent=1).encode())
+    return key
+
+
+def put_table(key: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """As CSV. The key, for the node's output."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(headings)
+    # A text that begins like a formula would be run by a spreadsheet.
+    writer.writerows(
+        [
+            f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell
+            for cell in row
+        ]
+        for row in rows
+    )
+    put(key, text.getvalue().encode())
     return key

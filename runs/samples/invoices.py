@@ -51,11 +51,19 @@ TAX = Field("tax", (r"Sales tax \S+ %", r"zzgl. \S+ % USt", r"VAT at \S+ %"), mo
 
 @executor("samples.extract_fields")
 def extract_fields(ctx: Context, text_key: str) -> Output:
-    text = lines_of(files.read_text(text_key))
+    found = read_fields(files.read_text(text_key))
+    ctx.log(
+        f"invoice {found['number']} of {found['supplier']}, {found['total']} {found['currency']}"
+    )
+    return found
+
+
+def read_fields(text: str) -> Output:
+    text = lines_of(text)
     supplier = text.lstrip().split("\n", 1)[0].strip()
     total = _find(text, TOTAL)
     net, tax = _search(text, NET), _search(text, TAX)
-    found = {
+    return {
         "number": _find(text, NUMBER)["value"],
         "date": _date(_find(text, DATE)["value"]).isoformat(),
         "due_date": _date(due["value"]).isoformat() if (due := _search(text, DUE)) else None,
@@ -66,8 +74,6 @@ def extract_fields(ctx: Context, text_key: str) -> Output:
         "tax": money.plain(money.parse(tax["value"]) if tax else Decimal(0)),
         "total": money.plain(money.parse(total["amount"])),
     }
-    ctx.log(f"invoice {found['number']} of {supplier}, {found['total']} {found['currency']}")
-    return found
 
 
 def lines_of(text: str) -> str:

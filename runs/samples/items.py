@@ -35,7 +35,19 @@ class TotalsMismatch(Refused):
 
 @executor("samples.extract_items")
 def extract_items(ctx: Context, text_key: str) -> Output:
-    text = lines_of(files.read_text(text_key))
+    layout, items = read_items(files.read_text(text_key))
+    ctx.log(f"{len(items)} lines in layout “{layout}”")
+    return {
+        "layout": layout,
+        "lines": len(items),
+        "first": items[0],
+        "items_key": files.put_json(files.result_key(ctx, "items.json"), items),
+    }
+
+
+def read_items(text: str) -> tuple[str, list[Output]]:
+    """The layout's name, and at least one line."""
+    text = lines_of(text)
     found = {
         layout: list(re.finditer(rf"^ ?{form} ?$", text, re.M)) for layout, form in _LAYOUTS.items()
     }
@@ -57,19 +69,16 @@ def extract_items(ctx: Context, text_key: str) -> Output:
         )
     if not items:
         raise FieldMissing("no line items found")
-    ctx.log(f"{len(items)} lines in layout “{layout}”")
-    return {
-        "layout": layout,
-        "lines": len(items),
-        "first": items[0],
-        "items_key": files.put_json(files.result_key(ctx, "items.json"), items),
-    }
+    return layout, items
 
 
 @executor("samples.check_totals")
 def check_totals(ctx: Context, fields: Output, items_key: str) -> Output:
+    return add_up(ctx, fields, files.read_json(items_key))
+
+
+def add_up(ctx: Context, fields: Output, items: list[Output]) -> Output:
     """Every line, then the lines against the net total, then net and tax against the total."""
-    items = files.read_json(items_key)
     total, tax = Decimal(fields["total"]), Decimal(fields["tax"])
     net = Decimal(fields["net"]) if fields["net"] else total - tax
     lines_sum = Decimal(0)

@@ -37,17 +37,11 @@ class NoText(Refused):
 
 @executor("samples.extract_text")
 def extract_text(ctx: Context, document: str) -> Output:
-    """The text goes to storage, because hundreds of pages don't belong into a run's history.
-
-    `folder` is for later nodes of the same document: it stays the same where a retry reuses
-    this node's output.
-    """
+    """The text goes to storage, because hundreds of pages don't belong into a run's history."""
     content = files.read(document)
     ctx.log(f"{document}: {len(content):,} bytes")
-    pages = _pages(ctx, document, content)
+    pages = read_pages(ctx, document, content)
     text = PAGE_BREAK.join(pages)
-    if not text.strip():
-        raise NoText(f"{document} holds no text on {len(pages)} pages; is it a scan?")
     text_key = files.result_key(ctx, "text.txt")
     files.put(text_key, text.encode())
     return {
@@ -55,10 +49,16 @@ def extract_text(ctx: Context, document: str) -> Output:
         "sha256": hashlib.sha256(content).hexdigest(),
         "pages": len(pages),
         "characters": len(text),
-        "folder": files.result_folder(ctx),
         "text_key": text_key,
         "excerpt": text[:600],
     }
+
+
+def read_pages(ctx: Context, document: str, content: bytes) -> list[str]:
+    pages = _pages(ctx, document, content)
+    if not any(page.strip() for page in pages):
+        raise NoText(f"{document} holds no text on {len(pages)} pages; is it a scan?")
+    return pages
 
 
 def _pages(ctx: Context, document: str, content: bytes) -> list[str]:

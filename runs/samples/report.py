@@ -1,7 +1,5 @@
 """The nightly report: a day's runs per workflow, and what went wrong most."""
 
-import csv
-import io
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -114,7 +112,7 @@ def build_table(ctx: Context, day: str, collected: Output, errors: list[Output])
 def write_report(ctx: Context, day: str, table: Output, errors: list[Output]) -> Output:
     csv_key = files.result_key(ctx, f"report-{day}.csv")
     html_key = files.result_key(ctx, f"report-{day}.html")
-    files.put(csv_key, _as_csv(table).encode())
+    files.put_table(csv_key, table["headings"], table["rows"])
     files.put(html_key, _as_html(table, errors).encode())
     total = table["rows"][-1]
     return {
@@ -151,18 +149,6 @@ def _cells(row: Output) -> list[str]:
         f"{Decimal(row['cost']):,.4f}",
         f"{row['tokens']:,}",
     ]
-
-
-def _as_csv(table: Output) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(table["headings"])
-    # A cell that begins like a formula would be run by a spreadsheet.
-    writer.writerows(
-        [f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell for cell in row]
-        for row in table["rows"]
-    )
-    return text.getvalue()
 
 
 def _as_html(table: Output, errors: list[Output]) -> str:

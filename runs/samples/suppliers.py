@@ -18,8 +18,11 @@ CANDIDATES = 3
 
 @executor("samples.match_supplier")
 def match_supplier(ctx: Context, fields: Output, suppliers: str) -> Output:
+    return find_supplier(ctx, fields, files.read_table(suppliers, COLUMNS))
+
+
+def find_supplier(ctx: Context, fields: Output, rows: list[dict[str, str]]) -> Output:
     """By tax number, else by name; an unknown supplier is an outcome, no error."""
-    rows = files.read_table(suppliers, COLUMNS)
     name, tax_number = fields["supplier"], _compact(fields["tax_number"] or "")
     for row in rows:
         if tax_number and _compact(row["tax_number"]) == tax_number:

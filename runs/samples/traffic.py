@@ -33,11 +33,17 @@ GOOD: Final = tuple(_invoice(number) for number in range(1001, 1013))
 BROKEN: Final = (*(_invoice(number) for number in range(1013, 1018)), _statement("2026-04"))
 STATEMENTS: Final = (_statement("2026-03"),)
 REPORTS: Final[tuple[Start, ...]] = (("nightly_report", {}),)
+# Reads all of the invoices, so there is something to look at for longer than a moment.
+MONTH_ENDS: Final[tuple[Start, ...]] = (("month_end", {"folder": "samples/invoices"}),)
 
-# One in five fails, one in fifteen reports on the others.
+# One in five fails, one in fifteen reports on the others, every ninth is a month end. Month ends
+# are most of the work: more of them would keep a small machine busy for a demonstration's sake.
 _CYCLE: Final = (
-    GOOD, GOOD, BROKEN, GOOD, GOOD, STATEMENTS, GOOD, BROKEN, GOOD, GOOD, GOOD, GOOD, BROKEN, GOOD,
-    REPORTS,
+    GOOD, GOOD, BROKEN, GOOD, MONTH_ENDS, GOOD, STATEMENTS, BROKEN, GOOD,
+    GOOD, GOOD, GOOD, BROKEN, MONTH_ENDS, GOOD, REPORTS, GOOD, BROKEN,
+    GOOD, GOOD, GOOD, STATEMENTS, MONTH_ENDS, BROKEN, GOOD, GOOD, GOOD,
+    BROKEN, GOOD, GOOD, REPORTS, MONTH_ENDS, GOOD, BROKEN, GOOD, GOOD,
+    GOOD, STATEMENTS, BROKEN, GOOD, MONTH_ENDS, GOOD, REPORTS, BROKEN, GOOD,
 )  # fmt: skip
 
 

@@ -32,11 +32,6 @@ def event_frame(event: LoggedEvent) -> bytes:
     return f'id: {event.seq}\nevent: {name}\ndata: {head},"data":{data}}}\n\n'.encode()
 
 
-def body(frame: bytes) -> bytes:
-    """The JSON in an event's frame, for other protocols."""
-    return frame[frame.index(b"\ndata: ") + len(b"\ndata: ") : -2]
-
-
 def runs_frame(runs: Iterable[Mapping[str, Any]]) -> bytes:
     return f"event: runs\ndata: {_compact({'runs': list(runs)})}\n\n".encode()
 

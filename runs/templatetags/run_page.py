@@ -28,6 +28,7 @@ from runs.templatetags.runs_ui import (
 )
 
 if TYPE_CHECKING:
+    from runs.timeline import Bar, Gap
     from runs.views.run_overview import NodeLine
 
 register = template.Library()
@@ -119,18 +120,15 @@ def lane(line: NodeLine, node_url: str, selected: str) -> SafeString:
     critical = '<span class="op-sr">, on the critical path</span>' if row.critical else ""
     current = ' aria-current="true"' if chosen else ""
     gaps = "".join(
-        f'<span class="op-gap" data-cause="{gap.cause}"{_place(gap.x, gap.w, gap.growing)}'
-        f' title="{escape(piece.title)}"></span>'
-        for piece in line.gaps
-        for gap in [piece.place]
+        f'<span class="op-gap" data-cause="{told.gap.cause}"{_place(told.gap)}'
+        f' title="{escape(told.title)}"></span>'
+        for told in line.gaps
     )
     bars = "".join(
-        f'<a class="op-bar" data-state="{bar.state}"{_place(bar.x, bar.w, bar.growing)}'
-        f' href="{url}{f"&amp;attempt={bar.attempt}" if bar.attempt else ""}" data-node="{key}"'
-        f' data-attempt="{bar.attempt or ""}" tabindex="-1" aria-hidden="true"'
-        f' title="{escape(piece.title)}">{piece.label}</a>'
-        for piece in line.bars
-        for bar in [piece.place]
+        f'<a class="op-bar" data-state="{told.bar.state}"{_place(told.bar)} href="{url}'
+        f'{f"&amp;attempt={told.bar.attempt}" if told.bar.attempt else ""}" data-node="{key}"'
+        f' tabindex="-1" aria-hidden="true" title="{escape(told.title)}">{told.label}</a>'
+        for told in line.bars
     )
     return mark_safe(
         f'<li class="{classes}" data-key="{key}"><a class="op-tl-name" href="{url}"'
@@ -172,5 +170,6 @@ def node_row(context: Context, line: NodeLine, node_url: str, selected: str) -> 
     )
 
 
-def _place(x: float, w: float, growing: bool) -> str:
-    return f' style="--x:{x:g}%;--w:{w:g}%"{" data-growing" if growing else ""}'
+def _place(piece: Bar | Gap) -> str:
+    growing = " data-growing" if piece.growing else ""
+    return f' style="--x:{piece.x:g}%;--w:{piece.w:g}%"{growing}'

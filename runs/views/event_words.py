@@ -111,10 +111,6 @@ def kind_words(kind: str) -> str:
     return _KINDS[Kind(kind)][2]
 
 
-def kind_icon(kind: str) -> str:
-    return _KINDS[Kind(kind)][0]
-
-
 # -- Kinds -----------------------------------------------------------------------------------
 
 
@@ -218,7 +214,7 @@ def _log(t: _Telling) -> SafeString:
         t.line.icon, t.line.state = "error", "failed"
         return format_html('<span class="is-error">{}</span>', words)
     if level == "info":
-        return words
+        return format_html("{}", words)
     if level == "warning":
         t.line.icon = "warning"
     return format_html('<span class="op-tag">{}</span> {}', level, words)

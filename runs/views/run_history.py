@@ -90,13 +90,13 @@ def payload(run_id: uuid.UUID, seq: int) -> Any:
 
 def _read(events: QuerySet[Event], limit: int) -> list[Entry]:
     rows = events.annotate(
-        kept=RawSQL(_DATA, (), output_field=Event._meta.get_field("data")),  # type: ignore[misc]
+        kept=RawSQL(_DATA, (), output_field=Event._meta.get_field("data")),
         bytes=RawSQL(_BYTES, ()),
         stored=RawSQL("pg_column_size(event_tracking.data)", ()),
     ).values_list("seq", "kind", "node", "attempt", "actor", "at", "kept", "bytes", "stored")
     return [
-        Entry(*told, payload_bytes=size, payload_is_at_least=stored > _MEASURED)
-        for *told, size, stored in rows[:limit]
+        Entry(seq, kind, node, attempt, actor, at, data, size, stored > _MEASURED)
+        for seq, kind, node, attempt, actor, at, data, size, stored in rows[:limit]
     ]
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from runs.models import Attempt, Event, LLMCall, Node, Run
 from runs.states import AttemptStatus, Kind, NodeStatus
 from runs.templatetags.runs_ui import duration_words
+from runs.timeline import BACKOFF
 from runs.views import run_history
-from runs.views.event_words import Line, Teller, pretty
+from runs.views.event_words import Entry, Line, Teller, pretty
 from runs.views.run_overview import NodeLine, Overview
 
 PANES = {"input": "Input", "output": "Output", "error": "Error", "logs": "Logs", "llm": "LLM calls"}
@@ -73,7 +74,7 @@ def panel(shown: Overview, key: str, pane: str, number: int | None, teller: Tell
         newest = logs.order_by("-seq").values_list(
             "seq", "kind", "node", "attempt", "actor", "at", "data"
         )[: SHOWN_LOGS + 1]
-        entries = [run_history.Entry(*row, None, False) for row in newest]
+        entries = [Entry(*row, payload_bytes=None, payload_is_at_least=False) for row in newest]
         found["logs"] = [teller.line(entry) for entry in entries[:SHOWN_LOGS][::-1]]
         found["earlier_logs"] = len(entries) > SHOWN_LOGS
     elif pane == "llm":
@@ -106,14 +107,14 @@ def _count(rows: Any) -> str:
 
 def _meta(line: NodeLine, attempts: Sequence[Attempt], attempt: Attempt | None) -> str:
     """``finance.check_totals · worker-2 · 13.3 s + 19.7 s back-off``."""
-    gaps = sum(piece.place.seconds for piece in line.gaps if piece.place.cause == "backoff")  # type: ignore[union-attr]
+    pauses = sum(gap.seconds for gap in line.row.gaps if gap.cause == BACKOFF)
     ran = sum(
         ((a.completed_at - a.started_at) for a in attempts if a.completed_at is not None),
         timedelta(),
     )
     times = duration_words(ran) if ran else ""
-    if times and gaps >= 0.001:
-        times += f" + {duration_words(timedelta(seconds=gaps))} back-off"
+    if times and pauses >= 0.001:
+        times += f" + {duration_words(timedelta(seconds=pauses))} back-off"
     node = line.node
     kind = node.executor or node.kind
     return " · ".join(filter(None, (kind, attempt.worker if attempt else "", times)))

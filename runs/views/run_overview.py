@@ -50,28 +50,29 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A bar or gap with its words."""
-
-    place: Bar | Gap
+class BarWords:
+    bar: Bar
     title: str
-    label: str = ""
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class GapWords:
+    gap: Gap
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
 class NodeLine:
     """A node in the timeline and in the table."""
 
-    row: Row[Node]
+    node: Node
+    row: Row
     note: str
     # Milliseconds so far, of a node that is running: the note then ticks.
     elapsed: int | None
-    bars: list[Piece]
-    gaps: list[Piece]
-
-    @property
-    def node(self) -> Node:
-        return self.row.node
+    bars: list[BarWords]
+    gaps: list[GapWords]
 
     @property
     def length(self) -> timedelta | None:
@@ -82,7 +83,7 @@ class NodeLine:
 class Overview:
     run: Run
     lines: list[NodeLine]
-    told: Timeline[Node]
+    told: Timeline
     attempts: Mapping[str, Sequence[Attempt]]
     draining: list[str]
     notice: Notice | None
@@ -95,6 +96,7 @@ class Overview:
 def overview(run: Run, now: datetime) -> Overview:
     nodes = list(Node.objects.filter(run=run.pk).order_by("position"))
     keys = {node.pk: node.key for node in nodes}
+    by_key = {node.key: node for node in nodes}
     attempts: dict[str, list[Attempt]] = {}
     for attempt in Attempt.objects.filter(node__in=keys).order_by("node", "number"):
         attempts.setdefault(keys[attempt.node_id], []).append(attempt)
@@ -106,7 +108,7 @@ def overview(run: Run, now: datetime) -> Overview:
     ]
     return Overview(
         run=run,
-        lines=[_line(row) for row in told.rows],
+        lines=[_line(by_key[row.key], row) for row in told.rows],
         told=told,
         attempts=attempts,
         draining=in_flight if run.is_final else [],
@@ -198,7 +200,7 @@ def _words(seconds: float) -> str:
     return duration_words(timedelta(seconds=seconds))
 
 
-def _summary(run: Run, told: Timeline[Node]) -> str:
+def _summary(run: Run, told: Timeline) -> str:
     count = len(told.rows)
     parts = [f"{count:,} node{'' if count == 1 else 's'}"]
     if run.started_at is not None and told.total > 0 and told.idle >= 0.001:
@@ -209,8 +211,8 @@ def _summary(run: Run, told: Timeline[Node]) -> str:
     return " · ".join(parts)
 
 
-def _line(row: Row[Node]) -> NodeLine:
-    node, note, elapsed = row.node, "", None
+def _line(node: Node, row: Row) -> NodeLine:
+    note, elapsed = node.status, None
     if row.growing and row.seconds is not None:
         elapsed = int(row.seconds * 1000)
         note = _words(row.seconds)
@@ -218,17 +220,16 @@ def _line(row: Row[Node]) -> NodeLine:
         note = f"{node.attempts} attempts"
     elif node.status in (NodeStatus.COMPLETED, NodeStatus.FAILED) and row.seconds is not None:
         note = _words(row.seconds)
-    else:
-        note = node.status
     many = len(row.bars) > 1
     return NodeLine(
+        node=node,
         row=row,
         note=note,
         elapsed=elapsed,
         bars=[
-            Piece(bar, _bar_title(node.key, bar, many), _bar_label(bar, many)) for bar in row.bars
+            BarWords(bar, _bar_title(row.key, bar, many), _bar_label(bar, many)) for bar in row.bars
         ],
-        gaps=[Piece(gap, f"{_WAITED_FOR[gap.cause]} {_words(gap.seconds)}") for gap in row.gaps],
+        gaps=[GapWords(gap, f"{_WAITED_FOR[gap.cause]} {_words(gap.seconds)}") for gap in row.gaps],
     )
 
 

@@ -2,7 +2,7 @@
 
 One URL answers with the whole page or, with `fragment`, with a part: `overview` (all above the
 tabs), `tabs`, `events` (a stretch of the history), `payload` (one event's, as text), `context`
-(JSON). What the page shows is in its URL: `tab`, `view`, `node`, `pane`, `attempt`, `kind`, `of`.
+(JSON). What the page shows is in its address: see `run_address`.
 """
 
 from __future__ import annotations
@@ -18,38 +18,28 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import content_disposition_header, urlencode
+from django.utils.http import content_disposition_header
 from django.utils.log import log_response
 from django.views.generic import View
 
 from runs import ids, lifecycle
-from runs.context import context_of, job_of
-from runs.models import Event, Node, Run
-from runs.states import Kind, RunState
+from runs.context import context_of
+from runs.models import Event, Run
+from runs.states import RunState
 from runs.templatetags.runs_ui import short
 from runs.views import run_history
-from runs.views.event_words import Teller, kind_icon, kind_words, pretty
+from runs.views.event_words import Teller, pretty
+from runs.views.run_address import TABS, Address
 from runs.views.run_node import PANES, Panel, panel
 from runs.views.run_overview import (
     LINEAGE,
     NAMED_RETRIES,
     Overview,
     graph_or_none,
-    lineage_of,
     overview,
     retries_of,
 )
-
-TABS = {
-    "history": "Execution History",
-    "context": "View Context",
-    "job": "Job Tracking",
-    "lineage": "Lineage",
-}
-# Parameters that say what the page shows; links keep those that they do not set.
-_SHOWN = ("tab", "view", "node", "pane", "attempt", "kind", "of")
-# A context whose payloads take more bytes, as stored, is fetched when it is looked at.
-CONTEXT_INLINE_BYTES = 20_000
+from runs.views.run_tabs import history_context, tab_context
 
 
 class TerminateForm(forms.Form):
@@ -114,42 +104,15 @@ class RunPage(PermissionRequiredMixin, View):
         return overview(self.run, self.now)
 
     @cached_property
-    def tab(self) -> str:
-        given = self.request.GET.get("tab", "")
-        return given if given in TABS else "history"
-
-    @cached_property
-    def view_kind(self) -> str:
-        return "table" if self.request.GET.get("view") == "table" else "timeline"
+    def address(self) -> Address:
+        return Address(self.request.GET)
 
     @cached_property
     def node_key(self) -> str:
         """The node whose panel is open: the one asked for, else the one to blame."""
-        given = self.request.GET.get("node")
-        if given is not None:
-            return given
+        if self.address.node is not None:
+            return self.address.node
         return self.run.error_node if self.run.state == RunState.FAILED else ""
-
-    @cached_property
-    def chosen(self) -> run_history.Filter:
-        kinds = tuple(kind for kind in Kind if kind in self.request.GET.getlist("kind"))
-        return run_history.Filter(kinds, self.request.GET.get("of", "")[:64])
-
-    def number(self, name: str) -> int | None:
-        """A whole number from the URL that fits a column; None for anything else."""
-        text = self.request.GET.get(name, "")
-        return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
-
-    def url(self, **changes: Any) -> str:
-        """This page with `changes` (None: without), keeping the rest of what it shows."""
-        kept = [
-            (name, value)
-            for name in _SHOWN
-            if name not in changes
-            for value in self.request.GET.getlist(name)
-        ]
-        new = [(name, value) for name, value in changes.items() if value is not None]
-        return "?" + urlencode([*kept, *new], doseq=True)
 
     def can(self, act: str) -> bool:
         user = self.request.user
@@ -166,7 +129,7 @@ class RunPage(PermissionRequiredMixin, View):
         return self.framed("runs/run.html", context, status)
 
     def framed(self, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-        self.request.current_app = self.model_admin.admin_site.name  # type: ignore[attr-defined]
+        self.request.current_app = self.model_admin.admin_site.name
         frame = self.model_admin.admin_site.each_context(self.request)
         return render(self.request, template, {**frame, "now": self.now, **context}, status=status)
 
@@ -182,12 +145,13 @@ class RunPage(PermissionRequiredMixin, View):
         return render(self.request, "runs/run/tabs.html", context)
 
     def events_fragment(self) -> HttpResponse:
-        return render(self.request, "runs/run/events.html", self.history_context())
+        context = history_context(self.run, self.address, self.teller)
+        return render(self.request, "runs/run/events.html", context)
 
     def payload_fragment(self) -> HttpResponse:
         """As plain text: whatever it holds, a browser does not run it."""
         try:
-            value = run_history.payload(self.run.pk, self.number("seq") or 0)
+            value = run_history.payload(self.run.pk, self.address.number("seq") or 0)
         except Event.DoesNotExist:
             raise Http404("There is no such event.") from None
         return HttpResponse(pretty(value), content_type="text/plain; charset=utf-8")
@@ -215,7 +179,7 @@ class RunPage(PermissionRequiredMixin, View):
             # The same input would fail again: then the likeliest next act is to change it.
             "input_error": run.error_kind == "InputInvalid",
             "page_url": reverse("admin:runs_run_page", args=[run.public_id]),
-            "terminate_url": self.url(confirm="terminate"),
+            "terminate_url": self.address.link(confirm="terminate"),
         }
 
     def overview_context(self) -> dict[str, Any]:
@@ -226,18 +190,18 @@ class RunPage(PermissionRequiredMixin, View):
             **self.base_context(),
             "shown": shown,
             "notice": shown.notice,
-            "view_kind": self.view_kind,
-            "timeline_url": self.url(view=None),
-            "table_url": self.url(view="table"),
-            "node_url": self.url(node=None, pane=None, attempt=None),
-            "close_url": self.url(node="", pane=None, attempt=None),
+            "shows_table": self.address.shows_table,
+            "timeline_url": self.address.link(view=None),
+            "table_url": self.address.link(view="table"),
+            "node_url": self.address.link(node=None, pane=None, attempt=None),
+            "close_url": self.address.link(node="", pane=None, attempt=None),
             "panel": opened,
             "panel_tabs": self.panel_tabs(opened) if opened else [],
             "retries": [ids.encode("run", run_id) for run_id in retries[:NAMED_RETRIES]],
             "more_retries": len(retries) > NAMED_RETRIES,
             "retry_of": ids.encode("run", run.retry_of_id) if run.retry_of_id else "",
-            "lineage_url": self.url(tab="lineage"),
-            "job_url": self.url(tab="job"),
+            "lineage_url": self.address.link(tab="lineage"),
+            "job_url": self.address.link(tab="job"),
             "tabs": self.tab_links,
         }
 
@@ -248,8 +212,8 @@ class RunPage(PermissionRequiredMixin, View):
             {
                 "name": name,
                 "label": label,
-                "url": self.url(tab=name),
-                "current": name == self.tab,
+                "url": self.address.link(tab=name),
+                "current": name == self.address.tab,
                 "count": counts.get(name),
             }
             for name, label in TABS.items()
@@ -265,7 +229,7 @@ class RunPage(PermissionRequiredMixin, View):
     def panel(self) -> Panel | None:
         if not self.node_key:
             return None
-        wanted = self.request.GET.get("pane", ""), self.number("attempt")
+        wanted = self.address.pane, self.address.attempt
         return panel(self.shown, self.node_key, *wanted, self.teller)
 
     def panel_tabs(self, opened: Panel) -> list[dict[str, Any]]:
@@ -273,7 +237,7 @@ class RunPage(PermissionRequiredMixin, View):
         return [
             {
                 "label": label,
-                "url": self.url(node=key, pane=pane),
+                "url": self.address.link(node=key, pane=pane),
                 "current": pane == opened.pane,
                 "count": opened.counts.get(pane),
             }
@@ -281,13 +245,8 @@ class RunPage(PermissionRequiredMixin, View):
         ]
 
     def tabs_context(self) -> dict[str, Any]:
-        makers = {
-            "history": self.history_tab_context,
-            "context": self.run_context_context,
-            "job": lambda: {"job_text": pretty(job_of(self.run))},
-            "lineage": lambda: {"lineage": lineage_of(self.run)},
-        }
-        return {"tab": self.tab, "tabs": self.tab_links, **makers[self.tab]()}
+        shown = tab_context(self.run, self.address, self.teller)
+        return {"tab": self.address.tab, "tabs": self.tab_links, **shown}
 
     @cached_property
     def teller(self) -> Teller:
@@ -301,75 +260,6 @@ class RunPage(PermissionRequiredMixin, View):
             graph=graph_or_none(run),
             retry_of_url=reverse("admin:runs_run_page", args=[original]) if original else "",
         )
-
-    def history_context(self) -> dict[str, Any]:
-        limit = min(self.number("limit") or run_history.PAGE, run_history.MOST)
-        if "before" in self.request.GET:
-            # Without a number: the last ones.
-            seq = self.number("before")
-            stretch = run_history.before(self.run.pk, seq, self.chosen, limit)
-        else:
-            seq = self.number("after") or 0
-            stretch = run_history.after(self.run.pk, seq, self.chosen, limit)
-        lines = run_history.told(self.run.pk, stretch.entries, self.teller)
-        return {
-            "lines": lines,
-            "stretch": stretch,
-            "dated": self.teller.dated,
-            "chosen": self.chosen,
-            "before_url": self.url(tab="history", before=lines[0].seq) if lines else "",
-            "after_url": self.url(tab="history", after=lines[-1].seq) if lines else "",
-        }
-
-    def history_tab_context(self) -> dict[str, Any]:
-        return {
-            **self.history_context(),
-            "kinds": self.kind_links,
-            "nodes": self.node_links,
-            "plain_url": self.url(tab="history", kind=None, of=None),
-            "last_url": self.url(tab="history", before=""),
-        }
-
-    @property
-    def kind_links(self) -> list[dict[str, Any]]:
-        chosen = self.chosen.kinds
-        return [
-            {
-                "label": kind_words(kind),
-                "icon": kind_icon(kind),
-                "is_set": kind in chosen,
-                "url": self.url(
-                    tab="history",
-                    kind=[k for k in chosen if k != kind] + ([] if kind in chosen else [kind]),
-                ),
-            }
-            for kind in Kind
-        ]
-
-    @property
-    def node_links(self) -> list[dict[str, Any]]:
-        chosen = self.chosen.node
-        nodes = Node.objects.filter(run=self.run.pk).order_by("position")
-        keys = nodes.values_list("key", flat=True)
-        return [
-            {
-                "label": key,
-                "is_set": key == chosen,
-                "url": self.url(tab="history", of=None if key == chosen else key),
-            }
-            for key in keys
-        ]
-
-    def run_context_context(self) -> dict[str, Any]:
-        nodes = Node.objects.filter(run=self.run.pk).values_list("input_seq", "output_seq")
-        seqs = {1, *(seq for pair in nodes.order_by() for seq in pair if seq)}
-        stored = run_history.stored_bytes(self.run.pk, seqs)
-        inline = stored <= CONTEXT_INLINE_BYTES
-        return {
-            "context_text": pretty(context_of(self.run)) if inline else "",
-            "context_url": "?fragment=context",
-            "download_url": "?fragment=context&download=1",
-        }
 
     # -- Acts --------------------------------------------------------------------------------
 
@@ -404,7 +294,7 @@ class RunPage(PermissionRequiredMixin, View):
         return redirect("admin:runs_run_page", self.run.public_id)
 
     def confirm_terminate(self, form: TerminateForm, status: int = 200) -> HttpResponse:
-        context = {**self.base_context(), "form": form, "back_url": self.url()}
+        context = {**self.base_context(), "form": form, "back_url": self.address.link()}
         return self.framed("runs/run/terminate.html", context, status)
 
     def refused(self, why: str, status: int) -> HttpResponse:

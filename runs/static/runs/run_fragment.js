@@ -15,12 +15,19 @@ export function pageUrl(changes = {}) {
   return url;
 }
 
+const here = () => location.pathname + location.search;
+let shown = here();
+
 // Move the page's URL without loading: it stays the whole state of the page.
 export function goTo(url) {
-  const shown = new URL(url, location.href);
-  shown.searchParams.delete("fragment");
-  if (shown.href !== location.href) history.pushState(null, "", shown);
+  const wanted = new URL(url, location.href);
+  wanted.searchParams.delete("fragment");
+  if (wanted.href !== location.href) history.pushState(null, "", wanted);
+  shown = here();
 }
+
+// Back or forward has led to a URL that says something else than the page shows.
+export const isElsewhere = () => here() !== shown;
 
 export async function fetchText(url, options = {}) {
   let answer;

@@ -237,12 +237,7 @@ export class History {
   }
 
   scrollToEnd() {
-    const scroll = () => {
-      if (this.following) window.scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
-    };
-    scroll();
-    // Rows come to their true height only when they are in sight.
-    requestAnimationFrame(scroll);
+    window.scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
   }
 
   // -- The person ------------------------------------------------------------
@@ -263,7 +258,8 @@ export class History {
       return;
     }
     await this.loading;
-    this.follow(true);
+    // Nothing more comes of a run that is over.
+    this.follow(document.getElementById("run-head").dataset.open === "1");
     if (this.atEnd && this.upTo >= this.knownLast) this.scrollToEnd();
     else await this.toEnd();
   }

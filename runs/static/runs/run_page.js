@@ -3,7 +3,7 @@
 import { LiveStream } from "./live.js";
 import { tick } from "./ticks.js";
 import { toast } from "./toast.js";
-import { fetchText, goTo, pageUrl, parsed, Unanswered } from "./run_fragment.js";
+import { fetchText, goTo, isElsewhere, pageUrl, parsed, Unanswered } from "./run_fragment.js";
 import { History } from "./run_history.js";
 import { colour, showContext } from "./run_json.js";
 import { morph } from "./run_morph.js";
@@ -243,7 +243,6 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// Back and forward: the URL says what the page shows.
-window.addEventListener("popstate", () => location.reload());
+window.addEventListener("popstate", () => isElsewhere() && location.reload());
 
 tabShown();

@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 
 import pytest
 
@@ -43,3 +44,8 @@ def test_a_table_must_have_its_columns_and_whole_rows(place) -> None:
 def test_no_key_leads_out_of_the_storage(empty_storage) -> None:
     with pytest.raises(Exception, match="outside of the base path"):
         files.read("../../etc/passwd")
+
+
+def test_a_text_in_a_table_is_no_formula_and_a_number_stays_one(empty_storage) -> None:
+    files.put_table("t.csv", ("name", "amount"), [("=1+1", Decimal("-2.50")), ("A, B", 3)])
+    assert files.read_text("t.csv").splitlines() == ["name,amount", "'=1+1,-2.50", '"A, B",3']

@@ -58,10 +58,11 @@ def test_the_latest_rate_before_the_invoice_counts(ctx, place, day, euros, since
 
 def test_euros_need_no_rate(ctx, place) -> None:
     fields = {"currency": "EUR", "date": "1999-01-01", "total": "125.00"}
-    assert convert_total(ctx, fields=fields, rates="no.csv")["total_eur"] == "125.00"
+    found = convert_total(ctx, fields=fields, rates=place("r.csv", RATES))
+    assert (found["total_eur"], found["rate_date"]) == ("125.00", "1999-01-01")
 
 
 def test_a_missing_rate_names_currency_and_day(ctx, place) -> None:
     fields = {"currency": "USD", "date": "2025-12-31", "total": "125.00"}
-    with pytest.raises(RateMissing, match="has no rate for USD on or before 2025-12-31"):
+    with pytest.raises(RateMissing, match="there is no rate for USD on or before 2025-12-31"):
         convert_total(ctx, fields=fields, rates=place("r.csv", RATES))

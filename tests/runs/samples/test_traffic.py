@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.core.files.storage import default_storage
 from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,18 +12,24 @@ from runs.engine import worker
 from runs.engine.attendant import attendant
 from runs.models import Event, ReadyNode, Run
 from runs.samples import files
-from runs.samples.install import install
+from runs.samples.install import documents, install
 from runs.samples.tasks import traffic
 from runs.samples.traffic import BROKEN, GOOD, choose, start_next
-from runs.states import Kind
+from runs.states import Kind, NodeStatus
 
-STEPS = 15 * 12 * 6
+# After so many ticks every list has come round to its beginning.
+STEPS = 45 * 12
 
 
 def test_one_in_five_fails_and_one_in_fifteen_reports() -> None:
     chosen = [choose(tick) for tick in range(STEPS)]
     assert sum(start in BROKEN for start in chosen) == STEPS // 5
     assert sum(slug == "nightly_report" for slug, _ in chosen) == STEPS // 15
+
+
+def test_every_ninth_is_a_month_end() -> None:
+    ticks = [tick for tick in range(STEPS) if choose(tick)[0] == "month_end"]
+    assert ticks == list(range(4, STEPS, 9))
 
 
 def test_every_document_has_its_turn_equally_often() -> None:
@@ -60,8 +67,8 @@ def installed(transactional_db, empty_storage) -> Iterator[None]:
         (2, ("failed", "extract_text", "NotAPdf")),
         (7, ("failed", "extract_text", "TruncatedPdf")),
         (12, ("failed", "check_totals", "TotalsMismatch")),
-        (14, ("completed", "", "")),
-        (22, ("failed", "extract_fields", "FieldMissing")),
+        (15, ("completed", "", "")),
+        (23, ("failed", "extract_fields", "FieldMissing")),
         (27, ("failed", "read_statement", "BalanceBroken")),
     ],
 )
@@ -83,6 +90,25 @@ def test_a_run_tells_its_progress_page_by_page(installed) -> None:
         (page, 6) for page in range(1, 7)
     ]
     files.read(f"results/{run.public_id}/result.json")
+
+
+@pytest.mark.parametrize(("left", "refused"), [((1003, 1005, 1010, 1013), 1), ((1003, 1010), 0)])
+def test_a_month_end_counts_documents_and_tells_what_it_refused(installed, left, refused) -> None:
+    for key in documents():
+        if "/inv-" in key and not any(str(number) in key for number in left):
+            default_storage.delete(key)
+    run = run_to_its_end(start_next(4))
+    assert (run.state, run.error_message) == ("completed", "")
+    half = len(left) // 2
+    for node in ("read_first_half", "read_second_half"):
+        told = Event.objects.filter(run=run, node=node, kind=Kind.PROGRESS).order_by("seq")
+        assert [(event.data["done"], event.data["total"]) for event in told] == [
+            (document, half) for document in range(1, half + 1)
+        ]
+    written = run.nodes.get(key="write_exceptions").status
+    assert written == (NodeStatus.COMPLETED if refused else NodeStatus.SKIPPED)
+    summary = files.read_json(f"results/{run.public_id}/month-end.json")
+    assert (summary["invoices"], summary["refused"]) == (len(left) - refused, refused)
 
 
 def test_two_beats_of_one_tick_start_one_run(installed) -> None:

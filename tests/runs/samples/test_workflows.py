@@ -10,7 +10,7 @@ from runs.states import NodeStatus
 
 from .walk import parsed, unfitting_inputs, walk
 
-SLUGS = ("invoice_processing", "nightly_report", "statement_import")
+SLUGS = ("invoice_processing", "month_end", "nightly_report", "statement_import")
 DECISIONS = {
     "open_supplier_case": "supplier to be set up",
     "flag_large": "second approval needed",
@@ -49,9 +49,10 @@ def test_a_definition_names_executors_that_take_its_inputs(slug) -> None:
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_a_definition_names_files_that_are_shipped(slug) -> None:
+def test_a_definition_names_files_and_folders_that_are_shipped(slug) -> None:
     words = json.dumps(definitions()[slug]).split('"')
-    assert {word for word in words if word.startswith("samples/")} <= documents().keys()
+    shipped = documents().keys() | {key.rpartition("/")[0] for key in documents()}
+    assert {word for word in words if word.startswith("samples/")} <= shipped
 
 
 def test_traffic_starts_what_the_schemas_accept() -> None:

@@ -30,7 +30,9 @@ def walk(slug: str, data: dict[str, Any], ctx: Any) -> SimpleNamespace:
         # The last first: nothing may depend on the order of what runs in parallel.
         for key in reversed(ready):
             spec = plan.nodes[key]
-            context = {"data": data, "nodes": {k: outputs[k] for k in spec.reads()}}
+            # As the engine has it: the output of a skipped node is null.
+            read = {k: outputs.get(k, {"output": None}) for k in spec.reads()}
+            context = {"data": data, "nodes": read}
             inputs = paths.fill(spec.input, context)
             result = executors.run(
                 executors.Work(spec, inputs, context, replace(ctx, node=key, steps=[]))

@@ -1,0 +1,92 @@
+"""The lower half of a run's page: its history, context, job and lineage, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from runs.context import context_of, job_of
+from runs.models import Node, Run
+from runs.states import Kind
+from runs.views import run_history
+from runs.views.event_words import Teller, kind_words, pretty
+from runs.views.run_address import Address
+from runs.views.run_overview import lineage_of
+
+# A context whose payloads take more bytes, as stored, is fetched when it is looked at.
+CONTEXT_INLINE_BYTES = 20_000
+
+
+def tab_context(run: Run, address: Address, teller: Teller) -> dict[str, Any]:
+    """What the template of the tab that the address names needs."""
+    makers: dict[str, Callable[[], dict[str, Any]]] = {
+        "history": lambda: _history_tab(run, address, teller),
+        "context": lambda: _context_tab(run),
+        "job": lambda: {"job_text": pretty(job_of(run))},
+        "lineage": lambda: {"lineage": lineage_of(run)},
+    }
+    return makers[address.tab]()
+
+
+def history_context(run: Run, address: Address, teller: Teller) -> dict[str, Any]:
+    """The stretch of events that the address names."""
+    chosen = address.chosen
+    limit = min(address.number("limit") or run_history.PAGE, run_history.MOST)
+    if "before" in address.query:
+        # Without a number: the last ones.
+        stretch = run_history.before(run.pk, address.number("before"), chosen, limit)
+    else:
+        stretch = run_history.after(run.pk, address.number("after") or 0, chosen, limit)
+    lines = run_history.told(run.pk, stretch.entries, teller)
+    return {
+        "lines": lines,
+        "stretch": stretch,
+        "dated": teller.dated,
+        "chosen": chosen,
+        "before_url": address.link(tab="history", before=lines[0].seq) if lines else "",
+        "after_url": address.link(tab="history", after=lines[-1].seq) if lines else "",
+    }
+
+
+def _history_tab(run: Run, address: Address, teller: Teller) -> dict[str, Any]:
+    return {
+        **history_context(run, address, teller),
+        "kinds": [_kind_link(address, kind) for kind in Kind],
+        "nodes": [
+            _node_link(address, key)
+            for (key,) in Node.objects.filter(run=run.pk).order_by("position").values_list("key")
+        ],
+        "plain_url": address.link(tab="history", kind=None, of=None),
+        "last_url": address.link(tab="history", before=""),
+    }
+
+
+def _kind_link(address: Address, kind: Kind) -> dict[str, Any]:
+    """Chooses the kind beside those that are chosen, or leaves it out again."""
+    chosen = address.chosen.kinds
+    others = [other for other in chosen if other != kind]
+    return {
+        "label": kind_words(kind),
+        "is_set": kind in chosen,
+        "url": address.link(tab="history", kind=others if kind in chosen else [*others, kind]),
+    }
+
+
+def _node_link(address: Address, key: str) -> dict[str, Any]:
+    is_set = key == address.chosen.node
+    return {
+        "label": key,
+        "is_set": is_set,
+        "url": address.link(tab="history", of=None if is_set else key),
+    }
+
+
+def _context_tab(run: Run) -> dict[str, Any]:
+    nodes = Node.objects.filter(run=run.pk).order_by().values_list("input_seq", "output_seq")
+    seqs = {1, *(seq for pair in nodes for seq in pair if seq)}
+    inline = run_history.stored_bytes(run.pk, seqs) <= CONTEXT_INLINE_BYTES
+    return {
+        "context_text": pretty(context_of(run)) if inline else "",
+        "context_url": "?fragment=context",
+        "download_url": "?fragment=context&download=1",
+    }
