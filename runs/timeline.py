@@ -199,7 +199,7 @@ def timeline(
     idle, cause = _idle(list(lanes.values()), begun, run.completed_at or end)
     return Timeline(
         rows=[_row(lane, scale, lane.node.key in critical) for lane in lanes.values()],
-        ticks=_ticks(scale, zero, step, whole=not growing),
+        ticks=_ticks(scale, zero, step, growing=growing),
         intervals=round(span / step, 4),
         span=span,
         growing=growing,
@@ -318,15 +318,14 @@ def _step(seconds: float) -> float:
     return next((step for step in _STEPS if seconds / step <= _MOST_INTERVALS), _STEPS[-1])
 
 
-def _ticks(scale: _Scale, zero: datetime, step: float, *, whole: bool) -> list[Tick]:
+def _ticks(scale: _Scale, zero: datetime, step: float, *, growing: bool) -> list[Tick]:
     offset = (zero - scale.start).total_seconds()
-    last = scale.span - offset
-    # The last tick of a whole axis would stand on its edge, half outside.
-    count = math.floor(round(last / step, 6)) + (0 if whole else 1)
+    # At the end of the axis stands its edge, or "now".
+    room = scale.span * (0.9 if growing else 0.995) - offset
+    count = min(math.floor(round(room / step, 6)) + 1, _MOST_INTERVALS + 2)
     return [
         Tick(round((offset + number * step) / scale.span * 100, 3), _tick_words(number * step))
-        for number in range(min(count, 4 * _MOST_INTERVALS))
-        if offset + number * step <= scale.span * 0.995
+        for number in range(count)
     ]
 
 

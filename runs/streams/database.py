@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
 
 logger = logging.getLogger(__name__)
 
@@ -16,13 +16,23 @@ P = ParamSpec("P")
 T = TypeVar("T")
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
+# Seconds for which a connection is used before it is renewed.
+LIFETIME = 600
+# A connection on which nothing comes back ends by itself.
+IMPATIENT = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 class Readers:
     """Runs functions that read the database in `threads` threads of their own."""
 
     def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="streams")
+        self._pool = ThreadPoolExecutor(threads, "streams", _leave_the_pool)
         self._failing = False
 
     async def read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -47,6 +57,21 @@ class Readers:
                 return found
 
 
+def _leave_the_pool() -> None:
+    """Have this thread use a connection of its own.
+
+    The pool of the web process may be all in use by requests, and after the database was away
+    it tries again only after about as long as that took.
+    """
+    own = connections[DEFAULT_DB_ALIAS].copy()
+    options = {k: v for k, v in own.settings_dict["OPTIONS"].items() if k != "pool"}
+    own.settings_dict["OPTIONS"] = {**IMPATIENT, **options}
+    own.settings_dict["CONN_MAX_AGE"] = LIFETIME
+    # One that broke shows by its error, and the read is repeated.
+    own.settings_dict["CONN_HEALTH_CHECKS"] = False
+    connections[DEFAULT_DB_ALIAS] = own
+
+
 def _on_connection(function: Callable[[], T]) -> T:
     try:
         return function()
@@ -54,5 +79,4 @@ def _on_connection(function: Callable[[], T]) -> T:
         connection.close()  # most often it is broken, and a new one costs little
         raise
     finally:
-        # Gives it back where connections are pooled, and renews an old one otherwise.
         connection.close_if_unusable_or_obsolete()

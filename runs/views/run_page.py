@@ -191,6 +191,8 @@ class RunPage(PermissionRequiredMixin, View):
             "shown": shown,
             "notice": shown.notice,
             "shows_table": self.address.shows_table,
+            # Who opens a node has the lanes already, and there may be a thousand.
+            "without_lanes": "same_lanes" in self.request.GET,
             "timeline_url": self.address.link(view=None),
             "table_url": self.address.link(view="table"),
             "node_url": self.address.link(node=None, pane=None, attempt=None),

@@ -260,11 +260,11 @@ def large_run(output=60_000):
 
 
 def wide_run(count=1_000):
-    """Many nodes, of which every tenth has run."""
+    """Many nodes, of which every hundredth has run."""
     keys = [f"n{number:03}" for number in range(count)]
     told = Story(publish(*(node(key) for key in keys), slug="wide"), zero=ago(600))
     told.queue(*keys).at(1).active()
-    for number, key in enumerate(keys[::10]):
+    for number, key in enumerate(keys[::100]):
         told.at(1 + number).start(key).at(3 + number).complete(key)
     return told
 

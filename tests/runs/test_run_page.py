@@ -201,6 +201,14 @@ def test_a_node_is_opened_by_link_and_closed_by_link(olga):
     assert 'id="run-node"' not in shown(olga, run, "?node=nothing_like_it")
 
 
+def test_who_opens_a_node_is_not_sent_the_lanes_again(olga):
+    run = stories.failed_invoice()
+    part_only = shown(olga, run, "?fragment=overview&same_lanes=1&node=classify")
+    assert '<div id="run-lanes" data-same></div>' in part_only
+    assert "op-tl-row" not in part_only
+    assert 'data-shown="classify"' in part_only
+
+
 def test_the_panel_tells_of_one_attempt(olga):
     run = stories.failed_invoice()
     first = shown(olga, run, "?node=extract_fields&attempt=1")

@@ -155,6 +155,13 @@ def test_the_list_costs_one_query_for_all_its_rows(olga, version, django_assert_
         olga.get(LIST)
 
 
+def test_a_workflow_is_a_link_for_who_may_see_it(olga, version):
+    Story(version)
+    nina = visitor("runs.view_run", "runs.view_workflow", name="nina")
+    assert "/admin/runs/workflow/claims_intake/" not in links(olga.get(LIST))
+    assert "/admin/runs/workflow/claims_intake/" in links(nina.get(LIST))
+
+
 def test_rows_and_fresh_and_counts_have_bounded_queries(olga, version, django_assert_num_queries):
     names = ",".join(Story(version).public_id for _ in range(5))
     olga.get(LIST)
@@ -362,13 +369,18 @@ def test_people_are_those_of_the_newest_runs(olga, version):
 # -- Empty, and unable -------------------------------------------------------------------------
 
 
-def test_an_empty_store_leads_to_the_workflows(olga, version):
+def test_an_empty_store_leads_to_the_workflows_who_may_see_them(olga, version):
     answer = olga.get(LIST)
-
     assert answer.status_code == 200
     assert "No runs yet" in text_of(answer)
-    assert "/admin/runs/workflow/" in links(answer)
+    assert "/admin/runs/workflow/" not in links(answer)
+
+    nina = visitor("runs.view_run", "runs.view_workflow", name="nina")
+    answer = nina.get(LIST)
+    assert "Open Workflows" in text_of(answer)
     assert "/admin/runs/workflow/claims_intake/" in links(answer)
+    zoe = visitor("runs.view_run", "runs.view_workflow", "runs.execute_workflow", name="zoe")
+    assert "Run a workflow" in text_of(zoe.get(LIST))
 
 
 def test_nothing_matching_says_which_filter_and_where_there_is_more(olga, version):

@@ -254,6 +254,13 @@ def test_the_axis_has_round_steps_and_ends_on_one(seconds, span, labels):
     assert told.ticks[0].x == 0
 
 
+def test_the_labels_of_a_growing_axis_leave_room_for_now():
+    told = Story().node("a", 0, [(0,)], status="running").told(now=100)
+    assert [tick.label for tick in told.ticks] == ["0", "20 s", "40 s", "1 m", "1 m 20 s"]
+    told = Story().node("a", 0, [(0,)], status="running").told(now=82)
+    assert [tick.label for tick in told.ticks] == ["0", "20 s", "40 s", "1 m"]
+
+
 def test_a_run_that_queued_longer_than_it_ran_is_shown_from_its_start():
     told = Story(1010, started=1000).node("a", 0, [(1000, 1010)]).told()
     assert told.waited == 1000

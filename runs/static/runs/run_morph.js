@@ -21,6 +21,8 @@ export function morph(before, after) {
     if (before.data !== after.data) before.data = after.data;
     return;
   }
+  // The server says that this part is as it was.
+  if (after.dataset.same !== undefined) return;
   // Filled by a module, such as a payload that was asked for.
   if (before.dataset.kept !== undefined) return;
   morphAttributes(before, after);

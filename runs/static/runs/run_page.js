@@ -7,7 +7,7 @@ import { fetchText, goTo, isElsewhere, pageUrl, parsed, Unanswered } from "./run
 import { History } from "./run_history.js";
 import { colour, showContext } from "./run_json.js";
 import { morph } from "./run_morph.js";
-import { arrowKeys, grow } from "./run_timeline.js";
+import { arrowKeys, grow, markSelected, showSelected } from "./run_timeline.js";
 
 const REGIONS = ["run-head", "run-notice", "run-facts", "run-timeline", "run-tab-links"];
 // Milliseconds between two looks at the run while it changes; a page that takes long to make is
@@ -20,7 +20,7 @@ const log = new History(Number(page.dataset.lastSeq));
 
 // -- The upper half, fetched anew when something happened -----------------------
 
-const overview = { timer: null, due: 0, busy: false, again: false, took: 0, lastAt: 0 };
+const overview = { timer: null, due: 0, busy: 0, again: false, took: 0, lastAt: 0 };
 
 function refreshIn(pace) {
   const due = Math.max(performance.now(), overview.lastAt + Math.max(pace, 3 * overview.took));
@@ -36,21 +36,14 @@ async function refresh() {
     overview.again = true;
     return;
   }
-  overview.busy = true;
   const began = performance.now();
   try {
     await showOverview(pageUrl({ fragment: "overview" }));
   } catch (error) {
     if (!(error instanceof Unanswered)) throw error; // the light says it
-  } finally {
-    overview.busy = false;
-    overview.lastAt = performance.now();
-    overview.took = overview.lastAt - began;
-    if (overview.again) {
-      overview.again = false;
-      refreshIn(PACE);
-    }
   }
+  overview.lastAt = performance.now();
+  overview.took = overview.lastAt - began;
 }
 
 let asked = 0;
@@ -58,14 +51,29 @@ let asked = 0;
 async function showOverview(url) {
   asked += 1;
   const number = asked;
-  const html = await fetchText(url);
-  if (number !== asked) return; // the person has asked for something else meanwhile
+  let html;
+  overview.busy += 1;
+  try {
+    html = await fetchText(url);
+  } finally {
+    overview.busy -= 1;
+    if (!overview.busy && overview.again) {
+      overview.again = false;
+      refreshIn(PACE);
+    }
+  }
+  if (number !== asked) {
+    // The person has asked for something else meanwhile; what this one told comes with the next.
+    refreshIn(PACE);
+    return;
+  }
   const found = parsed(html);
   for (const id of REGIONS) {
     const now = found.querySelector(`#${id}`);
     const before = document.getElementById(id);
     if (now && before) morph(before, now);
   }
+  markSelected();
   tick();
   colour(page);
   grow(() => {});
@@ -90,12 +98,13 @@ setInterval(() => grow(() => stream.state === "live" && refreshIn(PACE)), 500);
 // -- What a person opens ---------------------------------------------------------
 
 // `link` without leaving the page; false where the browser should follow it after all.
-async function open(url, { focus } = {}) {
+async function open(url, { focus, sameLanes = true } = {}) {
   const target = new URL(url, location.href);
   target.hash = "";
   goTo(target);
   const wanted = new URL(target);
   wanted.searchParams.set("fragment", "overview");
+  if (sameLanes) wanted.searchParams.set("same_lanes", "1");
   try {
     await showOverview(wanted);
   } catch (error) {
@@ -164,7 +173,7 @@ document.addEventListener("click", (event) => {
     close(link.href);
   } else if (link.matches("[data-pane], [data-attempt], [data-view]")) {
     event.preventDefault();
-    open(link.href);
+    open(link.href, { sameLanes: link.dataset.view === undefined });
   } else if (link.dataset.tab) {
     event.preventDefault();
     openTab(link.href);
@@ -245,4 +254,5 @@ document.addEventListener("keydown", (event) => {
 
 window.addEventListener("popstate", () => isElsewhere() && location.reload());
 
+showSelected();
 tabShown();

@@ -15,9 +15,13 @@ const MOST_IDS = 100; // in one request
 const MOST_NEW = 200; // that the button counts
 const REMEMBERED = 10_000; // milliseconds of notices, for a list that is just being fetched
 
+const KNOWN_STATES = 5000;
+const COUNTS_REST = 20; // times as long as counting took
+
 const changed = new Set(); // rows on the page to fetch again
 const candidates = new Set(); // runs that may be new here: the server knows the filter
 const fresh = new Set(); // runs that are
+const states = new Map(); // run → state that a notice told last
 let recent = [];
 let checkTop = false;
 
@@ -25,32 +29,31 @@ const list = () => document.querySelector("#runs[data-live-list]");
 const row = (id) => document.querySelector(`#rows > tr[id="${CSS.escape(id)}"]`);
 const part = (query, more) => query + (query === "?" ? "" : "&") + new URLSearchParams(more);
 
-// Runs `act` at most once every `every` milliseconds, and never twice at a time.
+// Runs `act` at most once every `every` milliseconds, or what it answers if that is more, and never
+// twice at a time.
 function paced(every, act) {
   let timer = 0;
   let running = false;
   let again = false;
-  let last = -Infinity;
+  let next = 0;
   async function run() {
     timer = 0;
     running = true;
-    last = performance.now();
+    const begun = performance.now();
     let wait = every;
     try {
-      await act();
+      wait = Math.max(every, (await act()) || 0);
     } catch {
       again = true;
       wait = AGAIN_AFTER_FAILURE;
     }
+    next = begun + wait;
     running = false;
-    if (again) {
-      again = false;
-      ask(wait);
-    }
+    if (again) ask();
   }
-  function ask(wait = every) {
-    if (running) again = true;
-    else if (!timer) timer = setTimeout(run, Math.max(0, last + wait - performance.now()));
+  function ask() {
+    again = running;
+    if (!running && !timer) timer = setTimeout(run, Math.max(0, next - performance.now()));
   }
   return ask;
 }
@@ -75,7 +78,11 @@ function heard(runs) {
 function take(runs) {
   const here = list();
   if (!here || !runs.length) return;
+  let moved = false;
   for (const run of runs) {
+    if (states.get(run.id) !== run.state) moved = true;
+    if (states.size > KNOWN_STATES) states.clear();
+    states.set(run.id, run.state);
     if (row(run.id)) changed.add(run.id);
     else if (here.dataset.wants ? run.state === here.dataset.wants : run.new) {
       if (!fresh.has(run.id) && fresh.size < MOST_NEW) candidates.add(run.id);
@@ -83,7 +90,7 @@ function take(runs) {
   }
   if (changed.size) fetchRows();
   if (candidates.size) fetchFresh();
-  recount();
+  if (moved) recount();
 }
 
 // The stream is open (again): what happened before it was, nobody said.
@@ -159,11 +166,11 @@ const fetchFresh = paced(FRESH_EVERY, async () => {
   const all = checkTop;
   let found = [];
   if (all && top) {
-    found = await ask(part(query, { fresh: "", before: top }));
+    found = await idsAt(part(query, { fresh: "", before: top }));
   } else if (all) {
     showNew(); // an empty list is simply fetched again
   } else if (ids.length) {
-    found = await ask(part(query, { fresh: ids.join(",") }));
+    found = await idsAt(part(query, { fresh: ids.join(",") }));
   }
   if (here !== list()) return; // another list has come meanwhile
   if (all) {
@@ -177,7 +184,7 @@ const fetchFresh = paced(FRESH_EVERY, async () => {
   if (candidates.size) fetchFresh();
 });
 
-async function ask(url) {
+async function idsAt(url) {
   return (await (await get(url)).json()).runs;
 }
 
@@ -223,19 +230,27 @@ function showNew() {
 
 const recount = paced(COUNTS_EVERY, async () => {
   const counts = document.getElementById("counts");
-  if (counts && list()) window.htmx.trigger(counts, "recount");
+  if (!counts || !list()) return 0;
+  const begun = performance.now();
+  await window.htmx.ajax("GET", counts.getAttribute("hx-get"), { source: counts, swap: "none" });
+  return COUNTS_REST * (performance.now() - begun);
 });
 
 // -- another list: a filter, a page, the new runs --------------------------
 
-let before = { key: "", texts: {}, menu: "" };
+let before = { key: "", texts: {}, menu: "", first: false };
 
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.target?.id !== "runs") return;
   const texts = {};
   for (const count of document.querySelectorAll("#tabs .op-count")) texts[count.id] = count.textContent;
   const menu = document.activeElement?.closest?.("details.op-menu")?.querySelector("summary").id;
-  before = { key: document.getElementById("tabs")?.dataset.counts, texts, menu: menu || "" };
+  before = {
+    key: document.getElementById("tabs")?.dataset.counts,
+    texts,
+    menu: menu || "",
+    first: Boolean(document.querySelector("#new button:focus-visible")),
+  };
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {
@@ -251,10 +266,21 @@ document.addEventListener("htmx:afterSwap", (event) => {
     }
   }
   if (before.menu) document.getElementById(before.menu)?.focus({ preventScroll: true });
+  if (before.first) document.querySelector("#rows .op-id")?.focus({ preventScroll: true });
+  bringTab();
   showOffline(stream.state);
   const now = performance.now();
   take(recent.filter((notice) => now - notice.at < REMEMBERED));
 });
+
+// On a narrow screen the tabs scroll sideways: the chosen one into sight.
+function bringTab() {
+  const tabs = document.getElementById("tabs");
+  const chosen = tabs?.querySelector("[aria-current]");
+  if (chosen) tabs.scrollLeft = chosen.offsetLeft - tabs.clientWidth / 2 + chosen.clientWidth / 2;
+}
+
+bringTab();
 
 // Back and forward fetch the list that the address says. (Registered before htmx's own answer,
 // which is to load the whole page again.)

@@ -18,7 +18,7 @@ from runs.samples.traffic import BROKEN, GOOD, choose, start_next
 from runs.states import Kind, NodeStatus
 
 # After so many ticks every list has come round to its beginning.
-STEPS = 45 * 12
+STEPS = 30 * 12
 
 
 def test_one_in_five_fails_and_one_in_fifteen_reports() -> None:
@@ -27,9 +27,9 @@ def test_one_in_five_fails_and_one_in_fifteen_reports() -> None:
     assert sum(slug == "nightly_report" for slug, _ in chosen) == STEPS // 15
 
 
-def test_every_ninth_is_a_month_end() -> None:
+def test_every_tenth_is_a_month_end() -> None:
     ticks = [tick for tick in range(STEPS) if choose(tick)[0] == "month_end"]
-    assert ticks == list(range(4, STEPS, 9))
+    assert ticks == list(range(4, STEPS, 10))
 
 
 def test_every_document_has_its_turn_equally_often() -> None:
@@ -68,7 +68,7 @@ def installed(transactional_db, empty_storage) -> Iterator[None]:
         (7, ("failed", "extract_text", "TruncatedPdf")),
         (12, ("failed", "check_totals", "TotalsMismatch")),
         (15, ("completed", "", "")),
-        (23, ("failed", "extract_fields", "FieldMissing")),
+        (22, ("failed", "extract_fields", "FieldMissing")),
         (27, ("failed", "read_statement", "BalanceBroken")),
     ],
 )

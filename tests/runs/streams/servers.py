@@ -58,9 +58,7 @@ class Broker:
 class Web:
     """The web process of a portal on the tests' database."""
 
-    def __init__(
-        self, folder: Path, redis_url: str, *, pool: bool = True, application: str = QUICK
-    ) -> None:
+    def __init__(self, folder: Path, redis_url: str, *, application: str = QUICK) -> None:
         self.port = free_port()
         # When it was last known to be sure that it hears every bell.
         self.calm_since = 0.0
@@ -73,8 +71,7 @@ class Web:
         }
         command = portal.web(folder, environment, self.port)
         argv = [application if word == "config.asgi:application" else word for word in command.argv]
-        env = {**command.env, "DATABASE_POOL": str(int(pool))}
-        self._command = replace(command, argv=argv, env=env)
+        self._command = replace(command, argv=argv)
         self.start()
 
     def start(self) -> None:
