@@ -96,8 +96,8 @@ class RunsList(PermissionRequiredMixin, View):
             with statement_timeout(LIST_SECONDS):
                 context |= runs_menus.menus(self.request, self.filter, self.now)
                 if not self.errors:
-                    runs = self.filter.apply(rows(), self.now)
-                    page = page_of(runs, PAGE_SIZE, after=after, before=before)
+                    runs = self.filter.apply(Run.objects.all(), self.now)
+                    page = page_of(runs, PAGE_SIZE, after=after, before=before, read=rows())
                     if after and not page.runs:
                         # The list has become shorter meanwhile.
                         return redirect(self.request.path + self.filter.query())

@@ -148,6 +148,20 @@ def test_new_runs_wait_behind_a_button_and_move_nothing(visit, teller):
     expect(page.locator("#new button")).to_have_count(0)
 
 
+def test_counting_anew_forgets_no_new_run_and_leaves_the_caret_where_it_is(visit, teller):
+    three(teller, "live_count")
+    page = live(visit("?workflow=live_count"))
+    expect(page.locator("#count-queued")).to_have_text("3")
+    page.click("#menu-created")
+    page.locator("#created-from").focus()
+    for number in (1, 2, 3):
+        teller.tell("queued_run", "live_count")
+        words = f"{number} new run{'s' if number > 1 else ''} — show"
+        expect(page.get_by_role("button", name=words)).to_be_visible(timeout=WAIT)
+        expect(page.locator("#count-queued")).to_have_text(str(3 + number), timeout=2 * WAIT)
+        assert page.evaluate("document.activeElement.id") == "created-from"
+
+
 def test_a_run_that_comes_to_fit_the_filter_is_new_there(visit, teller):
     queued = three(teller, "live_fits")[0]
     teller.go_on(teller.tell("queued_run", "live_fits", 60), ["active"], ["terminate"])

@@ -4,12 +4,12 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.http import QueryDict
 
 from runs.filters import RunFilter
 from runs.models import Run
-from runs.paging import Cursor
+from runs.paging import Cursor, first_of
 from runs.views.runs_list import PAGE_SIZE, rows
 from tests.runs.stories import node, publish
 
@@ -41,6 +41,12 @@ FILL = """
 
 @pytest.fixture
 def full(db):
+    with transaction.atomic():
+        publish(node("a"), slug="gone")
+        transaction.set_rollback(True)
+    with connection.cursor() as cursor:
+        # Small tables are seldom analysed: the planner goes on taking these for empty.
+        cursor.execute("ANALYZE workflows, workflow_versions")
     usual, rare = publish(node("a"), slug="usual"), publish(node("a"), slug="rare")
     with connection.cursor() as cursor:
         # Undone with the test's transaction; thirty thousand deferred checks take long.
@@ -60,7 +66,7 @@ def full(db):
 
 
 def assert_cheap(runs):
-    plan = runs[: PAGE_SIZE + 1].explain(analyze=True)
+    plan = first_of(runs, PAGE_SIZE + 1, rows()).explain(analyze=True)
     assert "Seq Scan on jobs" not in plan, plan
     removed = sum(map(int, re.findall(r"Rows Removed by Filter: (\d+)", plan)))
     assert removed <= WASTE, plan
@@ -80,13 +86,13 @@ def test_every_filter_is_answered_by_an_index(full):
     ):  # fmt: skip
         chosen, errors = RunFilter.parse(QueryDict(query))
         assert not errors
-        assert_cheap(chosen.apply(rows(), NOW).newest_first())
+        assert_cheap(chosen.apply(Run.objects.all(), NOW).newest_first())
 
 
 def test_a_deep_page_costs_what_the_first_one_does(full):
     deep = Cursor.of(Run.objects.newest_first()[25_000])
     for query in ("", "state=failed", "workflow=usual", "workflow=usual&state=failed"):
         chosen, _ = RunFilter.parse(QueryDict(query))
-        runs = chosen.apply(rows(), NOW)
+        runs = chosen.apply(Run.objects.all(), NOW)
         assert_cheap(runs.older_than(deep.created_at, deep.id))
         assert_cheap(runs.newer_than(deep.created_at, deep.id))

@@ -232,7 +232,11 @@ const recount = paced(COUNTS_EVERY, async () => {
   const counts = document.getElementById("counts");
   if (!counts || !list()) return 0;
   const begun = performance.now();
-  await window.htmx.ajax("GET", counts.getAttribute("hx-get"), { source: counts, swap: "none" });
+  await window.htmx.ajax("GET", counts.getAttribute("hx-get"), {
+    source: counts,
+    target: counts, // not the list, which the page would take for a new one
+    swap: "none",
+  });
   return COUNTS_REST * (performance.now() - begun);
 });
 
