@@ -92,8 +92,8 @@ def test_the_facts_of_a_run(olga):
         "Reference user user_…k3m9",
         "Cost $0.0245",
         "Tokens 16,056 total",
-        "Input 14,180 · 2,048 cached",
-        "Output 1,876",
+        "Input tokens 14,180 · 2,048 cached",
+        "Output tokens 1,876",
     ):
         assert fact in facts
 
