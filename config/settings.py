@@ -186,7 +186,6 @@ EVENTSTREAM_REDIS = {
     "socket_connect_timeout": 0.5,
     "socket_timeout": 0.5,
 }
-EVENTSTREAM_STORAGE_CLASS = "runs.live.LogStorage"
 EVENTSTREAM_CHANNELMANAGER_CLASS = "runs.live.RunChannels"
 
 CELERY_BROKER_URL = REDIS_URL

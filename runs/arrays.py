@@ -4,21 +4,32 @@ The driver's own arrays look at every element several times to find a common typ
 statement's casts name it, which makes large batches several times cheaper to send.
 """
 
-from collections.abc import Iterable
+import uuid
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
 
 def literal(values: Iterable[Any]) -> str:
     """``{…}`` of numbers, texts, UUIDs, times or nulls, to be cast to the array's type."""
-    return "{" + ",".join(map(_element, values)) + "}"
+    return "{" + ",".join([_WRITERS.get(type(value), _other)(value) for value in values]) + "}"
 
 
-def _element(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, datetime):
-        return f'"{value.isoformat()}"'
-    return str(value)
+def _text(value: str) -> str:
+    if "\\" in value or '"' in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'
+
+
+def _other(value: Any) -> str:
+    # An enum's member is text too.
+    return _text(value) if isinstance(value, str) else str(value)
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    type(None): lambda _: "NULL",
+    str: _text,
+    int: str,
+    uuid.UUID: str,
+    datetime: lambda value: f'"{value.isoformat()}"',
+}

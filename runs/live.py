@@ -1,7 +1,8 @@
-"""Channels of the live streams, who may listen, and the bell that is rung after a commit.
+"""The channel of the live streams, who may listen, and the bells that are rung after a commit.
 
 A bell carries a run's newest event number, nothing of its content: whoever hears it reads the
-log from where it stopped. A lost bell delays; it loses nothing.
+log from where it stopped. A lost bell delays; it loses nothing. All bells of a commit go in one
+message: publishing costs more than all else that a small event needs.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -21,15 +21,15 @@ import redis
 from django.conf import settings
 from django_eventstream import eventstream
 from django_eventstream.channelmanager import DefaultChannelManager
-from django_eventstream.event import Event as StreamEvent
-from django_eventstream.storage import StorageBase
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
 
-RUN_PREFIX = "run-"
-BELL = "bell"
+CHANNEL = "runs"
+BELLS = "bells"
+# Bells in one message at most.
+PEAL = 1_000
 # What django-eventstream publishes on; every channel's messages go through it.
 REDIS_CHANNEL = "events_channel"
 # Seconds for which nothing is published after the broker failed to take a bell.
@@ -46,18 +46,14 @@ class Bell:
     visible: bool
 
 
-def channel_of(run_id: uuid.UUID) -> str:
-    return f"{RUN_PREFIX}{run_id}"
-
-
 class RunChannels(DefaultChannelManager):
-    """Who may listen to a run's channel: staff who may view runs."""
+    """Who may listen: staff who may view runs. What is published is stored nowhere else."""
 
     def can_read_channel(self, user: Any, channel: str) -> bool:  # noqa: ARG002
         return may_listen(user)
 
-    def is_channel_reliable(self, channel: str) -> bool:
-        return channel.startswith(RUN_PREFIX)
+    def is_channel_reliable(self, channel: str) -> bool:  # noqa: ARG002
+        return False
 
 
 def may_listen(user: Any) -> bool:
@@ -97,43 +93,17 @@ def public_event(event: LoggedEvent) -> dict[str, Any]:
     }
 
 
-class LogStorage(StorageBase):
-    """django-eventstream's storage over our log: the recorder has written already."""
-
-    def append_event(self, channel: str, event_type: str, data: str) -> StreamEvent:
-        return StreamEvent(channel, event_type, data, id=json.loads(data)["seq"])
-
-
-class _Broker(redis.Redis):
-    """The client that `send_event` publishes with; `together` makes many publishes one trip."""
-
-    def __init__(self) -> None:
-        options: dict[str, Any] = settings.EVENTSTREAM_REDIS
-        # The default retries for seconds, in the request that has just committed.
-        super().__init__(**options, retry=Retry(NoBackoff(), 0))
-        self._held = threading.local()
-
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        self._held.pipeline = pipeline = self.pipeline(transaction=False)
-        try:
-            yield
-        finally:
-            self._held.pipeline = None
-        pipeline.execute()
-
-    def publish(self, channel: Any, message: Any, **options: Any) -> Any:
-        pipeline = getattr(self._held, "pipeline", None)
-        if pipeline is None:
-            return super().publish(channel, message, **options)
-        return pipeline.publish(channel, message)
+def _broker() -> redis.Redis:
+    """The client that `send_event` publishes with."""
+    options: dict[str, Any] = settings.EVENTSTREAM_REDIS
+    # The default retries for seconds, in the request that has just committed.
+    return redis.Redis(**options, retry=Retry(NoBackoff(), 0))
 
 
 class _Ringer:
     """Publishes bells; while the broker is away it says so once and drops them."""
 
-    def __init__(self, broker: _Broker) -> None:
-        self._broker = broker
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._quiet_until = 0.0
         self._failing = False
@@ -142,9 +112,9 @@ class _Ringer:
         if not bells or time.monotonic() < self._quiet_until:
             return
         try:
-            with self._broker.together():
-                for bell in bells:
-                    eventstream.send_event(channel_of(bell.run_id), BELL, _content(bell))
+            for begin in range(0, len(bells), PEAL):
+                content = [_written(bell) for bell in bells[begin : begin + PEAL]]
+                eventstream.send_event(CHANNEL, BELLS, content)
         except Exception as error:  # whatever the broker does, the commit stands
             self._failed(error)
         else:
@@ -166,33 +136,24 @@ class _Ringer:
             logger.info("live updates go on")
 
 
-def _content(bell: Bell) -> dict[str, Any]:
-    return {
-        "seq": bell.last_seq,
-        "state": bell.state,
-        "new": bell.new,
-        "visible": bell.visible,
-    }
+def _written(bell: Bell) -> list[Any]:
+    return [bell.run_id.hex, bell.last_seq, bell.state, bell.new, bell.visible]
 
 
-def parse(message: bytes) -> Bell | None:
-    """The bell in a message of REDIS_CHANNEL; None for whatever else was published there."""
+def parse(message: bytes) -> list[Bell]:
+    """The bells in a message of REDIS_CHANNEL; none in whatever else was published there."""
     try:
         envelope = json.loads(message)
-        channel, content = envelope["channel"], json.loads(envelope["data"])
-        if envelope["event_type"] != BELL or not channel.startswith(RUN_PREFIX):
-            return None
-        return Bell(
-            run_id=uuid.UUID(channel.removeprefix(RUN_PREFIX)),
-            last_seq=int(content["seq"]),
-            state=str(content["state"]),
-            new=bool(content["new"]),
-            visible=bool(content["visible"]),
-        )
+        if (envelope["channel"], envelope["event_type"]) != (CHANNEL, BELLS):
+            return []
+        return [
+            Bell(uuid.UUID(run_id), int(seq), str(state), new=bool(new), visible=bool(visible))
+            for run_id, seq, state, new, visible in json.loads(envelope["data"])
+        ]
     except (ValueError, TypeError, KeyError, AttributeError):
-        return None
+        return []
 
 
 # django-eventstream makes its client at import, from the settings alone.
-eventstream.redis_client = _broker = _Broker()
-ring = _Ringer(_broker).ring
+eventstream.redis_client = _broker()
+ring = _Ringer().ring

@@ -12,6 +12,10 @@ class PayloadTooLarge(PayloadError):  # noqa: N818
     """JSON, but more of it than is stored in one event."""
 
 
+# Kept: `json.dumps` makes an encoder anew for each value that it does not write its own way.
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 def _clean(value: Any) -> Any:
     """`value` without NUL characters, which jsonb refuses."""
     if isinstance(value, str):
@@ -26,9 +30,9 @@ def _clean(value: Any) -> Any:
 def dump(value: Any) -> str:
     """Compact JSON text of `value`. Raises PayloadError for NaN, sets, cycles and the like."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _encode(value)
         if "\\u0000" in text:
-            text = json.dumps(_clean(value), ensure_ascii=False, separators=(",", ":"))
+            text = _encode(_clean(value))
     except (TypeError, ValueError, RecursionError) as error:
         raise PayloadError(f"not JSON: {error}") from error
     # Lone surrogates cannot be sent to the database.

@@ -160,8 +160,10 @@ def lock_runs(run_ids: Sequence[uuid.UUID]) -> list[RunRow]:
         psycopg.Cursor(_psycopg(), row_factory=class_row(RunRow)) as cursor,
     ):
         return cursor.execute(
-            f"SELECT {_RUN_COLUMNS} FROM jobs WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
-            [list(run_ids)],
+            f"SELECT {_RUN_COLUMNS} FROM jobs WHERE id = ANY(%s::uuid[])"
+            " ORDER BY id FOR NO KEY UPDATE",
+            [literal(run_ids)],
+            binary=True,
         ).fetchall()
 
 
@@ -173,8 +175,10 @@ def load_nodes(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, NodeRo
         psycopg.Cursor(_psycopg(), row_factory=class_row(NodeRow)) as cursor,
     ):
         rows = cursor.execute(
-            f"SELECT {_NODE_COLUMNS} FROM nodes WHERE run_id = ANY(%s) ORDER BY run_id, position",
-            [list(run_ids)],
+            f"SELECT {_NODE_COLUMNS} FROM nodes WHERE run_id = ANY(%s::uuid[])"
+            " ORDER BY run_id, position",
+            [literal(run_ids)],
+            binary=True,
         )
         for row in rows:
             found.setdefault(row.run_id, {})[row.key] = row

@@ -80,8 +80,7 @@ class Subscription:
 
     def _take(self, message: dict[str, Any]) -> None:
         if message["type"] == "message":
-            bell = parse(message["data"])
-            if bell is not None:
+            for bell in parse(message["data"]):
                 self._heard(bell)
         elif message["type"] == "subscribe":
             self._listening, self._since = True, asyncio.get_running_loop().time()

@@ -50,9 +50,9 @@ def _ring_own_broker(broker, settings, monkeypatch):
     at = urlsplit(broker.url)
     own = {"host": at.hostname, "port": at.port, "password": at.password}
     settings.EVENTSTREAM_REDIS = {**settings.EVENTSTREAM_REDIS, **own}
-    client = live._Broker()
+    client = live._broker()
     monkeypatch.setattr(eventstream, "redis_client", client)
-    monkeypatch.setattr(live, "ring", live._Ringer(client).ring)
+    monkeypatch.setattr(live, "ring", live._Ringer().ring)
     yield
     client.close()
 

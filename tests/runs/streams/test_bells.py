@@ -1,4 +1,4 @@
-"""Bells: published as django-eventstream does, many in one trip, heard as they were rung."""
+"""Bells: published by django-eventstream, many in one message, heard as they were rung."""
 
 import json
 import socket
@@ -40,40 +40,35 @@ def test_bells_arrive_as_they_were_rung(heard):
     rung = bells(50)
     live.ring(rung[:1])
     live.ring(rung[1:])
-    assert [live.parse(message) for message in heard(50)] == rung
+    assert [bell for message in heard(2) for bell in live.parse(message)] == rung
 
 
-def test_a_bell_is_what_django_eventstream_sends(heard):
+def test_bells_are_what_django_eventstream_sends(heard):
     [bell] = bells(1)
     live.ring([bell])
-    data = {"seq": 1, "state": "active", "new": True, "visible": True}
-    eventstream.send_event(live.channel_of(bell.run_id), live.BELL, data)
+    data = [[bell.run_id.hex, 1, "active", True, True]]
+    eventstream.send_event(live.CHANNEL, live.BELLS, data)
     first, second = heard(2)
     assert first == second
     message = json.loads(first)
-    assert message["channel"] == f"run-{bell.run_id}"
-    assert (message["event_type"], message["pub_id"]) == ("bell", "1")
+    assert (message["channel"], message["event_type"]) == ("runs", "bells")
     assert json.loads(message["data"]) == data
 
 
-def test_many_bells_are_one_trip(heard, monkeypatch):
-    trips = []
-    execute = redis.client.Pipeline.execute
-    monkeypatch.setattr(
-        redis.client.Pipeline, "execute", lambda self: trips.append(len(self)) or execute(self)
-    )
-    live.ring(bells(300))
-    assert trips == [300]
-    assert len(heard(300)) == 300
+def test_a_message_has_a_bounded_number_of_bells(heard):
+    rung = bells(live.PEAL + 1)
+    live.ring(rung)
+    many, one = (live.parse(message) for message in heard(2))
+    assert many + one == rung
+    assert one == rung[-1:]
 
 
 def test_a_hung_broker_costs_half_a_second_and_then_nothing(settings, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         own = {"host": "127.0.0.1", "port": silent.getsockname()[1]}
         settings.EVENTSTREAM_REDIS = {**settings.EVENTSTREAM_REDIS, **own}
-        client = live._Broker()
-        monkeypatch.setattr(eventstream, "redis_client", client)
-        ringer = live._Ringer(client)
+        monkeypatch.setattr(eventstream, "redis_client", live._broker())
+        ringer = live._Ringer()
         begun = time.monotonic()
         for _ in range(100):
             ringer.ring(bells(3))
@@ -88,11 +83,13 @@ def test_a_hung_broker_costs_half_a_second_and_then_nothing(settings, monkeypatc
         b"[]",
         b"null",
         b"\xff",
-        b'{"channel": "run-x", "event_type": "bell", "data": "{}"}',
-        b'{"channel": 1, "event_type": "bell", "data": "{}"}',
+        b'{"channel": "runs", "event_type": "bells", "data": "{}"}',
+        b'{"channel": "runs", "event_type": "bells", "data": "7"}',
+        b'{"channel": "runs", "event_type": "bells", "data": "[[1]]"}',
+        b'{"channel": "runs", "event_type": "bells", "data": "[[\\"x\\", 1, \\"\\", 1, 1]]"}',
+        b'{"channel": 1, "event_type": "bells", "data": "[]"}',
         b'{"channel": "other", "event_type": "message", "data": "{}", "pub_id": null}',
-        b'{"channel": "run-x", "event_type": "bell", "data": "[]"}',
     ],
 )
 def test_what_is_no_bell_is_passed_over(message):
-    assert live.parse(message) is None
+    assert live.parse(message) == []
