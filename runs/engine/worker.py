@@ -21,15 +21,13 @@ from django.utils import timezone
 
 from runs import paths, recorder
 from runs.definitions import graph_of
-from runs.engine import dispatch, executors, steps
+from runs.engine import dispatch, executors, reading, steps
 from runs.engine.attendant import Attendant, Charge, attendant
 from runs.engine.context import Context
 from runs.engine.errors import InputMissing, NodeTimeout, OutputInvalid, Permanent, describe
 from runs.graph import Graph, NodeSpec
-from runs.models import Event, Node
 from runs.payload import PayloadError, bounded
 from runs.rows import NewEvent
-from runs.states import FINAL_STATES, NodeStatus
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -98,26 +96,13 @@ def execute(node_id: int) -> bool:
 
 
 def _read(node_id: int) -> Job | None:
-    node = Node.objects.select_related("run").filter(pk=node_id).first()
-    if node is None or node.status != NodeStatus.QUEUED or node.run.state in FINAL_STATES:
+    found = reading.ready(node_id, timezone.now())
+    if found is None:
         return None
-    graph = graph_of(node.run.version_id)
-    spec = graph.nodes[node.key]
-    return Job(node_id, node.run_id, graph, spec, _data(node.run_id, spec))
-
-
-def _data(run_id: uuid.UUID, spec: NodeSpec) -> dict[str, Any]:
-    """What the node's paths lead into: the run's input and the outputs of the nodes it reads.
-
-    The output of a skipped node is null, so that a join can tell which branch was taken.
-    """
-    nodes: dict[str, Any] = {key: {"output": None} for key in spec.reads()}
-    rows = Node.objects.filter(run_id=run_id, key__in=nodes, output_seq__isnull=False)
-    keys = {seq: key for seq, key in rows.values_list("output_seq", "key") if seq} if nodes else {}
-    events = Event.objects.filter(run_id=run_id, seq__in=[1, *keys])
-    payloads = dict(events.values_list("seq", "data"))
-    nodes.update({key: {"output": payloads[seq]["output"]} for seq, key in keys.items()})
-    return {"data": payloads[1]["input"], "nodes": nodes}
+    graph = graph_of(found.version_id)
+    spec = graph.nodes[found.key]
+    data = reading.payloads(found.run_id, spec.reads())
+    return Job(node_id, found.run_id, graph, spec, data)
 
 
 def _inputs(job: Job) -> tuple[dict[str, Any], Exception | None]:
