@@ -165,6 +165,9 @@ if _flag("DATABASE_POOL", default=False):
     }
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 600
+if _flag("DATABASE_PREPARE", default=True):
+    # The recorder and the engine send the same few statements all day: planned once a connection.
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5
 # A restart of the server breaks every connection: each is tried before it is used again.
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -14,6 +14,7 @@ from django.db import connection
 from psycopg.rows import class_row
 
 from runs.arrays import literal
+from runs.driver import driver
 from runs.fold import Changes
 from runs.payload import dump
 from runs.rows import AttemptBegun, AttemptEnded, ModelCall, NewEvent, NodeRow, RunRow
@@ -148,16 +149,11 @@ SELECT *, %s FROM unnest(%s::uuid[], %s::int[], %s::int[])
 """
 
 
-def _psycopg() -> psycopg.Connection[Any]:
-    connection.ensure_connection()
-    return connection.connection
-
-
 def lock_runs(run_ids: Sequence[uuid.UUID]) -> list[RunRow]:
     """The runs' rows, locked in id order against other writers (not against readers)."""
     with (
         connection.wrap_database_errors,
-        psycopg.Cursor(_psycopg(), row_factory=class_row(RunRow)) as cursor,
+        psycopg.Cursor(driver(), row_factory=class_row(RunRow)) as cursor,
     ):
         return cursor.execute(
             f"SELECT {_RUN_COLUMNS} FROM jobs WHERE id = ANY(%s::uuid[])"
@@ -172,7 +168,7 @@ def load_nodes(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, NodeRo
     found: dict[uuid.UUID, dict[str, NodeRow]] = {}
     with (
         connection.wrap_database_errors,
-        psycopg.Cursor(_psycopg(), row_factory=class_row(NodeRow)) as cursor,
+        psycopg.Cursor(driver(), row_factory=class_row(NodeRow)) as cursor,
     ):
         rows = cursor.execute(
             f"SELECT {_NODE_COLUMNS} FROM nodes WHERE run_id = ANY(%s::uuid[])"
@@ -188,7 +184,7 @@ def load_nodes(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, NodeRo
 @contextmanager
 def batch() -> Iterator[Batch]:
     """Collects statements and sends them in one go; errors show at the end of the block."""
-    raw = _psycopg()
+    raw = driver()
     with connection.wrap_database_errors, raw.pipeline(), psycopg.Cursor(raw) as cursor:
         yield Batch(cursor)
 

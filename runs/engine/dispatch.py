@@ -14,18 +14,23 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from runs.driver import plain_cursor
+
 logger = logging.getLogger(__name__)
 
 # A hint that nobody took up is given again after 1, 2, 4 … times the setting, at most so many.
 MAX_DOUBLINGS = 5
+# Hints can be lost anyway, so their bookkeeping does not wait for the disk.
 _TAKE = """
 WITH room AS (
-    SELECT greatest(%(least)s, %(window)s - count(*)) AS free FROM (
+    SELECT greatest(%(least)s, %(window)s - count(*)) AS free,
+        set_config('synchronous_commit', 'off', true) AS commit FROM (
         SELECT FROM ready_nodes WHERE hint_due IS NOT NULL LIMIT %(window)s
     ) AS hinted
 ), next AS (
     SELECT node_id FROM ready_nodes WHERE hint_due IS NULL AND ready_at <= %(now)s
-    ORDER BY ready_at, node_id LIMIT (SELECT free FROM room) FOR UPDATE SKIP LOCKED
+    ORDER BY ready_at, node_id
+    LIMIT (SELECT free FROM room WHERE commit = 'off') FOR UPDATE SKIP LOCKED
 )
 UPDATE ready_nodes SET hints = hints + 1,
     hint_due = %(now)s + %(pause)s * interval '1 second' * 2 ^ least(hints, %(doublings)s)
@@ -45,10 +50,11 @@ def wake() -> None:
 
 
 def take(now: datetime, *, least: int = 0) -> list[int]:
-    """Node ids to hint at now, oldest first: as many as the window has room for, but `least`."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        # Hints can be lost anyway, so their bookkeeping does not wait for the disk.
-        cursor.execute("SET LOCAL synchronous_commit = off")
+    """Node ids to hint at now, oldest first: as many as the window has room for, but `least`.
+
+    One statement and its own transaction: call it outside of any other.
+    """
+    with plain_cursor() as cursor:
         cursor.execute(
             _TAKE,
             {

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db import connection
+from runs.driver import plain_cursor
 
 _READY = """
 SELECT nodes.run_id, nodes.key, jobs.version_id FROM ready_nodes
@@ -18,11 +18,11 @@ JOIN nodes ON nodes.id = ready_nodes.node_id JOIN jobs ON jobs.id = nodes.run_id
 WHERE ready_nodes.node_id = %s AND ready_nodes.ready_at <= %s
 """
 _PAYLOADS = """
-SELECT NULL, data->'input' FROM event_tracking WHERE run_id = %s AND seq = 1
+SELECT NULL::text, data->'input' FROM event_tracking WHERE run_id = %s AND seq = 1
 UNION ALL
 SELECT nodes.key, event.data->'output' FROM nodes
 JOIN event_tracking AS event ON event.run_id = nodes.run_id AND event.seq = nodes.output_seq
-WHERE nodes.run_id = %s AND nodes.key = ANY(%s)
+WHERE nodes.run_id = %s AND nodes.key = ANY(%s::text[])
 """
 
 
@@ -34,7 +34,7 @@ class Ready(NamedTuple):
 
 def ready(node_id: int, now: datetime) -> Ready | None:
     """The node, if it may be claimed now."""
-    with connection.cursor() as cursor:
+    with plain_cursor() as cursor:
         cursor.execute(_READY, [node_id, now])
         row = cursor.fetchone()
     return Ready(*row) if row else None
@@ -48,7 +48,7 @@ def payloads(run_id: uuid.UUID, keys: Iterable[str]) -> dict[str, Any]:
     """
     nodes: dict[str, Any] = {key: {"output": None} for key in keys}
     found: dict[str, Any] = {"data": None, "nodes": nodes}
-    with connection.cursor() as cursor:
+    with plain_cursor() as cursor:
         cursor.execute(_PAYLOADS, [run_id, run_id, list(nodes)])
         for key, text in cursor.fetchall():
             value = None if text is None else json.loads(text)
