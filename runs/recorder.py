@@ -15,7 +15,7 @@ from datetime import datetime
 from django.db import transaction
 
 from runs import live, recorder_sql
-from runs.fold import NODELESS_KINDS, Changes, fold
+from runs.fold import NODELESS_KINDS, PLAIN_KINDS, Changes, fold
 from runs.rows import NewEvent, NodeRow, RunRow
 from runs.states import RunState
 
@@ -57,6 +57,14 @@ class Recorded:
     changes: Changes
 
 
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numbers that a run's new events got."""
+
+    first_seq: int
+    last_seq: int
+
+
 Decide = Callable[[Snapshot], Sequence[NewEvent]]
 
 
@@ -85,7 +93,7 @@ def create(new_runs: Sequence[NewRun], *, now: datetime) -> list[Recorded]:
             sql.insert_runs(new_runs, [entry.run for entry in done], now)
             sql.insert_nodes([n for entry in done for n in entry.changes.nodes.values()])
             _write(sql, done, [list(new.events) for new in new_runs], now, created=True)
-        _ring_on_commit(done)
+        _ring_on_commit([_bell(entry) for entry in done])
     return done
 
 
@@ -115,16 +123,37 @@ def transact(
         if done:
             with recorder_sql.batch() as sql:
                 _write(sql, done, written, now, created=False)
-            _ring_on_commit(done)
+            _ring_on_commit([_bell(entry) for entry in done])
     return {entry.run.id: entry for entry in done}
 
 
 def record(
     events: Mapping[uuid.UUID, Sequence[NewEvent]], *, now: datetime
-) -> dict[uuid.UUID, Recorded]:
+) -> dict[uuid.UUID, Numbers]:
     """Append events to runs without looking at them first."""
-    nodeless = all(e.kind in NODELESS_KINDS for batch in events.values() for e in batch)
-    return transact(events, lambda found: events[found.run.id], now=now, nodes=not nodeless)
+    kinds = {event.kind for batch in events.values() for event in batch}
+    if kinds <= PLAIN_KINDS:
+        return _append(events, now)
+    done = transact(
+        events,
+        lambda found: events[found.run.id],
+        now=now,
+        nodes=not kinds <= NODELESS_KINDS,
+    )
+    return {run_id: Numbers(entry.first_seq, entry.last_seq) for run_id, entry in done.items()}
+
+
+def _append(
+    events: Mapping[uuid.UUID, Sequence[NewEvent]], now: datetime
+) -> dict[uuid.UUID, Numbers]:
+    """Record lines that change no row: in one statement, so that runs are locked for as long as
+    the database works, and not while we do."""
+    with transaction.atomic():
+        rows = recorder_sql.append(events, now)
+        _ring_on_commit(
+            [live.Bell(run, last, state, new=False, visible=False) for run, state, _, last in rows]
+        )
+    return {run_id: Numbers(first, last) for run_id, _, first, last in rows}
 
 
 def _write(
@@ -151,11 +180,15 @@ def _write(
     sql.insert_outbox([(e.run.id, e.first_seq, e.last_seq) for e in done], now)
 
 
-def _ring_on_commit(done: list[Recorded]) -> None:
-    bells = [
-        live.Bell(
-            e.run.id, e.last_seq, e.run.state, new=e.first_seq == 1, visible=e.changes.visible
-        )
-        for e in done
-    ]
+def _bell(entry: Recorded) -> live.Bell:
+    return live.Bell(
+        entry.run.id,
+        entry.last_seq,
+        entry.run.state,
+        new=entry.first_seq == 1,
+        visible=entry.changes.visible,
+    )
+
+
+def _ring_on_commit(bells: list[live.Bell]) -> None:
     transaction.on_commit(lambda: live.ring(bells), robust=True)
