@@ -1,5 +1,6 @@
 """Ids, payloads, paths and conditions."""
 
+import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -8,7 +9,7 @@ from django.db import connection
 
 from runs import arrays, conditions, ids, paths, payload
 
-RUN = ids.encode("run", ids.new_id())
+RUN = ids.encode("run", uuid.UUID("0193a5b2-7c4d-7e1f-8a9b-0c1d2e3f4a5b"))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Who gets which stream, from where on, and what the first bytes are."""
 
 import time
+import uuid
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -13,6 +14,8 @@ from tests.runs.streams.client import differences
 from tests.runs.streams.conftest import log, session_of, stored
 
 pytestmark = pytest.mark.django_db(transaction=True)
+# No run has this id.
+NOBODY = uuid.UUID("0193a5b2-7c4d-7e1f-8a9b-0c1d2e3f4a5b")
 
 
 def problem_of(answer):
@@ -34,9 +37,7 @@ def test_nobody_gets_a_stream_without_a_session(web, path, session):
         assert problem_of(web.open(stream, session))["status"] == 401
 
 
-@pytest.mark.parametrize(
-    "path", ["/api/sse-runs", f"/api/sse-logs/{ids.encode('run', ids.new_id())}"]
-)
+@pytest.mark.parametrize("path", ["/api/sse-runs", f"/api/sse-logs/{ids.encode('run', NOBODY)}"])
 def test_who_may_not_view_runs_gets_no_stream(web, anna, path):
     no_permission = User.objects.create_user("ben", is_staff=True)
     no_staff = User.objects.create_user("cem")
@@ -52,8 +53,8 @@ def test_who_may_not_view_runs_gets_no_stream(web, anna, path):
         "run_",
         "x",
         "1",
-        ids.encode("run", ids.new_id()),
-        ids.encode("job", ids.new_id()),
+        ids.encode("run", NOBODY),
+        ids.encode("job", NOBODY),
         "run_/x",
     ],
 )
