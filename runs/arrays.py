@@ -10,8 +10,16 @@ from typing import Any
 
 
 def literal(values: Iterable[Any]) -> str:
-    """``{…}`` of numbers, texts, UUIDs, times or nulls, to be cast to the array's type."""
-    return "{" + ",".join(map(_element, values)) + "}"
+    """``{…}`` of numbers, texts, UUIDs, times or nulls, to be cast to the array's type.
+
+    Characters that PostgreSQL has no text for, NUL and lone surrogates, are replaced.
+    """
+    text = "{" + ",".join(map(_element, values)) + "}"
+    if "\0" in text:
+        text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode()
 
 
 def _element(value: Any) -> str:

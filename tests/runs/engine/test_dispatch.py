@@ -49,7 +49,7 @@ def silent_broker(monkeypatch):
     for one in accepted:
         one.close()
     hints._producers.cache_clear()
-    monkeypatch.setattr(hints, "_quiet_until", 0.0)
+    hints._quiet_until = 0.0
 
 
 def test_a_silent_broker_is_asked_once_and_the_nodes_wait_unhinted(silent_broker, publish):
