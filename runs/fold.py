@@ -37,7 +37,7 @@ class Changes:
 
 
 def _short(text: Any, limit: int) -> str:
-    text = str(text or "").replace("\0", "")
+    text = str(text or "")
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
