@@ -171,10 +171,21 @@ def leave_transaction_open(ctx, how):
 
 
 @executor("probe.tell")
-def tell(ctx, lines, pause=0.0):
-    """Numbered lines and as many model calls, told slowly enough to be stored in many batches."""
+def tell(ctx, lines, pause=0.0, path=""):
+    """Numbered lines and as many model calls, told slowly enough to be stored in many batches.
+
+    Before the last of them it waits for `path`.
+    """
     for number in range(lines):
+        if path and number == lines - 1:
+            wait_for(ctx, path)
         ctx.log(f"line {number}")
         ctx.llm_call(f"model-{number}", input_tokens=1, output_tokens=1, cost="0.01")
         time.sleep(pause)
     return {"lines": lines}
+
+
+@executor("probe.tell_and_fail")
+def tell_and_fail(ctx, lines, pause=0.0):
+    tell(ctx, lines, pause)
+    raise Broken("told all")
