@@ -11,8 +11,16 @@ from typing import Any
 
 
 def literal(values: Iterable[Any]) -> str:
-    """``{…}`` of numbers, texts, UUIDs, times or nulls, to be cast to the array's type."""
-    return "{" + ",".join([_WRITERS.get(type(value), _other)(value) for value in values]) + "}"
+    """``{…}`` of numbers, texts, UUIDs, times or nulls, to be cast to the array's type.
+
+    Characters that PostgreSQL has no text for, NUL and lone surrogates, are replaced.
+    """
+    text = "{" + ",".join([_WRITERS.get(type(value), _other)(value) for value in values]) + "}"
+    if "\0" in text:
+        text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode()
 
 
 def _text(value: str) -> str:

@@ -14,6 +14,9 @@ from typing import Any
 from runs.rows import AttemptBegun, AttemptEnded, ModelCall, NewEvent, NodeRow, RunRow
 from runs.states import FINAL_STATES, NODE_FINAL, AttemptStatus, Kind, NodeStatus, RunState
 
+# As exact as the ledger is: what is added up is what stands there.
+_EXACT = Decimal("1e-10")
+
 
 @dataclass(slots=True)
 class Changes:
@@ -34,7 +37,7 @@ class Changes:
 
 
 def _short(text: Any, limit: int) -> str:
-    text = str(text or "").replace("\0", "")
+    text = str(text or "")
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -181,7 +184,7 @@ def _llm_call(changes: Changes, event: NewEvent, seq: int, now: datetime) -> Non
         input_tokens=int(data.get("input_tokens", 0)),
         output_tokens=int(data.get("output_tokens", 0)),
         cached_tokens=int(data.get("cached_tokens", 0)),
-        cost=Decimal(str(data.get("cost", "0"))),
+        cost=Decimal(str(data.get("cost", "0"))).quantize(_EXACT),
         at=event.at or now,
     )
     changes.model_calls.append(call)

@@ -19,6 +19,9 @@ KINDS = ("executor", "branch")
 MAX_NODES = 1_000
 MAX_RETRIES = 20
 MAX_SECONDS = 86_400.0
+# The longest pause between two attempts, however often it was doubled.
+MAX_BACKOFF = 3_600.0
+MAX_START_DEADLINE = 30 * 86_400.0
 _COMMON = {"id", "kind", "needs", "label"}
 _FIELDS = {
     "executor": _COMMON
@@ -73,8 +76,8 @@ class NodeSpec:
         return frozenset(self.default).union(*(path.to for path in self.paths))
 
     def backoff(self, attempt: int) -> float:
-        """Seconds to wait after the failed attempt with this number: doubling, at most an hour."""
-        return min(self.backoff_seconds * 2.0 ** (attempt - 1), 3_600.0)
+        """Seconds to wait after this many failures: doubling each time, up to MAX_BACKOFF."""
+        return min(self.backoff_seconds * 2.0 ** (attempt - 1), MAX_BACKOFF)
 
     def reads(self) -> frozenset[str]:
         """The nodes whose outputs this one needs."""
@@ -90,7 +93,6 @@ class Graph:
     input_schema: dict[str, Any]
     output: dict[str, Any]
     start_deadline_seconds: float | None
-    followers: Mapping[str, tuple[str, ...]]
 
     @property
     def roots(self) -> list[str]:
@@ -178,7 +180,7 @@ class _Checker:
             executor=self.executor(key, raw.get("executor")),
             input=self.input(key, raw.get("input", {})),
             retries=int(self.number(key, raw, "retries", 0, MAX_RETRIES, whole=True)),
-            backoff_seconds=self.number(key, raw, "backoff_seconds", 1, MAX_SECONDS),
+            backoff_seconds=self.number(key, raw, "backoff_seconds", 1, MAX_BACKOFF),
             timeout_seconds=self.number(key, raw, "timeout_seconds", 300, MAX_SECONDS, above=0),
             idempotent=self.flag(key, raw, "idempotent"),
         )
@@ -228,8 +230,8 @@ class _Checker:
         numeric = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
         if not numeric or not max(above, -0.5) < value <= most:
             kind = "a whole number" if whole else "a number"
-            least = "from 0" if above < 0 else "above 0 and up"
-            self.say(key, f"“{name}” is {kind} {least} to {most:g}")
+            least = "from 0" if above < 0 else "above 0, up"
+            self.say(key, f"“{name}” is {kind} {least} to {most:,.0f}")
             return default
         return value
 
@@ -341,8 +343,7 @@ def parse(definition: Any, executors: Collection[str] | None = None) -> Graph:
     _check_rest(checker, schema, output, deadline, nodes)
     if checker.problems:
         raise DefinitionError(checker.problems)
-    followers = {key: tuple(n.id for n in nodes.values() if key in n.needs) for key in nodes}
-    return Graph(nodes, schema, output, deadline, followers)
+    return Graph(nodes, schema, output, deadline)
 
 
 def _check_rest(
@@ -358,7 +359,6 @@ def _check_rest(
             source = paths.node_of(path)
             if source and source not in nodes:
                 checker.say("", f"“output” reads the unknown node “{source}”")
-    if deadline is not None and (
-        isinstance(deadline, bool) or not isinstance(deadline, int | float) or deadline <= 0
-    ):
-        checker.say("", "“start_deadline_seconds” is a number above 0")
+    if deadline is not None:
+        checker.number("", {"start_deadline_seconds": deadline}, "start_deadline_seconds",
+                       0, MAX_START_DEADLINE, above=0)  # fmt: skip

@@ -14,14 +14,14 @@ from django.utils import timezone
 
 from runs import ids, recorder
 from runs.actors import ACTOR_REFS, Actor
-from runs.definitions import graph_of
+from runs.definitions import error_of, graph_of
 from runs.engine import dispatch, registry, steps
 from runs.graph import DefinitionError, Graph, NodeSpec
 from runs.models import AuditEntry, Event, Run, WorkflowVersion
 from runs.payload import bounded
 from runs.querysets import RunQuerySet
 from runs.rows import NewEvent
-from runs.states import Kind, RunState
+from runs.states import FINAL_STATES, Kind, RunState
 
 # Whose starts are audited; a trigger's are told by the run itself.
 PEOPLE = frozenset({"user", "token"})
@@ -70,37 +70,53 @@ def retry(
     """New runs with the failed ones' version and input, linked to them."""
     now = now or timezone.now()
     outcome = Outcome()
-    originals = list(runs.order_by("id").select_related("version", "workflow")[:BATCH])
-    chosen = []
-    for run in originals:
-        if run.can_retry:
-            chosen.append(run)
-        else:
-            outcome.skipped[run.id] = f"only failed runs are retried; this one is {run.state}"
-    inputs = dict(
-        Event.objects.filter(run__in=[run.id for run in chosen], seq=1).values_list(
-            "run_id", "data__input"
-        )
-    )
-    new_runs = []
-    for run in chosen:
-        own_word = run.ref_type not in ACTOR_REFS
-        new = _new_run(
-            run.version,
-            inputs[run.id],
-            trigger=run.trigger,
-            by=by,
-            ref=(run.ref_type, run.ref_id) if own_word else ("", ""),
-            now=now,
-            original=run,
-        )
-        new_runs.append(new)
-        outcome.done[run.id] = new.id
+    run_ids = list(runs.order_by("id").values_list("id", flat=True)[:BATCH])
     with transaction.atomic():
+        chosen = _to_retry(run_ids, outcome)
+        inputs = dict(
+            Event.objects.filter(run__in=[run.id for run in chosen], seq=1).values_list(
+                "run_id", "data__input"
+            )
+        )
+        new_runs = []
+        for run in chosen:
+            own_word = run.ref_type not in ACTOR_REFS
+            new = _new_run(
+                run.version,
+                inputs[run.id],
+                trigger=run.trigger,
+                by=by,
+                ref=(run.ref_type, run.ref_id) if own_word else ("", ""),
+                now=now,
+                original=run,
+            )
+            new_runs.append(new)
+            outcome.done[run.id] = new.id
         recorder.create(new_runs, now=now)
         _audit(by, "retry", outcome.done, reason)
         dispatch.wake()
     return outcome
+
+
+def _to_retry(run_ids: list[uuid.UUID], outcome: Outcome) -> list[Run]:
+    """Those of the runs that can be retried, locked; `outcome` is told why the others cannot."""
+    # Locked in id order, so that of two who retry at once the second sees the first one's runs.
+    locked = Run.objects.filter(pk__in=run_ids).order_by("id")
+    originals = list(
+        locked.select_for_update(of=("self",), no_key=True).select_related("version", "workflow")
+    )
+    open_retries = Run.objects.filter(retry_of__in=run_ids).exclude(state__in=FINAL_STATES)
+    underway = dict(open_retries.values_list("retry_of", "id"))
+    chosen = []
+    for run in originals:
+        if not run.can_retry:
+            outcome.skipped[run.id] = f"only failed runs are retried; this one is {run.state}"
+        elif run.id in underway:
+            new = ids.encode("run", underway[run.id])
+            outcome.skipped[run.id] = f"it is being retried already, as {new}"
+        else:
+            chosen.append(run)
+    return chosen
 
 
 def terminate(
@@ -184,9 +200,8 @@ def _graph(version: WorkflowVersion) -> tuple[Graph | None, dict[str, str] | Non
     """The version's graph, or why it has none: it was saved under other rules."""
     try:
         return graph_of(version.pk), None
-    except DefinitionError as error:
-        message = f"version {version.number} does not pass the checks: {error}"
-        return None, {"node": "", "kind": "DefinitionInvalid", "message": message}
+    except DefinitionError as problem:
+        return None, error_of(problem, version.number)
 
 
 def _why_not(graph: Graph, data: Any) -> dict[str, str] | None:

@@ -7,14 +7,18 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
-from django.db import Error, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from runs.engine.context import Context
+from runs.engine.trouble import Trouble
 from runs.states import FINAL_STATES
 
 logger = logging.getLogger(__name__)
@@ -50,6 +54,7 @@ class Attendant:
         self._thread: threading.Thread | None = None
         self._pid = 0
         self._ending = False
+        self._trouble = Trouble(logger, "an executor's lines and lease wait for the database")
 
     def attend(self, charge: Charge) -> None:
         charge.context.on_tell = self._tell
@@ -76,7 +81,8 @@ class Attendant:
 
     def _start(self) -> None:
         # A pool's child inherits the object of its parent, but not the thread.
-        if self._thread is None or self._pid != os.getpid():
+        alive = self._thread is not None and self._thread.is_alive()
+        if not alive or self._pid != os.getpid():
             self._pid = os.getpid()
             self._thread = threading.Thread(target=self._run, name="attendant", daemon=True)
             self._thread.start()
@@ -98,16 +104,27 @@ class Attendant:
                 self._told.clear()
                 # Lines that come together go together.
                 time.sleep(FLUSH_SECONDS)
-            try:
-                charge.context.flush()
-                if time.monotonic() >= renew_at and self._charge is charge:
-                    renew_at = time.monotonic() + RENEW_SECONDS
-                    self._renew(charge)
-            except Error as error:
-                logger.warning("%s: %s", charge.context.run_id, error)
-                connection.close()
-                time.sleep(RENEW_SECONDS)
+            # Lines that the database refuses must not cost the lease.
+            fine = self._do(charge.context.flush)
+            if time.monotonic() >= renew_at and self._charge is charge:
+                renew_at = time.monotonic() + RENEW_SECONDS
+                fine = self._do(partial(self._renew, charge)) and fine
             self._end_if_stuck(charge)
+            if fine:
+                self._trouble.over()
+            else:
+                time.sleep(RENEW_SECONDS)
+
+    def _do(self, act: Callable[[], None]) -> bool:
+        """Whether it worked. The thread outlives whatever happens."""
+        try:
+            act()
+        except Exception as error:
+            self._trouble.met(error)
+            with suppress(Exception):
+                connection.close()
+            return False
+        return True
 
     def _renew(self, charge: Charge) -> None:
         now = timezone.now()

@@ -4,38 +4,57 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from django.db.models import Max
 from django.utils import timezone
 
 from runs import ids, recorder
+from runs.engine.patience import persist
+from runs.models import Event
 from runs.payload import dump
 from runs.rows import NewEvent
 from runs.states import Kind
 
 LEVELS = frozenset({"debug", "info", "warning", "error"})
 MESSAGE_LIMIT = 10_000
+MODEL_LIMIT = 128
+# What the columns of the ledger and of a node's progress can hold.
+MAX_COUNT = 2**63 - 1
+MAX_COST = Decimal(10**10)
 # Buffered lines at which an executor is made to wait until they are stored.
 BUFFER = 1_000
+_TOLD = (Kind.LOG, Kind.PROGRESS, Kind.LLM_CALL)
+_RESULTS = (Kind.NODE_COMPLETED, Kind.NODE_FAILED, Kind.LATE_RESULT)
+_TICK = timedelta(microseconds=1)
 
 
 class Context:
     """One attempt of one node. What it is told is stored within 200 ms, and in any case before
-    the node's own result, in the order of telling. It may be used from several threads."""
+    the node's own result, in the order of telling. It may be used from several threads.
 
-    def __init__(self, run_id: uuid.UUID, node: str, attempt: int) -> None:
+    Every line has a time of its own, later than the one before. By these a line is recognised in
+    the log when the answer to a commit was lost, so that it is not stored twice.
+    """
+
+    def __init__(self, run_id: uuid.UUID, node: str, attempt: int, since: int = 0) -> None:
+        """`since` is the number of the event that began the attempt."""
         self._run = run_id
         self.run_id = ids.encode("run", run_id)
         self.node = node
         self.attempt = attempt
+        self._since = since
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._buffer: list[NewEvent] = []
+        self._newest = timezone.now()
         # Held while lines are stored, so that the result waits for them.
         self._storing = threading.Lock()
+        self._storer: int | None = None
+        self._in_doubt = False
         self.on_tell: Callable[[], None] | None = None
 
     def log(self, message: str, level: str = "info") -> None:
@@ -44,7 +63,10 @@ class Context:
         self._tell(Kind.LOG, {"level": level, "message": str(message)[:MESSAGE_LIMIT]})
 
     def progress(self, done: int, total: int | None = None, message: str = "") -> None:
-        data = {"done": int(done), "total": total if total is None else int(total)}
+        data = {
+            "done": _count("done", done),
+            "total": None if total is None else _count("total", total),
+        }
         self._tell(Kind.PROGRESS, {**data, "message": str(message)[:MESSAGE_LIMIT]})
 
     def llm_call(
@@ -57,15 +79,12 @@ class Context:
         cost: Decimal | str,
     ) -> None:
         """Put a model call into the ledger; `cost` in US dollars."""
-        price = Decimal(cost)
-        if min(input_tokens, output_tokens, cached_tokens) < 0 or not price >= 0:
-            raise ValueError("tokens and cost cannot be negative")
         data = {
-            "model": model,
-            "input_tokens": int(input_tokens),
-            "output_tokens": int(output_tokens),
-            "cached_tokens": int(cached_tokens),
-            "cost": str(price),
+            "model": str(model)[:MODEL_LIMIT],
+            "input_tokens": _count("input_tokens", input_tokens),
+            "output_tokens": _count("output_tokens", output_tokens),
+            "cached_tokens": _count("cached_tokens", cached_tokens),
+            "cost": str(_cost(cost)),
         }
         self._tell(Kind.LLM_CALL, data)
 
@@ -79,31 +98,91 @@ class Context:
 
     def _tell(self, kind: Kind, data: dict[str, Any]) -> None:
         dump(data)  # what cannot be stored fails here, at the caller's line
-        event = NewEvent(kind, self.node, self.attempt, data=data, at=timezone.now())
         with self._lock:
+            event = NewEvent(kind, self.node, self.attempt, data=data, at=self._next_moment())
             self._buffer.append(event)
             full = len(self._buffer) >= BUFFER
         if full:
-            self.flush()
+            persist(self.flush, "what an executor tells waits for the database")
         elif self.on_tell:
             self.on_tell()
 
-    def flush(self, now: datetime | None = None) -> None:
+    def _next_moment(self) -> datetime:
+        self._newest = max(timezone.now(), self._newest + _TICK)
+        return self._newest
+
+    # -- For the engine ----------------------------------------------------------------------
+
+    @property
+    def is_storing_here(self) -> bool:
+        """Whether the current thread is in the midst of a transaction of this context."""
+        return self._storer == threading.get_ident()
+
+    def flush(self) -> None:
         """Store what was told so far."""
         with self._storing:
             with self._lock:
-                events, self._buffer = self._buffer, []
+                events = list(self._buffer)
             if not events:
                 return
+            self._storer = threading.get_ident()
             try:
-                recorder.record({self._run: events}, now=now or timezone.now())
-            except Exception:
+                if self._in_doubt:
+                    recorder.transact(
+                        [self._run],
+                        lambda _: self.unstored(events),  # asked with the run locked
+                        now=timezone.now(),
+                    )
+                else:
+                    recorder.record({self._run: events}, now=timezone.now())
                 with self._lock:
-                    self._buffer = events + self._buffer
+                    del self._buffer[: len(events)]
+                self._in_doubt = False
+            except BaseException:
+                self._in_doubt = True
                 raise
+            finally:
+                self._storer = None
 
-    def drain(self) -> list[NewEvent]:
-        """What is not stored yet, for the result's own transaction, after a flush under way."""
+    def drain(self) -> tuple[list[NewEvent], datetime]:
+        """What is not stored yet, for the result's own transaction, and the result's time."""
         with self._storing, self._lock:
             events, self._buffer = self._buffer, []
-            return events
+            return events, self._next_moment()
+
+    def doubt(self) -> None:
+        """A transaction's fate is not known: look into the log before the next one."""
+        self._in_doubt = True
+
+    def unstored(self, events: Sequence[NewEvent]) -> list[NewEvent]:
+        """Those of these lines that the log does not have yet. Asked with the run locked."""
+        if not self._in_doubt:
+            return list(events)
+        stored = self._own(_TOLD).aggregate(newest=Max("at"))["newest"]
+        return [e for e in events if stored is None or (e.at is not None and e.at > stored)]
+
+    def has_ended(self, at: datetime) -> bool:
+        """Whether the log has the result with this time. Asked with the run locked."""
+        return self._in_doubt and self._own(_RESULTS).filter(at=at).exists()
+
+    def _own(self, kinds: Sequence[Kind]) -> Any:
+        return Event.objects.filter(
+            run=self._run, seq__gt=self._since, node=self.node, attempt=self.attempt, kind__in=kinds
+        )
+
+
+def _count(what: str, value: int) -> int:
+    number = int(value)
+    if not 0 <= number <= MAX_COUNT:
+        raise ValueError(f"{what} is a number from 0 to {MAX_COUNT}, not {number}")
+    return number
+
+
+def _cost(value: Decimal | str) -> Decimal:
+    try:
+        cost = Decimal(value)
+    except InvalidOperation as error:
+        raise ValueError(f"cost is an amount in US dollars, not {value!r}") from error
+    if not cost.is_finite() or not 0 <= cost < MAX_COST:
+        raise ValueError(f"cost is an amount from 0 to below {MAX_COST} US dollars, not {value}")
+    return cost

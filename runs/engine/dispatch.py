@@ -6,7 +6,6 @@ the recorder, and only one claim succeeds.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -15,8 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from runs.driver import plain_cursor
-
-logger = logging.getLogger(__name__)
+from runs.engine import hints
 
 # A hint that nobody took up is given again after 1, 2, 4 … times the setting, at most so many.
 MAX_DOUBLINGS = 5
@@ -32,7 +30,7 @@ WITH room AS (
     ORDER BY ready_at, node_id
     LIMIT (SELECT free FROM room WHERE commit = 'off') FOR UPDATE SKIP LOCKED
 )
-UPDATE ready_nodes SET hints = hints + 1,
+UPDATE ready_nodes SET hints = least(hints, %(doublings)s) + 1,
     hint_due = %(now)s + %(pause)s * interval '1 second' * 2 ^ least(hints, %(doublings)s)
 FROM next WHERE ready_nodes.node_id = next.node_id RETURNING ready_nodes.node_id
 """
@@ -42,11 +40,23 @@ UPDATE ready_nodes SET hint_due = NULL WHERE node_id IN (
     FOR UPDATE SKIP LOCKED
 )
 """
+# Rows that somebody else holds are left: they are hinted at again once their hint is due.
+_WITHDRAW = """
+UPDATE ready_nodes SET hint_due = NULL, hints = greatest(hints - 1, 0) WHERE node_id IN (
+    SELECT node_id FROM ready_nodes WHERE node_id = ANY(%s) AND hint_due IS NOT NULL
+    ORDER BY node_id FOR UPDATE SKIP LOCKED
+)
+"""
 
 
 def wake() -> None:
     """Send hints for what is ready, once the current transaction is committed."""
-    transaction.on_commit(lambda: send(take(timezone.now())), robust=True)
+
+    def send_ready() -> None:
+        if hints.possible():
+            send(take(timezone.now()))
+
+    transaction.on_commit(send_ready, robust=True)
 
 
 def take(now: datetime, *, least: int = 0) -> list[int]:
@@ -70,23 +80,15 @@ def take(now: datetime, *, least: int = 0) -> list[int]:
 
 def send(node_ids: Sequence[int]) -> None:
     """Give Celery the hints. Where the broker is away they are taken back, to be sent later."""
-    from runs.engine.tasks import execute
-
-    if not node_ids:
-        return
-    try:
-        with execute.app.producer_pool.acquire(block=True, timeout=5) as producer:
-            for node_id in node_ids:
-                execute.apply_async([node_id], producer=producer, retry=False)
-    except Exception as error:  # kombu raises whatever its transport does
-        logger.warning("hints wait for the broker: %s", error)
+    if node_ids and not hints.publish(node_ids):
         withdraw(node_ids)
 
 
 def withdraw(node_ids: Sequence[int]) -> None:
-    from runs.models import ReadyNode
-
-    ReadyNode.objects.filter(node_id__in=node_ids).update(hint_due=None)
+    """Take hints back, as if they had not been sent."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = off")
+        cursor.execute(_WITHDRAW, [list(node_ids)])
 
 
 def forget_unheeded(now: datetime) -> int:

@@ -13,8 +13,8 @@ class Permanent(Exception):  # noqa: N818
     """An error that no further attempt would mend: the node fails without a retry."""
 
 
-class NodeTimeout(Exception):  # noqa: N818
-    """The node's time was up."""
+class NodeTimeout(BaseException):
+    """The node's time was up. No Exception, so that an executor does not catch it by the way."""
 
 
 class InputMissing(Permanent):
@@ -25,8 +25,16 @@ class OutputInvalid(Permanent):
     """What the executor gave cannot be stored."""
 
 
+class ResultRefused(Permanent):
+    """The database refused what the attempt ended with, or what it told."""
+
+
 class ExecutorMissing(Permanent):
     """No executor is registered under the node's name."""
+
+
+def timeout_message(seconds: float) -> str:
+    return f"not done after {seconds:g} s"
 
 
 def describe(error: BaseException) -> dict[str, Any]:
@@ -43,6 +51,13 @@ def describe(error: BaseException) -> dict[str, Any]:
     ]
     return {
         "kind": type(error).__name__,
-        "message": str(error)[:MESSAGE_LIMIT] or type(error).__name__,
+        "message": _message(error)[:MESSAGE_LIMIT] or type(error).__name__,
         "trace": "\n".join(lines)[:TRACE_LIMIT],
     }
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as second:
+        return f"its message could not be read: {type(second).__name__}"

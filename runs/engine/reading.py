@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 from runs.driver import plain_cursor
 
 _READY = """
-SELECT nodes.run_id, nodes.key, jobs.version_id FROM ready_nodes
+SELECT nodes.id, nodes.run_id, nodes.key, nodes.attempts, jobs.version_id,
+    ready_nodes.ready_at <= %s
+FROM ready_nodes
 JOIN nodes ON nodes.id = ready_nodes.node_id JOIN jobs ON jobs.id = nodes.run_id
-WHERE ready_nodes.node_id = %s AND ready_nodes.ready_at <= %s
+WHERE ready_nodes.node_id = %s
 """
 _PAYLOADS = """
 SELECT NULL::text, data->'input' FROM event_tracking WHERE run_id = %s AND seq = 1
@@ -27,15 +29,21 @@ WHERE nodes.run_id = %s AND nodes.key = ANY(%s::text[])
 
 
 class Ready(NamedTuple):
+    """A node that waits for a worker; `attempts` are those begun before."""
+
+    id: int
     run_id: uuid.UUID
     key: str
+    attempts: int
     version_id: int
+    # Whether its time has come: it may have to wait out a pause after a failed attempt.
+    is_due: bool
 
 
 def ready(node_id: int, now: datetime) -> Ready | None:
-    """The node, if it may be claimed now."""
+    """The node, if no worker has claimed it and its run goes on."""
     with plain_cursor() as cursor:
-        cursor.execute(_READY, [node_id, now])
+        cursor.execute(_READY, [now, node_id])
         row = cursor.fetchone()
     return Ready(*row) if row else None
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from runs.engine.errors import NodeTimeout, timeout_message
 from runs.graph import Graph, NodeSpec
 from runs.recorder import Snapshot
 from runs.rows import NewEvent, NodeRow
@@ -17,6 +18,7 @@ from runs.states import NODE_FINAL, Kind, NodeStatus, RunState
 # A node that took this many workers with it is not given to another one.
 MAX_LOST = 5
 LOST = "WorkerLost"
+SILENT = "fell silent"
 States = dict[str, tuple[str, Any]]
 
 
@@ -28,11 +30,17 @@ def state_changed(before: str, after: RunState, **data: Any) -> NewEvent:
 
 
 def claim(
-    found: Snapshot, key: str, worker: str, inputs: dict[str, Any], spec: NodeSpec
+    found: Snapshot, key: str, before: int, worker: str, inputs: dict[str, Any], spec: NodeSpec
 ) -> list[NewEvent]:
-    """Begin the node's next attempt; no events where it is not this worker's to begin."""
+    """Begin the node's next attempt; no events where it is not this worker's to begin.
+
+    `before` is the number of attempts when the node was read: where there are more by now, it
+    may be queued again, but not before the pause after the last one.
+    """
     node = found.nodes.get(key)
-    if node is None or found.run.is_final or node.status != NodeStatus.QUEUED:
+    if node is None or found.run.is_final:
+        return []
+    if node.status != NodeStatus.QUEUED or node.attempts != before:
         return []
     started = NewEvent(
         Kind.NODE_STARTED,
@@ -53,6 +61,7 @@ def complete(
     output: Any,
     *,
     before: Sequence[NewEvent] = (),
+    at: datetime | None = None,
     path: str | None = None,
     selected: Sequence[str] | None = None,
 ) -> list[NewEvent]:
@@ -62,9 +71,7 @@ def complete(
         return list(before)
     data = {"output": output}
     if not _is_current(found, node, attempt):
-        if node.attempts == attempt and node.status == NodeStatus.COMPLETED:
-            return []  # recorded already, `before` too: the answer to the commit was lost
-        return [*before, _late(key, attempt, "completed", data)]
+        return [*before, _late(key, attempt, "completed", data, at)]
     events = list(before)
     if selected is not None:
         events.append(
@@ -75,7 +82,7 @@ def complete(
                 data={"selected": list(selected), "path": path},
             )
         )
-    events.append(NewEvent(Kind.NODE_COMPLETED, node=key, attempt=attempt, data=data))
+    events.append(NewEvent(Kind.NODE_COMPLETED, node=key, attempt=attempt, data=data, at=at))
     states = _states(found)
     states[key] = (NodeStatus.COMPLETED, selected)
     return events + _settle(found, graph, states)
@@ -83,47 +90,74 @@ def complete(
 
 def fail(
     found: Snapshot,
-    graph: Graph,
-    key: str,
+    spec: NodeSpec,
     attempt: int,
     error: dict[str, Any],
     now: datetime,
     *,
     before: Sequence[NewEvent] = (),
+    at: datetime | None = None,
     permanent: bool = False,
 ) -> list[NewEvent]:
     """The attempt's error: another attempt after a pause, or the end of the run."""
-    node = found.nodes.get(key)
+    node = found.nodes.get(spec.id)
     if node is None:
         return list(before)
     if not _is_current(found, node, attempt):
-        over = node.status in (NodeStatus.QUEUED, NodeStatus.FAILED)
-        if node.attempts == attempt and over and node.error_kind != LOST:
-            return []  # recorded already, `before` too: the answer to the commit was lost
-        return [*before, _late(key, attempt, "failed", {"error": error})]
-    spec = graph.nodes[key]
+        return [*before, _late(spec.id, attempt, "failed", {"error": error}, at)]
     again = not permanent and node.failures < spec.retries and not _is_failing(found)
     pause = spec.backoff(node.failures + 1) if again else None
-    return [*before, *_failed(found, graph, node, attempt, error, now, pause)]
+    return [*before, *_failed(found, node, attempt, error, now, pause, at=at)]
 
 
 def lose(
-    found: Snapshot, graph: Graph, key: str, attempt: int, worker: str, now: datetime
+    found: Snapshot, spec: NodeSpec, attempt: int, worker: str, now: datetime, how: str = SILENT
 ) -> list[NewEvent]:
-    """The attempt's lease ended without a result: its worker is gone or stuck."""
+    """The attempt ended without a result: its worker is gone."""
+    node = found.nodes.get(spec.id)
+    if node is None:
+        return []
+    if not _is_current(found, node, attempt):
+        return [_late(spec.id, attempt, "lost", {"worker": worker})]
+    lost = attempt - node.failures
+    error = {"kind": LOST, "message": f"worker {worker} {how}", "trace": ""}
+    if not spec.idempotent:
+        error["message"] += "; the node is not idempotent, so it is not run again"
+    again = spec.idempotent and lost < MAX_LOST and not _is_failing(found)
+    pause = min(2.0 ** (lost - 1) - 1, 60.0) if again else None
+    return _failed(found, node, attempt, error, now, pause, lost=True)
+
+
+def overrun(
+    found: Snapshot, spec: NodeSpec, attempt: int, worker: str, now: datetime
+) -> list[NewEvent]:
+    """The node's time was up, and its worker did not say so itself."""
+    node = found.nodes.get(spec.id)
+    if node is not None and _is_current(found, node, attempt):
+        message = timeout_message(spec.timeout_seconds)
+        error = {"kind": NodeTimeout.__name__, "message": message, "trace": ""}
+        return fail(found, spec, attempt, error, now)
+    return lose(found, spec, attempt, worker, now)
+
+
+def give_up(
+    found: Snapshot, key: str, attempt: int, worker: str, error: dict[str, Any], now: datetime
+) -> list[NewEvent]:
+    """The attempt ended without a result, and none can follow, for another reason."""
     node = found.nodes.get(key)
     if node is None:
         return []
     if not _is_current(found, node, attempt):
         return [_late(key, attempt, "lost", {"worker": worker})]
-    spec = graph.nodes[key]
-    lost = attempt - node.failures
-    error = {"kind": LOST, "message": f"worker {worker} fell silent", "trace": ""}
-    if not spec.idempotent:
-        error["message"] += "; the node is not idempotent, so it is not run again"
-    again = spec.idempotent and lost < MAX_LOST and not _is_failing(found)
-    pause = min(2.0 ** (lost - 1) - 1, 60.0) if again else None
-    return _failed(found, graph, node, attempt, error, now, pause, lost=True)
+    return _failed(found, node, attempt, error, now, None, lost=True)
+
+
+def reject(found: Snapshot, key: str, error: dict[str, Any], now: datetime) -> list[NewEvent]:
+    """A queued node that cannot even be begun: the run fails."""
+    node = found.nodes.get(key)
+    if node is None or found.run.is_final or node.status != NodeStatus.QUEUED:
+        return []
+    return _failed(found, node, None, error, now, None)
 
 
 def refuse(found: Snapshot, error: dict[str, Any]) -> list[NewEvent]:
@@ -163,8 +197,12 @@ def _states(found: Snapshot) -> States:
     return {key: (node.status, node.selected) for key, node in found.nodes.items()}
 
 
-def _late(key: str, attempt: int, outcome: str, data: dict[str, Any]) -> NewEvent:
-    return NewEvent(Kind.LATE_RESULT, node=key, attempt=attempt, data={"outcome": outcome, **data})
+def _late(
+    key: str, attempt: int, outcome: str, data: dict[str, Any], at: datetime | None = None
+) -> NewEvent:
+    return NewEvent(
+        Kind.LATE_RESULT, node=key, attempt=attempt, data={"outcome": outcome, **data}, at=at
+    )
 
 
 def _skipped(key: str, reason: str) -> NewEvent:
@@ -173,13 +211,13 @@ def _skipped(key: str, reason: str) -> NewEvent:
 
 def _failed(
     found: Snapshot,
-    graph: Graph,
     node: NodeRow,
-    attempt: int,
+    attempt: int | None,
     error: dict[str, Any],
     now: datetime,
     pause: float | None,
     *,
+    at: datetime | None = None,
     lost: bool = False,
 ) -> list[NewEvent]:
     data: dict[str, Any] = {"error": error}
@@ -187,20 +225,20 @@ def _failed(
         data["lost"] = True
     if pause is not None:
         data["retry_at"] = (now + timedelta(seconds=pause)).isoformat()
-        return [NewEvent(Kind.NODE_FAILED, node=node.key, attempt=attempt, data=data)]
+    failed = NewEvent(Kind.NODE_FAILED, node=node.key, attempt=attempt, data=data, at=at)
+    if pause is not None:
+        return [failed]
     states = _states(found)
     states[node.key] = (NodeStatus.FAILED, None)
-    failed = NewEvent(Kind.NODE_FAILED, node=node.key, attempt=attempt, data=data)
-    return [failed, *_settle(found, graph, states, {**error, "node": node.key})]
+    culprit = next(key for key, (status, _) in states.items() if status == NodeStatus.FAILED)
+    return [failed, *_wind_up(found, states, culprit, {**error, "node": node.key})]
 
 
-def _settle(
-    found: Snapshot, graph: Graph, states: States, error: dict[str, Any] | None = None
-) -> list[NewEvent]:
+def _settle(found: Snapshot, graph: Graph, states: States) -> list[NewEvent]:
     """What follows once `states` hold: nodes queued or skipped, the run's end."""
     failed = [key for key, (status, _) in states.items() if status == NodeStatus.FAILED]
     if failed:
-        return _wind_up(found, states, failed[0], error)
+        return _wind_up(found, states, failed[0])
     events = []
     ready, skipped = graph.advance(states)
     for key in skipped:
@@ -213,7 +251,7 @@ def _settle(
 
 
 def _wind_up(
-    found: Snapshot, states: States, culprit: str, error: dict[str, Any] | None
+    found: Snapshot, states: States, culprit: str, error: dict[str, Any] | None = None
 ) -> list[NewEvent]:
     """A node failed for good: start nothing more; the run fails with the last node in flight."""
     events = []

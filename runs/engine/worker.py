@@ -4,39 +4,47 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from types import FrameType
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any
 
+from billiard.common import terminate_handler_fired
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, Error, connection, connections
 from django.utils import timezone
 
-from runs import paths, recorder
-from runs.definitions import graph_of
+from runs import definitions, paths, recorder
 from runs.engine import dispatch, executors, reading, steps
 from runs.engine.attendant import Attendant, Charge, attendant
 from runs.engine.context import Context
-from runs.engine.errors import InputMissing, NodeTimeout, OutputInvalid, Permanent, describe
-from runs.graph import Graph, NodeSpec
+from runs.engine.errors import (
+    InputMissing,
+    OutputInvalid,
+    Permanent,
+    ResultRefused,
+    describe,
+)
+from runs.engine.patience import is_passing, persist
+from runs.engine.time_limit import within
+from runs.graph import DefinitionError, Graph, NodeSpec
+from runs.models import Attempt, WorkflowVersion
 from runs.payload import PayloadError, bounded
+from runs.recorder import Snapshot
 from runs.rows import NewEvent
+from runs.states import AttemptStatus
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 # Nodes one task executes, one after the other, before Celery gets a say again.
 MAX_NODES_A_TASK = 50
 MAX_SECONDS_A_TASK = 5.0
-# How long a result is held in memory while the database is away.
-PATIENCE_SECONDS = 120.0
+# From what was said before the result, as it must be recorded, to the events.
+Follow = Callable[[Snapshot, Sequence[NewEvent], datetime], list[NewEvent]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class Job:
 
     node_id: int
     run_id: uuid.UUID
+    attempts: int
     graph: Graph
     spec: NodeSpec
     data: dict[str, Any]
@@ -72,37 +81,64 @@ def work_off(node_id: int) -> int:
 
 def execute(node_id: int) -> bool:
     """Whether the node was this worker's to execute."""
-    job = _read(node_id)
-    if job is None:
+    node = _ready(node_id)
+    if node is None:
+        return False
+    try:
+        job = _job(node)
+    except Error:
+        raise
+    except Exception as error:
+        _reject(node, error)
         return False
     inputs, problem = _inputs(job)
-    attempt = _claim(job, inputs)
-    if attempt is None:
+    context = _claim(job, inputs)
+    if context is None:
         return False
-    context = Context(job.run_id, job.spec.id, attempt)
     deadline = time.monotonic() + job.spec.timeout_seconds
     with _attended(attendant, Charge(node_id, context, deadline)):
         try:
             if problem is not None:
                 raise problem
-            with _time_limit(job.spec.timeout_seconds):
-                result = executors.run(executors.Work(job.spec, inputs, job.data, context))
+            result = _execute(executors.Work(job.spec, inputs, job.data, context))
             output = _storable(result.output)
-        except Exception as error:
+        except BaseException as error:  # whatever an executor raises, also SystemExit
+            if terminate_handler_fired():
+                _give_back(job, context)
+                raise
             _record_failure(job, context, error)
         else:
             _record_result(job, context, result, output)
     return True
 
 
-def _read(node_id: int) -> Job | None:
+def _ready(node_id: int) -> reading.Ready | None:
     found = reading.ready(node_id, timezone.now())
-    if found is None:
+    if found is not None and not found.is_due:
+        # An old hint, or a clock behind the sender's: it is sent again in time.
+        dispatch.withdraw([node_id])
         return None
-    graph = graph_of(found.version_id)
-    spec = graph.nodes[found.key]
-    data = reading.payloads(found.run_id, spec.reads())
-    return Job(node_id, found.run_id, graph, spec, data)
+    return found
+
+
+def _job(node: reading.Ready) -> Job:
+    graph = definitions.graph_of(node.version_id)
+    spec = graph.nodes[node.key]
+    data = reading.payloads(node.run_id, spec.reads())
+    return Job(node.id, node.run_id, node.attempts, graph, spec, data)
+
+
+def _reject(node: reading.Ready, error: Exception) -> None:
+    """Fail the run of a node that cannot be prepared."""
+    if isinstance(error, DefinitionError):
+        number = WorkflowVersion.objects.values_list("number", flat=True).get(pk=node.version_id)
+        problem: dict[str, Any] = definitions.error_of(error, number)
+    else:
+        problem = describe(error)
+    now = timezone.now()
+    recorder.transact(
+        [node.run_id], lambda found: steps.reject(found, node.key, problem, now), now=now
+    )
 
 
 def _inputs(job: Job) -> tuple[dict[str, Any], Exception | None]:
@@ -114,18 +150,37 @@ def _inputs(job: Job) -> tuple[dict[str, Any], Exception | None]:
         return {}, InputMissing(str(error.args[0]))
     except PayloadError as error:
         return {}, Permanent(str(error))
+    except Exception as error:
+        return {}, error
 
 
-def _claim(job: Job, inputs: dict[str, Any]) -> int | None:
-    """The attempt's number, or None where another worker or the run's end was first."""
-    worker = name()
-    done = recorder.transact(
-        [job.run_id],
-        lambda found: steps.claim(found, job.spec.id, worker, inputs, job.spec),
-        now=timezone.now(),
-    )
-    recorded = done.get(job.run_id)
-    return recorded.changes.begun[0].number if recorded else None
+def _claim(job: Job, inputs: dict[str, Any]) -> Context | None:
+    """The attempt, or None where another worker or the run's end was first."""
+    worker, now = name(), timezone.now()
+    in_doubt = False
+    # The attempt of an earlier try whose commit was not answered.
+    begun: list[Attempt] = []
+
+    def decide(found: Snapshot) -> list[NewEvent]:
+        if in_doubt:
+            begun[:] = Attempt.objects.filter(
+                node=job.node_id, number=job.attempts + 1, worker=worker, started_at=now,
+                status=AttemptStatus.RUNNING,
+            )  # fmt: skip
+        return steps.claim(found, job.spec.id, job.attempts, worker, inputs, job.spec)
+
+    def claim() -> recorder.Recorded | None:
+        return recorder.transact([job.run_id], decide, now=now).get(job.run_id)
+
+    def doubt() -> None:
+        nonlocal in_doubt
+        in_doubt = True
+
+    recorded = persist(claim, "a claim waits for the database", doubt)
+    if recorded is None and not begun:
+        return None
+    since = recorded.changes.begun[0].input_seq if recorded else begun[0].input_seq
+    return Context(job.run_id, job.spec.id, job.attempts + 1, since)
 
 
 @contextmanager
@@ -137,26 +192,23 @@ def _attended(by: Attendant, charge: Charge) -> Iterator[None]:
         by.leave()
 
 
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise NodeTimeout in the block once `seconds` have passed.
-
-    By the alarm signal, which only a main thread can take; elsewhere the lease is the limit.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        raise NodeTimeout(f"not done after {seconds:g} s")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+def _execute(work: executors.Work) -> executors.Result:
+    was_open = connection.in_atomic_block
     try:
-        yield
+        return within(work.spec.timeout_seconds, work.context, lambda: executors.run(work))
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        # Within a transaction that the executor left open, nothing of ours would be committed.
+        left_open = connection.in_atomic_block != was_open
+        if left_open or (connection.connection is not None and not connection.autocommit):
+            _drop_connection()
+
+
+def _drop_connection() -> None:
+    """Close the connection whatever state it is in, and forget that state."""
+    old = connections[DEFAULT_DB_ALIAS]
+    del connections[DEFAULT_DB_ALIAS]
+    with suppress(Exception):
+        old.close()
 
 
 def _storable(output: Any) -> Any:
@@ -167,42 +219,76 @@ def _storable(output: Any) -> Any:
 
 
 def _record_result(job: Job, context: Context, result: executors.Result, output: Any) -> None:
-    said = context.drain()
-
-    def decide(found: recorder.Snapshot) -> list[NewEvent]:
+    def follow(found: Snapshot, said: Sequence[NewEvent], at: datetime) -> list[NewEvent]:
         return steps.complete(
             found, job.graph, job.spec.id, context.attempt, output,
-            before=said, path=result.path, selected=result.selected,
+            before=said, at=at, path=result.path, selected=result.selected,
         )  # fmt: skip
 
-    _persist(lambda: recorder.transact([job.run_id], decide, now=timezone.now()))
+    _conclude(job, context, follow)
 
 
-def _record_failure(job: Job, context: Context, error: Exception) -> None:
-    said = context.drain()
+def _record_failure(job: Job, context: Context, error: BaseException) -> None:
+    _conclude(job, context, _failure(job, context, error))
+
+
+def _failure(job: Job, context: Context, error: BaseException) -> Follow:
     description = describe(error)
-    permanent = isinstance(error, Permanent)
 
-    def decide(found: recorder.Snapshot) -> list[NewEvent]:
+    def follow(found: Snapshot, said: Sequence[NewEvent], at: datetime) -> list[NewEvent]:
         return steps.fail(
-            found, job.graph, job.spec.id, context.attempt, description, timezone.now(),
-            before=said, permanent=permanent,
+            found, job.spec, context.attempt, description, timezone.now(),
+            before=said, at=at, permanent=isinstance(error, Permanent),
         )  # fmt: skip
 
-    _persist(lambda: recorder.transact([job.run_id], decide, now=timezone.now()))
+    return follow
 
 
-def _persist(act: Callable[[], T]) -> T:
-    """Do `act`, again and again while the database is away, for a bounded while."""
-    ended = time.monotonic() + PATIENCE_SECONDS
-    pause = 0.2
-    while True:
+def _conclude(job: Job, context: Context, follow: Follow) -> None:
+    """Record the attempt's end, after what it said; if that is refused, record the refusal."""
+    said, at = context.drain()
+    try:
+        _record(job, context, follow, said, at)
+    except Exception as error:
+        if is_passing(error):
+            raise
+        logger.exception("%s: the end of %s was refused", context.run_id, context.node)
+        # First the result alone is left out, then what was said too.
+        refusal = ResultRefused(f"the result could not be recorded: {describe(error)['message']}")
         try:
-            return act()
-        except (OperationalError, InterfaceError) as error:
-            if time.monotonic() > ended:
+            _record(job, context, _failure(job, context, refusal), said, at)
+        except Exception as second:
+            if is_passing(second):
                 raise
-            logger.warning("a result waits for the database: %s", error)
-            connection.close()
-            time.sleep(pause)
-            pause = min(pause * 2, 5.0)
+            refusal = ResultRefused(
+                f"what the node told, {len(said)} lines and model calls, could not be recorded:"
+                f" {describe(second)['message']}"
+            )
+            _record(job, context, _failure(job, context, refusal), [], at)
+
+
+def _record(
+    job: Job, context: Context, follow: Follow, said: Sequence[NewEvent], at: datetime
+) -> None:
+    def decide(found: Snapshot) -> list[NewEvent]:
+        if context.has_ended(at):
+            return []
+        return follow(found, context.unstored(said), at)
+
+    persist(
+        lambda: recorder.transact([job.run_id], decide, now=timezone.now()),
+        "a result waits for the database",
+        context.doubt,
+    )
+
+
+def _give_back(job: Job, context: Context) -> None:
+    """This process is being ended: let another one begin the node anew, without waiting."""
+    now = timezone.now()
+    with suppress(Exception):  # else the lease ends by itself
+        context.flush()
+        recorder.transact(
+            [job.run_id],
+            lambda found: steps.lose(found, job.spec, context.attempt, name(), now, "was stopped"),
+            now=now,
+        )

@@ -92,3 +92,100 @@ def meet(ctx, mine, other, seconds=20.0):
 def say_and_wait(ctx, path):
     ctx.log("before")
     return wait_for(ctx, path)
+
+
+class Unreadable(Exception):  # noqa: N818
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+@executor("probe.raise_odd")
+def raise_odd(ctx, what):
+    errors = {
+        "surrogate": Broken("half \ud83d and \0 nul"),
+        "unreadable": Unreadable(),
+        "exit": SystemExit(3),
+        "interrupt": KeyboardInterrupt("by itself"),
+        "generator": GeneratorExit("odd"),
+    }
+    raise errors[what]
+
+
+@executor("probe.say_odd")
+def say_odd(ctx, what):
+    """Say something that cannot be stored, where it matters."""
+    calls = {
+        "progress": lambda: ctx.progress(2**63),
+        "negative": lambda: ctx.progress(-1),
+        "total": lambda: ctx.progress(1, 2**63),
+        "tokens": lambda: ctx.llm_call("m", input_tokens=2**63, output_tokens=0, cost="0"),
+        "cost": lambda: ctx.llm_call("m", input_tokens=0, output_tokens=0, cost="1e10"),
+        "nan": lambda: ctx.llm_call("m", input_tokens=0, output_tokens=0, cost="NaN"),
+        "infinite": lambda: ctx.llm_call("m", input_tokens=0, output_tokens=0, cost="Infinity"),
+        "words": lambda: ctx.llm_call("m", input_tokens=0, output_tokens=0, cost="much"),
+    }
+    calls[what]()
+
+
+@executor("probe.overspend")
+def overspend(ctx, path=""):
+    """Each call fits the ledger; their sum fits no column."""
+    ctx.log("said before")
+    for _ in range(2):
+        ctx.llm_call("m", input_tokens=1, output_tokens=1, cost="9e9")
+    if path:
+        wait_for(ctx, path)
+    return {"paid": True}
+
+
+@executor("probe.output_of")
+def output_of(ctx, what):
+    return {"text": {"surrogate": "half \ud83d", "nul": "a\0b"}[what]}
+
+
+@executor("probe.swallow")
+def swallow(ctx, mark, kind="Exception", seconds=30.0):
+    """Go on whatever is raised, and tell of each time."""
+    errors = {"Exception": Exception, "BaseException": BaseException}
+    ended = time.monotonic() + seconds
+    while time.monotonic() < ended:
+        try:
+            time.sleep(0.05)
+        except errors[kind]:
+            with Path(mark).open("a") as file:
+                file.write("swallowed\n")
+            if len(Path(mark).read_text().splitlines()) >= 2:
+                return {"stubborn": True}
+    return {"done": True}
+
+
+@executor("probe.leave_transaction_open")
+def leave_transaction_open(ctx, how):
+    from django.db import connection, transaction
+
+    if how == "atomic":
+        transaction.atomic().__enter__()
+    else:
+        connection.set_autocommit(False)
+    return {"how": how}
+
+
+@executor("probe.tell")
+def tell(ctx, lines, pause=0.0, path=""):
+    """Numbered lines and as many model calls, told slowly enough to be stored in many batches.
+
+    Before the last of them it waits for `path`.
+    """
+    for number in range(lines):
+        if path and number == lines - 1:
+            wait_for(ctx, path)
+        ctx.log(f"line {number}")
+        ctx.llm_call(f"model-{number}", input_tokens=1, output_tokens=1, cost="0.01")
+        time.sleep(pause)
+    return {"lines": lines}
+
+
+@executor("probe.tell_and_fail")
+def tell_and_fail(ctx, lines, pause=0.0):
+    tell(ctx, lines, pause)
+    raise Broken("told all")

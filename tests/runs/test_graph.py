@@ -43,6 +43,8 @@ def test_what_is_no_graph_is_refused(value):
         ([executor_node("a", retries=-1)], "a", "“retries” is a whole number from 0 to 20"),
         ([executor_node("a", timeout_seconds=0)], "a", "“timeout_seconds” is a number above 0"),
         ([executor_node("a", retries=True)], "a", "“retries” is a whole number"),
+        ([executor_node("a", backoff_seconds=3601)], "a",
+         "“backoff_seconds” is a number from 0 to 3,600"),
         ([executor_node("a", colour="red")], "a", "unknown field colour"),
         ([{"id": "a", "kind": "magic"}], "a", "unknown kind 'magic'"),
         ([executor_node("a", input={"x": "$.typo.y"})], "a", "begins neither with $.data"),
@@ -86,6 +88,14 @@ def test_schema_and_output_are_checked():
     assert "is not a JSON Schema" in text
     assert "reads the unknown node “b”" in text
     assert "start_deadline_seconds" in text
+
+
+@pytest.mark.parametrize("bad", [0, -1, True, "1", 1e300, float("nan"), 30 * 86_400 + 1])
+def test_a_start_deadline_is_at_most_thirty_days(bad):
+    (problem,) = problems(executor_node("a"), start_deadline_seconds=bad)
+    assert problem == (
+        "", "“start_deadline_seconds” is a number above 0, up to 2,592,000",
+    )  # fmt: skip
 
 
 def test_too_many_nodes_are_refused():

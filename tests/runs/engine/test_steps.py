@@ -12,6 +12,7 @@ from runs.states import Kind, NodeStatus
 from tests.runs.conftest import executor_node
 
 GRAPH = parse({"nodes": [executor_node("a", retries=1), executor_node("b", needs=["a"])]})
+SPEC = GRAPH.nodes["a"]
 SAID = [NewEvent(Kind.LOG, "a", 1)]
 
 
@@ -33,17 +34,7 @@ def complete(found, attempt=1):
 
 def fail(found, attempt=1):
     error = {"kind": "Broken", "message": "x", "trace": ""}
-    return kinds(steps.fail(found, GRAPH, "a", attempt, error, timezone.now(), before=SAID))
-
-
-def test_a_result_that_was_recorded_already_adds_nothing():
-    assert complete(snapshot(NodeStatus.COMPLETED)) == []
-    assert complete(snapshot(NodeStatus.COMPLETED, state="completed")) == []
-
-
-def test_a_failure_that_was_recorded_already_adds_nothing():
-    assert fail(snapshot(NodeStatus.QUEUED, failures=1, error_kind="Broken")) == []
-    assert fail(snapshot(NodeStatus.FAILED, failures=1, error_kind="Broken", state="failed")) == []
+    return kinds(steps.fail(found, SPEC, attempt, error, timezone.now(), before=SAID))
 
 
 @pytest.mark.parametrize(
@@ -58,19 +49,25 @@ def test_what_comes_too_late_is_kept_as_that(found):
     assert complete(found) == fail(found) == [Kind.LOG, Kind.LATE_RESULT]
 
 
+def claim(found, before):
+    return [(e.kind, e.attempt) for e in steps.claim(found, "a", before, "w", {}, SPEC)]
+
+
 def test_a_claim_is_refused_unless_the_node_is_queued():
-    spec = GRAPH.nodes["a"]
     for status in set(NodeStatus) - {NodeStatus.QUEUED}:
-        assert steps.claim(snapshot(status), "a", "w", {}, spec) == []
-    assert steps.claim(snapshot(NodeStatus.QUEUED, state="terminated"), "a", "w", {}, spec) == []
-    begun = steps.claim(snapshot(NodeStatus.QUEUED, attempts=3), "a", "w", {}, spec)
-    assert [(e.kind, e.attempt) for e in begun] == [(Kind.NODE_STARTED, 4)]
+        assert claim(snapshot(status), 1) == []
+    assert claim(snapshot(NodeStatus.QUEUED, state="terminated"), 1) == []
+    assert claim(snapshot(NodeStatus.QUEUED, attempts=3), 3) == [(Kind.NODE_STARTED, 4)]
+
+
+def test_a_claim_is_refused_where_the_node_was_tried_meanwhile_and_waits_again():
+    assert claim(snapshot(NodeStatus.QUEUED, attempts=4), 3) == []
 
 
 def test_lost_attempts_do_not_use_up_retries_but_are_bounded():
     def lose(attempts, failures=0):
         found = snapshot(NodeStatus.RUNNING, attempts=attempts, failures=failures)
-        return steps.lose(found, GRAPH, "a", attempts, "w", timezone.now())[0].data
+        return steps.lose(found, SPEC, attempts, "w", timezone.now())[0].data
 
     assert "retry_at" in lose(1)
     assert "retry_at" in lose(steps.MAX_LOST, failures=1)
