@@ -198,13 +198,14 @@ class RunViewSet(ApiViewSet):
         outcome = act(Run.objects.filter(pk=run.pk), by=self.actor, reason=reason, now=self.now)
         if run.pk not in outcome.done:
             # As it is now: it may have changed since it was asked for.
-            raise _refusal(self.get_object(), outcome.skipped.get(run.pk, "nothing was done"))
+            why = outcome.skipped.get(run.pk, "nothing was done")
+            raise _refusal(self.get_object(), why, tried=act.__name__)
         return outcome.done[run.pk]
 
 
-def _refusal(run: Run, why: str) -> WrongState:
+def _refusal(run: Run, why: str, tried: str) -> WrongState:
     """Why the run's state stands against an act, and what can be done instead."""
-    if run.can_retry:
+    if run.can_retry and tried != "retry":
         actions, words = ["retry", "start"], "It can be retried."
     elif run.can_terminate:
         actions, words = ["terminate"], "It can be terminated."

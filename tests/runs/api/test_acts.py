@@ -345,3 +345,14 @@ def test_acts_stand_without_a_broker(client, run_in):
     assert retried["state"] == "created"
     ended = client.post(f"/api/runs/{retried['id']}/terminate/").json()
     assert ended["state"] == "terminated"
+
+
+def test_a_run_that_is_being_retried_is_not_retried_again(client, run_in):
+    run = run_in("failed")
+    first = client.post(f"/api/runs/{run}/retry/", {}, format="json").json()
+    response = client.post(f"/api/runs/{run}/retry/", {}, format="json")
+    assert response.status_code == 409
+    problem = response.json()
+    assert f"is being retried already, as {first['id']}." in problem["detail"]
+    assert (problem["state"], problem["actions"]) == ("failed", ["start"])
+    assert Run.objects.filter(retry_of=run.pk).count() == 1
