@@ -58,4 +58,8 @@ def _answer(request: HttpRequest, status: int, heading: str, said: str, icon: st
     known = user.is_active and user.is_staff
     template = "runs/error.html" if known else "runs/error_bare.html"
     context = {**admin.site.each_context(request), **context}
+    # The first page that this person may see: the front door itself may be what refused them.
+    groups = context.get("sidebar_navigation") or [] if known else []
+    context["start"] = next((item["link"] for group in groups for item in group["items"]), "")
+    context["is_known"] = known
     return render(request, template, context, status=status)
