@@ -23,14 +23,6 @@ from runs import heartbeat
 PATIENCE = 1.5
 # Seconds for which a finding is given to others who ask.
 FRESH = 0.5
-# A connection on which nothing comes back ends by itself.
-IMPATIENT = {
-    "connect_timeout": 2,
-    "tcp_user_timeout": 5000,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 2,
-}
 
 Parts = dict[str, str]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -91,7 +83,7 @@ class Database:
         self._migrated = False
 
     async def look(self) -> Parts:
-        parameters = {**connections["default"].get_connection_params(), **IMPATIENT}
+        parameters = {**connections["default"].get_connection_params(), "connect_timeout": 2}
         del parameters["cursor_factory"]
         try:
             # A connection of its own: the pool's may all be busy, and a hung one is not given back.

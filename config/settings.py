@@ -6,12 +6,11 @@ start live under ``DATA_DIR``. A value that cannot be understood stops the start
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import dj_database_url
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 
+from config import addresses
 from config.embedded import locations
 from config.sidebar import account_links, favicon, navigation
 
@@ -151,10 +150,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 RUNS_SCHEMA = os.environ.get("RUNS_SCHEMA", "marie_scheduler")
 DATABASE_URL = os.environ.get("DATABASE_URL") or locations.database_url(DATA_DIR)
-DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
-if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
-    raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL server")
-DATABASES["default"].setdefault("OPTIONS", {})
+DATABASES = {"default": addresses.database(DATABASE_URL)}
 # Under ASGI every request has a thread of its own; without a pool each would open a connection.
 # Workers keep one connection a process instead.
 if _flag("DATABASE_POOL", default=False):
@@ -175,16 +171,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # -- Redis, Celery, live updates -------------------------------------------------------------
 
 REDIS_URL = os.environ.get("REDIS_URL") or locations.redis_url(DATA_DIR)
-_redis = urlsplit(REDIS_URL)
-if _redis.scheme not in ("redis", "rediss"):
-    raise ImproperlyConfigured(f"REDIS_URL must begin with redis:// or rediss://: {REDIS_URL!r}")
 EVENTSTREAM_REDIS = {
-    "host": _redis.hostname or "127.0.0.1",
-    "port": _redis.port or 6379,
-    "db": int(_redis.path.strip("/") or 0),
-    "username": _redis.username,
-    "password": _redis.password,
-    "ssl": _redis.scheme == "rediss",
+    **addresses.redis(REDIS_URL),
     # A bell is not worth waiting for: the log is in the database.
     "socket_connect_timeout": 0.5,
     "socket_timeout": 0.5,

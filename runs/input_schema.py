@@ -14,6 +14,8 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
+from runs import patterns
+
 # Without a way to retrieve: whatever stands outside the schema is not found.
 _NOTHING: Registry[Any] = Registry()
 _ENDLESS = "the schema refers to itself without end"
@@ -46,6 +48,11 @@ def complaint(schema: Any) -> str:
         return f"is not a JSON Schema: {error.message}"
     except RecursionError:
         return "is nested too deeply"
+    try:
+        for pattern in _patterns(schema):
+            patterns.compiled(pattern)
+    except patterns.PatternError as error:
+        return f"is not a JSON Schema: {error}"
     resolver = _NOTHING.resolver_with_root(DRAFT202012.create_resource(schema))
     for reference in _references(schema):
         try:
@@ -63,6 +70,21 @@ def _references(schema: Any) -> Iterator[str]:
             for word in ("$ref", "$dynamicRef"):
                 if isinstance(part.get(word), str):
                     yield part[word]
+            rest += part.values()
+        elif isinstance(part, list):
+            rest += part
+
+
+def _patterns(schema: Any) -> Iterator[str]:
+    """All that may be patterns: a property of that name holds a schema, not a text."""
+    rest = [schema]
+    while rest:
+        part = rest.pop()
+        if isinstance(part, dict):
+            if isinstance(part.get("pattern"), str):
+                yield part["pattern"]
+            if isinstance(part.get("patternProperties"), dict):
+                yield from part["patternProperties"]
             rest += part.values()
         elif isinstance(part, list):
             rest += part
@@ -90,8 +112,50 @@ def violations(schema: Any, value: Any, most: int) -> list[Violation]:
     return found
 
 
+def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
+    if isinstance(value, str) and not patterns.search(pattern, value):
+        yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+def _pattern_properties(
+    validator: Any, parts: dict[str, Any], value: Any, _: Any
+) -> Iterator[jsonschema.ValidationError]:
+    if not isinstance(value, dict):
+        return
+    for pattern, part in parts.items():
+        for name, item in value.items():
+            if patterns.search(pattern, name):
+                yield from validator.descend(item, part, path=name, schema_path=pattern)
+
+
+def _additional_properties(
+    validator: Any, part: Any, value: Any, schema: dict[str, Any]
+) -> Iterator[jsonschema.ValidationError]:
+    if not isinstance(value, dict):
+        return
+    known, allowed = schema.get("properties", {}), schema.get("patternProperties", {})
+    for name, item in value.items():
+        if name in known or any(patterns.search(pattern, name) for pattern in allowed):
+            continue
+        if part is False:
+            yield jsonschema.ValidationError(f"{name!r} is not one of its properties")
+        else:
+            yield from validator.descend(item, part, path=name)
+
+
+# The library's own use Python's regular expressions, which some texts keep busy for hours.
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    {
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional_properties,
+    },
+)
+
+
 def _validator(schema: Any) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(schema, registry=_NOTHING)
+    return _Validator(schema, registry=_NOTHING)
 
 
 def _violation(error: jsonschema.ValidationError) -> Violation:

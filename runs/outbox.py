@@ -3,10 +3,14 @@
 Ids are handed out before commits, so the highest id seen hides those that commit later. A line
 is shown only when every transaction that began before its own has ended, and cursors go by
 (transaction, line).
+
+So a writing transaction that stays open, anywhere on the server, holds back every reader until it
+ends: `held_back_since` tells.
 """
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,6 +35,11 @@ DELETE FROM outbox WHERE id IN (
     )
     ORDER BY xid, id LIMIT %s
 )
+"""
+
+
+_OLDEST_WRITER = """
+SELECT min(xact_start) FROM pg_stat_activity WHERE backend_xid IS NOT NULL
 """
 
 
@@ -68,3 +77,21 @@ def prune(now: datetime, keep: timedelta = timedelta(minutes=10), batch: int = 1
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_PRUNE, [now - keep, batch])
         return cursor.rowcount
+
+
+def prune_all(now: datetime, seconds: float = 20, batch: int = 10_000) -> int:
+    """Prune batch after batch until nothing is left to prune or the time is up."""
+    end, total = time.monotonic() + seconds, 0
+    while True:
+        pruned = prune(now, batch=batch)
+        total += pruned
+        if pruned < batch or time.monotonic() >= end:
+            return total
+
+
+def held_back_since(now: datetime) -> timedelta:
+    """The age of the oldest open transaction that writes: nothing later is readable yet."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OLDEST_WRITER)
+        (since,) = cursor.fetchone()
+    return timedelta(0) if since is None else max(timedelta(0), now - since)

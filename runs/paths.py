@@ -1,11 +1,19 @@
 """JSONPath in workflow definitions: ``$.data…`` and ``$.nodes.<id>.output…``. Pure."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import jsonpath
-from jsonpath.exceptions import JSONPathError
+from jsonpath.exceptions import JSONPathError, JSONPathSyntaxError
+from jsonpath.filter import BaseExpression, RegexLiteral
+from jsonpath.function_extensions import ExpressionType, FilterFunction
+from jsonpath.parse import Parser
+from jsonpath.stream import TokenStream
+from jsonpath.token import TOKEN_RE_FLAGS
+
+from runs import patterns
 
 _NODE = re.compile(r"\$\.nodes\.([a-z][a-z0-9_]*)\.output(?=$|[.\[])")
 _DATA = re.compile(r"\$\.data(?=$|[.\[])")
@@ -15,13 +23,55 @@ class PathError(ValueError):
     """A path that cannot be read; the message says why."""
 
 
+class _Pattern(FilterFunction):
+    """`match` or `search`, by patterns that cannot take long."""
+
+    arg_types = [ExpressionType.VALUE, ExpressionType.VALUE]
+    return_type = ExpressionType.LOGICAL
+
+    def __init__(self, matches: Callable[[str, str], bool]) -> None:
+        self._matches = matches
+
+    def __call__(self, value: object, pattern: object) -> bool:
+        if not isinstance(value, str) or not isinstance(pattern, str):
+            return False
+        try:
+            return self._matches(pattern, value)
+        except patterns.PatternError:
+            return False
+
+
+class _Parser(Parser):
+    def parse_regex(self, stream: TokenStream) -> BaseExpression:
+        token, flags = stream.current(), ""
+        if stream.peek().kind == TOKEN_RE_FLAGS:
+            stream.next()
+            flags = "".join(sorted(set(stream.next().value) - {"a"}))
+        try:
+            return RegexLiteral(value=patterns.compiled(token.value, flags))
+        except patterns.PatternError as error:
+            raise JSONPathSyntaxError(str(error), token=token) from None
+
+
+class _Environment(jsonpath.JSONPathEnvironment):
+    parser_class = _Parser
+
+    def setup_function_extensions(self) -> None:
+        super().setup_function_extensions()
+        self.function_extensions["match"] = _Pattern(patterns.fullmatch)
+        self.function_extensions["search"] = _Pattern(patterns.search)
+
+
+_environment = _Environment()
+
+
 def is_path(value: Any) -> bool:
     return isinstance(value, str) and value.startswith("$.")
 
 
 @lru_cache(maxsize=4096)
 def _compiled(path: str) -> jsonpath.JSONPath | jsonpath.CompoundJSONPath:
-    return jsonpath.compile(path)
+    return _environment.compile(path)
 
 
 @lru_cache(maxsize=4096)

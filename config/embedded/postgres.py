@@ -33,8 +33,14 @@ max_wal_size = 1GB
 jit = off
 autovacuum_naptime = 20s
 idle_in_transaction_session_timeout = 60s
-log_min_duration_statement = 1000
 log_lock_waits = on
+# Statements come with their values in them, and errors quote rows: payloads and password hashes
+# don't belong into a log. Slow statements stand in pg_stat_statements, without values.
+log_min_duration_statement = -1
+log_min_error_statement = panic
+log_error_verbosity = terse
+log_parameter_max_length = 0
+log_parameter_max_length_on_error = 0
 """
 STATISTICS = "shared_preload_libraries = 'pg_stat_statements'\n"
 # Only for data that is thrown away: a power cut would break it.

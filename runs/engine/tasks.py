@@ -49,4 +49,4 @@ def tick() -> None:
 
 @shared_task(name="runs.prune_outbox", ignore_result=True)
 def prune_outbox() -> None:
-    outbox.prune(timezone.now())
+    outbox.prune_all(timezone.now())

@@ -18,14 +18,6 @@ FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 # Seconds for which a connection is used before it is renewed.
 LIFETIME = 600
-# A connection on which nothing comes back ends by itself.
-IMPATIENT = {
-    "connect_timeout": 5,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
 
 
 class Readers:
@@ -65,7 +57,7 @@ def _leave_the_pool() -> None:
     """
     own = connections[DEFAULT_DB_ALIAS].copy()
     options = {k: v for k, v in own.settings_dict["OPTIONS"].items() if k != "pool"}
-    own.settings_dict["OPTIONS"] = {**IMPATIENT, **options}
+    own.settings_dict["OPTIONS"] = options
     own.settings_dict["CONN_MAX_AGE"] = LIFETIME
     # One that broke shows by its error, and the read is repeated.
     own.settings_dict["CONN_HEALTH_CHECKS"] = False

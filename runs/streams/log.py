@@ -17,16 +17,29 @@ PAGE_ROWS = 500
 # A page ends with the event that makes it larger than this.
 PAGE_BYTES = 512 * 1024
 
-# The limit holds before the sum does: no more than a page's rows are ever looked at.
+# Sizes are first judged as stored, which unpacks nothing; a compressed one counts for more. Only
+# what is then left is unpacked, and counted exactly.
 _PAGES = """
-SELECT want.run_id, page.seq, page.kind, page.node, page.attempt, page.actor, page.at, page.data
+SELECT want.run_id, page.seq, page.kind, page.node, page.attempt, page.actor, page.at, page.data,
+       page.available
 FROM unnest(%s::uuid[], %s::int[]) AS want(run_id, after)
 CROSS JOIN LATERAL (
-    SELECT next.*, sum(octet_length(data)) OVER (ORDER BY seq) - octet_length(data) AS before
+    SELECT light.*, sum(octet_length(data)) OVER (ORDER BY seq) - octet_length(data) AS before
     FROM (
-        SELECT seq, kind, node, attempt, actor, at, data::text AS data FROM event_tracking
-        WHERE run_id = want.run_id AND seq > want.after ORDER BY seq LIMIT %s
-    ) AS next
+        SELECT seq, kind, node, attempt, actor, at, data::text AS data, available
+        FROM (
+            SELECT rows.*, count(*) OVER () AS available,
+                   sum(stored) OVER (ORDER BY seq) - stored AS stored_before
+            FROM (
+                SELECT seq, kind, node, attempt, actor, at, data,
+                       pg_column_size(data)
+                       * CASE WHEN pg_column_compression(data) IS NULL THEN 1 ELSE 8 END AS stored
+                FROM event_tracking
+                WHERE run_id = want.run_id AND seq > want.after ORDER BY seq LIMIT %s
+            ) AS rows
+        ) AS sized
+        WHERE stored_before < %s
+    ) AS light
 ) AS page
 WHERE page.before < %s
 ORDER BY want.run_id, page.seq
@@ -48,17 +61,25 @@ class _Row(NamedTuple):
     actor: str
     at: datetime
     data: str
+    # Rows behind the given number, counted up to a page's.
+    available: int
 
 
 def pages(after: Mapping[uuid.UUID, int]) -> dict[uuid.UUID, Page]:
     """Each run's events behind the given number; runs without any are left out."""
     with connection.cursor() as cursor:
-        cursor.execute(_PAGES, [list(after), list(after.values()), PAGE_ROWS, PAGE_BYTES])
+        limits = [PAGE_ROWS, PAGE_BYTES, PAGE_BYTES]
+        cursor.execute(_PAGES, [list(after), list(after.values()), *limits])
         rows = [_Row(*row) for row in cursor.fetchall()]
     found: dict[uuid.UUID, list[Entry]] = {}
+    available: dict[uuid.UUID, int] = {}
     for row in rows:
         found.setdefault(row.run_id, []).append(Entry(row.seq, event_frame(row)))
-    return {run_id: Page(entries, _is_full(entries)) for run_id, entries in found.items()}
+        available[row.run_id] = row.available
+    return {
+        run_id: Page(entries, len(entries) < available[run_id] or len(entries) >= PAGE_ROWS)
+        for run_id, entries in found.items()
+    }
 
 
 def page(run_id: uuid.UUID, after: int) -> list[Entry]:
@@ -70,8 +91,3 @@ def page(run_id: uuid.UUID, after: int) -> list[Entry]:
 def end_of(run_id: uuid.UUID) -> int | None:
     """The number of the run's last event, or None where there is no such run."""
     return Run.objects.filter(pk=run_id).values_list("last_seq", flat=True).first()
-
-
-def _is_full(entries: list[Entry]) -> bool:
-    # Frames are larger than their data, so this says "full" rather too often than too seldom.
-    return len(entries) >= PAGE_ROWS or sum(len(e.frame) for e in entries) >= PAGE_BYTES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
@@ -58,4 +60,8 @@ def _answer(request: HttpRequest, status: int, heading: str, said: str, icon: st
     known = user.is_active and user.is_staff
     template = "runs/error.html" if known else "runs/error_bare.html"
     context = {**admin.site.each_context(request), **context}
+    # The first page that this person may see: the front door itself may be what refused them.
+    groups: Any = context.get("sidebar_navigation") if known else None
+    context["start"] = next((item["link"] for group in groups or () for item in group["items"]), "")
+    context["is_known"] = known
     return render(request, template, context, status=status)

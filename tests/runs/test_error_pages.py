@@ -127,3 +127,19 @@ def test_a_password_is_changed_on_its_page():
     )
     assert answer.status_code == 302
     assert olga.get(answer.headers["Location"]).status_code == 200
+
+
+def test_who_may_see_nothing_is_let_out_and_not_led_round_in_a_circle():
+    olga = visitor()
+    answer = olga.get("/admin/")
+    page = answer.content.decode()
+    assert answer.status_code == 403
+    assert "An administrator gives them." in page
+    assert "Open the portal" not in page
+    assert '<form method="post" action="/admin/logout/">' in page
+
+
+def test_a_refusal_leads_to_the_first_page_that_the_person_may_see():
+    olga = visitor("runs.view_workflow")
+    page = olga.get("/admin/runs/run/").content.decode()
+    assert '<a class="op-btn" href="/admin/runs/workflow/">Open the portal</a>' in page
