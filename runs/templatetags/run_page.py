@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django import template
 from django.template import Context
@@ -105,6 +106,25 @@ def attempt_icon(status: str) -> SafeString:
         'aria-hidden="true">{}</span><span class="op-sr">{} </span>',
         state, icon, status,
     )  # fmt: skip
+
+
+@register.simple_tag
+def trace(error: Mapping[str, Any]) -> SafeString:
+    """A stack trace: the error's kind, then each frame's place and function above its code."""
+    lines = [format_html('<span class="e">{}</span>', error.get("kind") or "error")]
+    for line in str(error.get("trace") or "").split("\n"):
+        place, gap, function = line.partition("  ")
+        if line.startswith("  > "):
+            lines.append(format_html('<span class="at">{}</span>', line))
+        elif line.startswith(" "):
+            lines.append(escape(line))
+        elif line.startswith("caused by "):
+            lines.append(format_html('<span class="e">{}</span>', line))
+        elif gap:
+            lines.append(format_html('<span class="m">{}</span>  {}', place, function))
+        else:
+            lines.append(format_html('<span class="m">{}</span>', line))
+    return mark_safe("\n".join(lines))
 
 
 @register.simple_tag

@@ -1,11 +1,14 @@
 """The page of one run: what it says of each state, its parts, its acts, and its bounds."""
 
+import io
 import json
 import logging
 import re
+import zipfile
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.test import Client
 from django.utils import timezone
 
@@ -14,7 +17,7 @@ from runs.actors import Actor
 from runs.models import AuditEntry, Run
 from runs.rows import NewEvent
 from runs.states import Kind
-from runs.views import run_history
+from runs.views import run_download, run_history
 from tests.runs import stories
 from tests.runs.visitors import account, visitor
 
@@ -524,3 +527,89 @@ def test_an_unknown_act_and_a_run_that_is_gone_are_refused(operator):
 def test_a_run_that_the_portal_executes_itself_has_a_page(olga, version):
     run = lifecycle.start(version, {}, trigger="manual", by=ANNA, now=timezone.now() - timedelta(1))
     assert "Queued" in words(shown(olga, run))
+
+
+# -- Files ------------------------------------------------------------------------------------
+
+
+def downloaded(client, run, what):
+    answer = client.get(url(run, f"?download={what}"))
+    assert answer.status_code == 200
+    assert f'filename="{run.public_id}' in answer.headers["Content-Disposition"]
+
+    async def collected():
+        return b"".join([part async for part in answer.streaming_content])
+
+    return async_to_sync(collected)()
+
+
+def test_the_export_holds_job_context_and_every_event(olga, monkeypatch):
+    monkeypatch.setattr(run_download, "PAGE_EVENTS", 7)
+    run = stories.failed_invoice()
+    found = json.loads(downloaded(olga, run, "json"))
+    assert list(found) == ["export", "job", "context", "history", "completeness"]
+    assert list(found["job"]) == JOB_KEYS
+    assert found["context"]["workflow_id"] == "invoice_processing"
+    assert [event["seq"] for event in found["history"]] == list(range(1, run.run.last_seq + 1))
+    assert found["history"][0]["data"]["input"] == {"document": "inv-88213.pdf"}
+    assert found["completeness"] == {"events": run.run.last_seq, "missing": 0}
+    entry = AuditEntry.objects.get(action="export")
+    assert (entry.actor, entry.target_id) == ("olga", run.public_id)
+
+
+def test_pages_of_an_export_are_bounded_by_bytes(olga, monkeypatch):
+    monkeypatch.setattr(run_download, "PAGE_BYTES", 1_000)
+    told = stories.active_invoice()
+    for number in range(5):
+        told.log("classify", f"{number}" * 900)
+    found = json.loads(downloaded(olga, told, "json"))
+    assert len(found["history"]) == told.run.last_seq
+
+
+def test_the_bundle_says_what_was_run_by_what_and_nothing_secret(monkeypatch, settings):
+    planted = {
+        "SECRET_KEY": "planted-key",
+        "DATABASE_URL": "postgresql://planted-user:planted-password@db.example/runs",
+        "REDIS_URL": "redis://:planted-redis@cache.example/0",
+        "S3_SECRET_ACCESS_KEY": "planted-s3",
+        "MY_OWN_TOKEN": "planted-token",
+        "EXTRA_APPS": "planted-app",
+    }
+    for name, value in planted.items():
+        monkeypatch.setenv(name, value)
+    settings.SECRET_KEY = "planted-django"
+    settings.AWS_SECRET_ACCESS_KEY = "planted-aws"
+    run, client = stories.failed_invoice(), visitor("runs.view_run")
+    archive = zipfile.ZipFile(io.BytesIO(downloaded(client, run, "bundle")))
+    assert archive.testzip() is None
+    files = {name.split("/")[1]: archive.read(name).decode() for name in archive.namelist()}
+    assert sorted(files) == [
+        "README.txt", "context.json", "definition.json", "health.json", "history.ndjson",
+        "job.json", "settings.json", "versions.json",
+    ]  # fmt: skip
+    events = [json.loads(line) for line in files["history.ndjson"].splitlines()]
+    assert [event["seq"] for event in events] == list(range(1, run.run.last_seq + 1))
+    assert len(json.loads(files["definition.json"])["nodes"]) == 7
+    assert json.loads(files["versions.json"])["database"].startswith("PostgreSQL")
+    assert json.loads(files["health.json"])["database"] == "ok"
+    assert json.loads(files["settings.json"])["variables"]["SECRET_KEY"] == "set"
+    for name, text in files.items():
+        assert "planted" not in text, name
+        assert settings.DATABASES["default"].get("PASSWORD", "") in ("", None) or (
+            settings.DATABASES["default"]["PASSWORD"] not in text
+        )
+    assert AuditEntry.objects.get(action="bundle").target_id == run.public_id
+
+
+def test_the_support_link_stands_beside_the_bundle_where_one_is_configured(olga, settings):
+    run = stories.failed_invoice()
+    assert "Contact support" not in shown(olga, run)
+    settings.SUPPORT_URL = "https://help.example/runs?a=1&b=2"
+    assert 'href="https://help.example/runs?a=1&amp;b=2"' in shown(olga, run)
+
+
+def test_only_who_may_view_runs_gets_its_files():
+    run = stories.completed_run()
+    guest = visitor(name="guest")
+    assert guest.get(url(run, "?download=json")).status_code == 403
+    assert guest.get(url(run, "?download=bundle")).status_code == 403
