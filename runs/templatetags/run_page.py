@@ -150,8 +150,9 @@ def lane(line: NodeLine, node_url: str, selected: str) -> SafeString:
         f' tabindex="-1" aria-hidden="true" title="{escape(told.title)}">{told.label}</a>'
         for told in line.bars
     )
+    failed = " data-failed" if node.status == NodeStatus.FAILED else ""
     return mark_safe(
-        f'<li class="{classes}" data-key="{key}"><a class="op-tl-name" href="{url}"'
+        f'<li class="{classes}" data-key="{key}"{failed}><a class="op-tl-name" href="{url}"'
         f' data-node="{key}"{current} title="{key}">'
         f'<span class="material-symbols-outlined op-state-icon{spin}" data-state="{found.state}"'
         f' aria-hidden="true">{found.icon}</span><span class="op-sr">{found.word} </span>'
@@ -175,8 +176,9 @@ def node_row(context: Context, line: NodeLine, node_url: str, selected: str) -> 
         error = f"{escape(node.error_kind)}: {escape(node.error_message)}"
     shown_error = f'<span class="op-why" data-state="failed">{error}</span>' if error else ""
     critical = '<span class="op-sr"> on the critical path</span>' if row.critical else ""
+    failed = " data-failed" if node.status == NodeStatus.FAILED else ""
     return mark_safe(
-        f'<tr data-key="{key}"{" class=is-selected" if chosen else ""}>'
+        f'<tr data-key="{key}"{failed}{" class=is-selected" if chosen else ""}>'
         f"<td>{state_pill(node.status)}</td>"
         f'<th scope="row"><a class="op-node-link" href="{url}" data-node="{key}" title="{key}"'
         f"{' aria-current=true' if chosen else ''}>{key}</a>{critical}</th>"

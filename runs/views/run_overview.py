@@ -90,6 +90,7 @@ class Overview:
     summary: str
     # Characters of the longest node's name.
     longest: int
+    has_failed: bool
 
     def node(self, key: str) -> NodeLine | None:
         return next((line for line in self.lines if line.node.key == key), None)
@@ -117,6 +118,7 @@ def overview(run: Run, now: datetime) -> Overview:
         notice=_notice(run, nodes, in_flight),
         summary=_summary(run, told),
         longest=max((len(node.key) for node in nodes), default=0),
+        has_failed=any(node.status == NodeStatus.FAILED for node in nodes),
     )
 
 

@@ -56,7 +56,8 @@ def _history_tab(run: Run, address: Address, teller: Teller) -> dict[str, Any]:
             _node_link(address, key)
             for (key,) in Node.objects.filter(run=run.pk).order_by("position").values_list("key")
         ],
-        "plain_url": address.link(tab="history", kind=None, of=None),
+        "kept": address.kept("kind", "of", "node", "pane", "attempt", "view"),
+        "plain_url": address.link(tab="history", kind=None, of=None, find=None),
         "last_url": address.link(tab="history", before=""),
     }
 

@@ -11,6 +11,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.test import Client
 from django.utils import timezone
+from django.utils.http import urlencode
 
 from runs import ids, lifecycle
 from runs.actors import Actor
@@ -613,3 +614,14 @@ def test_only_who_may_view_runs_gets_its_files():
     guest = visitor(name="guest")
     assert guest.get(url(run, "?download=json")).status_code == 403
     assert guest.get(url(run, "?download=bundle")).status_code == 403
+
+
+def test_the_whole_history_is_searched_by_the_text_of_its_events(olga, long_run):
+    assert seqs(shown(olga, long_run, "?find=LINE+99"))[:3] == [104, 995, 996]
+    assert seqs(shown(olga, long_run, "?fragment=events&find=line+998")) == [1003]
+    long_run.log("read", 'a "quoted" 100% \\ über_all')
+    for text in ('"quoted" 100%', "\\ Über_", "100% \\"):
+        assert seqs(shown(olga, long_run, "?" + urlencode({"find": text}))) == [1004], text
+    for text in ("100_", "über%all", "no such text", "\0"):
+        assert seqs(shown(olga, long_run, "?" + urlencode({"find": text}))) != [1004], text
+    assert seqs(shown(olga, long_run, "?find=state+changed")) == [3]

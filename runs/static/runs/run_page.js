@@ -7,6 +7,7 @@ import { fetchText, goTo, isElsewhere, pageUrl, parsed, Unanswered } from "./run
 import { History } from "./run_history.js";
 import { colour, showContext } from "./run_json.js";
 import { morph } from "./run_morph.js";
+import { applyView } from "./run_zoom.js";
 import { arrowKeys, grow, markSelected, showSelected } from "./run_timeline.js";
 
 const REGIONS = ["run-head", "run-notice", "run-facts", "run-timeline", "run-tab-links"];
@@ -74,6 +75,7 @@ async function showOverview(url) {
     if (now && before) morph(before, now);
   }
   markSelected();
+  applyView();
   tick();
   colour(page);
   grow(() => {});
@@ -180,7 +182,10 @@ document.addEventListener("click", (event) => {
     if (!link.closest("#run-tab-links")) document.getElementById("run-tab-links").scrollIntoView();
   } else if (link.dataset.filter !== undefined) {
     event.preventDefault();
-    openTab(link.href);
+    const target = new URL(link.href);
+    const text = document.getElementById("log-find").value.trim();
+    if (text && link.dataset.filter !== "all") target.searchParams.set("find", text);
+    openTab(target);
   } else if (link.dataset.payload !== undefined) {
     event.preventDefault();
     showPayload(link);
@@ -254,5 +259,6 @@ document.addEventListener("keydown", (event) => {
 
 window.addEventListener("popstate", () => isElsewhere() && location.reload());
 
+applyView();
 showSelected();
 tabShown();
