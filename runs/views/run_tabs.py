@@ -11,6 +11,7 @@ from runs.states import Kind
 from runs.views import run_history
 from runs.views.event_words import Teller, kind_words, pretty
 from runs.views.run_address import Address
+from runs.views.run_difference import difference
 from runs.views.run_overview import lineage_of
 
 # A context whose payloads take more bytes, as stored, is fetched when it is looked at.
@@ -23,7 +24,7 @@ def tab_context(run: Run, address: Address, teller: Teller) -> dict[str, Any]:
         "history": lambda: _history_tab(run, address, teller),
         "context": lambda: _context_tab(run),
         "job": lambda: {"job_text": pretty(job_of(run))},
-        "lineage": lambda: {"lineage": lineage_of(run)},
+        "lineage": lambda: _lineage_tab(run, address),
     }
     return makers[address.tab]()
 
@@ -60,6 +61,19 @@ def _history_tab(run: Run, address: Address, teller: Teller) -> dict[str, Any]:
         "plain_url": address.link(tab="history", kind=None, of=None, find=None),
         "last_url": address.link(tab="history", before=""),
     }
+
+
+def _lineage_tab(run: Run, address: Address) -> dict[str, Any]:
+    """With two runs to compare: those asked for, else this one and what it repeats or began."""
+    chain = lineage_of(run)
+    here = next((place for place, each in enumerate(chain) if each.pk == run.pk), 0)
+    before = next((each for each in chain if each.pk == run.retry_of_id), None)
+    other = before or next((each for each in chain[here + 1 :]), None)
+    names = [each.public_id for each in (other, run) if each is not None]
+    given = [address.query.get("with"), address.query.get("to")]
+    one, two = (given if all(given) else names) if len(names) == 2 else ("", "")
+    found = difference(chain, one or "", two or "")
+    return {"lineage": chain, "compared": (one, two), "difference": found}
 
 
 def _kind_link(address: Address, kind: Kind) -> dict[str, Any]:

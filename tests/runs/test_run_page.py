@@ -278,8 +278,8 @@ def test_the_lineage_leads_from_the_original_to_its_retries(olga):
     version = original.version
     retry = stories.Story(version, by="oskar", retry_of=original.run)
     again = stories.Story(version, by="ina", retry_of=retry.run)
-    chain = part(shown(olga, retry, "?tab=lineage"), 'class="op-chain"', "</ol>")
-    rows = [words(row) for row in chain.split("<li>")[1:]]
+    chain = part(shown(olga, retry, "?tab=lineage"), 'op-chain"', "</table>")
+    rows = [words(row) for row in chain.split("<tr")[2:]]
     assert len(rows) == 3
     assert "original · by maria" in rows[0]
     assert "this run" in rows[1]
@@ -625,3 +625,55 @@ def test_the_whole_history_is_searched_by_the_text_of_its_events(olga, long_run)
     for text in ("100_", "über%all", "no such text", "\0"):
         assert seqs(shown(olga, long_run, "?" + urlencode({"find": text}))) != [1004], text
     assert seqs(shown(olga, long_run, "?find=state+changed")) == [3]
+
+
+# -- Lineage ----------------------------------------------------------------------------------
+
+
+def test_two_runs_of_a_lineage_are_compared_by_input_and_version(olga):
+    first = stories.publish(stories.node("read"), stories.node("sum", "read"), slug="compared")
+    data = {"rows": [1, 2], "when": {"day": "monday"}, "flag": 1, "same": [{"a": 1}]}
+    original = stories.Story(first, data=data)
+    second = stories.publish(
+        stories.node("read", retries=2), stories.node("file", "read"), slug="compared"
+    )
+    changed = {**data, "rows": [1, 3, 4], "when": {"day": HOSTILE}, "flag": True}
+    retry = stories.Story(second, data=changed, by="oskar", retry_of=original.run)
+    page = shown(olga, retry, "?tab=lineage")
+    told = words(part(page, 'id="run-difference"'))
+    for line in (
+        "$.rows[1] 2 3",
+        "$.rows[2] not there 4",
+        '$.when.day &quot;monday&quot; &quot;&lt;script&gt;',
+        "$.flag 1 true",
+        "v1 → v2",
+        "$.nodes.read.retries not there 2",
+        "$.nodes.sum { &quot;executor&quot;".replace("{ ", "{"),
+        "$.nodes.file not there {",
+    ):
+        assert line in told, line
+    assert "same[0]" not in told
+    assert HOSTILE not in page
+
+
+def test_a_plain_retry_has_the_same_input_and_version(olga):
+    original = stories.failed_invoice()
+    retry = stories.Story(original.version, retry_of=original.run)
+    told = words(part(shown(olga, original, "?tab=lineage"), 'id="run-difference"'))
+    assert "The same input." in told
+    assert "The same version, v1." in told
+    other = stories.completed_run().public_id
+    query = f"?tab=lineage&with={retry.public_id}&to={other}"
+    assert 'id="run-difference"' not in shown(olga, retry, query)
+
+
+def test_a_comparison_is_bounded(olga):
+    version = stories.publish(stories.node("read"), slug="bounded")
+    original = stories.Story(version, data={"rows": list(range(1_000)), "text": "x" * 5_000})
+    retry = stories.Story(
+        version, data={"rows": list(range(1, 1_001)), "text": "y"}, retry_of=original.run
+    )
+    page = part(shown(olga, retry, "?tab=lineage"), 'id="run-difference"')
+    assert page.count("<dt") == 200
+    assert "these are the first" in page
+    assert "x" * 400 not in page
