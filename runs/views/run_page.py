@@ -35,7 +35,7 @@ from runs.context import context_of
 from runs.models import AuditEntry, Event, Run
 from runs.states import RunState
 from runs.templatetags.runs_ui import short
-from runs.views import run_history
+from runs.views import run_alike, run_history
 from runs.views.event_words import Teller, pretty
 from runs.views.run_address import TABS, Address
 from runs.views.run_bundle import bundle
@@ -90,6 +90,7 @@ class RunPage(PermissionRequiredMixin, View):
             "events": self.events_fragment,
             "payload": self.payload_fragment,
             "context": self.context_fragment,
+            "alike": self.alike_fragment,
         }
         if fragment := fragments.get(request.GET.get("fragment", "")):
             return fragment()
@@ -167,6 +168,10 @@ class RunPage(PermissionRequiredMixin, View):
         context = history_context(self.run, self.address, self.teller)
         return render(self.request, "runs/run/events.html", context)
 
+    def alike_fragment(self) -> HttpResponse:
+        context = {"alike": run_alike.alike(self.run, self.now)}
+        return render(self.request, "runs/run/alike.html", context)
+
     def payload_fragment(self) -> HttpResponse:
         """As plain text: whatever it holds, a browser does not run it."""
         try:
@@ -215,6 +220,7 @@ class RunPage(PermissionRequiredMixin, View):
             "page_url": reverse("admin:runs_run_page", args=[run.public_id]),
             "terminate_url": self.address.link(confirm="terminate"),
             "support_url": settings.SUPPORT_URL,
+            "alike_url": run_alike.list_url(run) if run.state == RunState.FAILED else "",
         }
 
     def overview_context(self) -> dict[str, Any]:

@@ -677,3 +677,24 @@ def test_a_comparison_is_bounded(olga):
     assert page.count("<dt") == 200
     assert "these are the first" in page
     assert "x" * 400 not in page
+
+
+# -- Others like it ---------------------------------------------------------------------------
+
+
+def test_a_failed_run_says_how_many_failed_like_it_in_a_day(olga, django_assert_num_queries):
+    run = stories.failed_invoice(zero=stories.ago(500))
+    assert words(shown(olga, run, "?fragment=alike")) == ""
+    stories.failed_invoice(zero=stories.ago(900))
+    stories.failed_invoice(zero=stories.ago(1_000))
+    stories.failed_invoice(zero=stories.ago(26 * 3_600))
+    other = stories.active_invoice()
+    other.fail("extract_fields", 2)
+    other.fail_run({"node": "extract_fields", "kind": "Boom", "message": "it broke"})
+    with django_assert_num_queries(6):  # session, account, 2 of permissions, run, others
+        told = shown(olga, run, "?fragment=alike")
+    assert words(told) == "2 like it in 24 hours"
+    query = "?state=failed&amp;workflow=invoice_processing&amp;created=24h&amp;q=TotalsMismatch"
+    assert f'href="/admin/runs/run/{query}"' in told
+    assert "Like it in 24 hours" in shown(olga, run), "without JavaScript it is a plain link"
+    assert words(shown(olga, stories.completed_run(), "?fragment=alike")) == ""

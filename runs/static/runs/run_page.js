@@ -74,6 +74,7 @@ async function showOverview(url) {
     const before = document.getElementById(id);
     if (now && before) morph(before, now);
   }
+  countAlike();
   markSelected();
   applyView();
   tick();
@@ -229,6 +230,20 @@ document.addEventListener("toggle", (event) => {
   loadInto(fold.querySelector("a"), src);
 }, true);
 
+// -- How many like it --------------------------------------------------------------
+
+// Counted after the page is there; asked for once.
+async function countAlike() {
+  const place = document.getElementById("run-alike");
+  if (!place || place.dataset.kept !== undefined) return;
+  place.dataset.kept = "";
+  try {
+    place.replaceChildren(...parsed(await fetchText(new URL(place.dataset.src, location.href))).childNodes);
+  } catch (error) {
+    if (!(error instanceof Unanswered)) throw error; // the link without a figure stays
+  }
+}
+
 // -- Acts and keys ---------------------------------------------------------------
 
 // A second press must not start a second retry.
@@ -259,6 +274,7 @@ document.addEventListener("keydown", (event) => {
 
 window.addEventListener("popstate", () => isElsewhere() && location.reload());
 
+countAlike();
 applyView();
 showSelected();
 tabShown();
