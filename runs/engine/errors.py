@@ -86,7 +86,9 @@ def _told(frame: traceback.FrameSummary) -> str:
     if frame.lineno is None or not frame.line:
         return lines[0]
     first, last = _statement(frame.filename, frame.lineno)
-    found = [linecache.getline(frame.filename, number).rstrip() for number in range(first, last + 1)]
+    found = [
+        linecache.getline(frame.filename, number).rstrip() for number in range(first, last + 1)
+    ]
     code = textwrap.dedent("\n".join(found)).split("\n")
     for number, line in enumerate(code, first):
         mark = "> " if number == frame.lineno and len(code) > 1 else "  "

@@ -115,9 +115,9 @@ async def bundle(run: Run, now: datetime) -> AsyncIterator[bytes]:
     texts: dict[str, Callable[[], Awaitable[str]]] = {
         "README.txt": lambda: _ready(_README.format(**told(run, now))),
         "job.json": lambda: _ready(pretty(job_of(run))),
-        "context.json": lambda: sync_to_async(lambda: pretty(context_of(run)))(),
-        "definition.json": lambda: sync_to_async(lambda: pretty(_definition(run)))(),
-        "versions.json": lambda: sync_to_async(lambda: pretty(versions()))(),
+        "context.json": lambda: _in_thread(lambda: context_of(run)),
+        "definition.json": lambda: _in_thread(lambda: _definition(run)),
+        "versions.json": lambda: _in_thread(versions),
         "health.json": _health,
         "settings.json": lambda: _ready(pretty(portal_settings())),
     }
@@ -134,6 +134,10 @@ async def bundle(run: Run, now: datetime) -> AsyncIterator[bytes]:
 
 async def _ready(text: str) -> str:
     return text
+
+
+async def _in_thread(read: Callable[[], Any]) -> str:
+    return pretty(await sync_to_async(read)())
 
 
 def _entry(name: str, now: datetime) -> zipfile.ZipInfo:

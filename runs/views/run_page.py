@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.mixins import PermissionRequiredMixin
-from django.conf import settings
 from django.http import (
     Http404,
     HttpRequest,

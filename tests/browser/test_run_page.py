@@ -225,7 +225,7 @@ def test_five_hundred_events_a_second_do_not_block_the_page(visit, teller):
     page.evaluate(
         """() => {
             window.longTasks = [];
-            new PerformanceObserver((list) => longTasks.push(...list.getEntries().map((e) => e.duration)))
+            new PerformanceObserver((l) => longTasks.push(...l.getEntries().map((e) => e.duration)))
                 .observe({ entryTypes: ["longtask"] });
         }"""
     )
@@ -247,7 +247,9 @@ def test_five_hundred_events_a_second_do_not_block_the_page(visit, teller):
     page.mouse.move(700, 500)
     page.mouse.wheel(0, -6_000)
     expect(page.locator("#log-jump")).to_contain_text("Jump to last")
-    page.wait_for_function("document.getElementById('log-end').getBoundingClientRect().top > innerHeight + 900")
+    page.wait_for_function(
+        "document.getElementById('log-end').getBoundingClientRect().top > innerHeight + 900"
+    )
     teller.go_on(run, ["lines", "read", 40])
     offer = page.locator("#log-new")
     expect(offer).to_contain_text("new events — show", timeout=WAIT)

@@ -644,7 +644,7 @@ def test_two_runs_of_a_lineage_are_compared_by_input_and_version(olga):
     for line in (
         "$.rows[1] 2 3",
         "$.rows[2] not there 4",
-        '$.when.day &quot;monday&quot; &quot;&lt;script&gt;',
+        "$.when.day &quot;monday&quot; &quot;&lt;script&gt;",
         "$.flag 1 true",
         "v1 → v2",
         "$.nodes.read.retries not there 2",
