@@ -90,8 +90,8 @@ def _changes(before: Any, after: Any, path: str) -> Iterator[Change]:
             yield from _changes(before.get(key, _ABSENT), after.get(key, _ABSENT), path + step)
     elif isinstance(before, list) and isinstance(after, list):
         for place in range(max(len(before), len(after))):
-            pair = [each[place] if place < len(each) else _ABSENT for each in (before, after)]
-            yield from _changes(*pair, f"{path}[{place}]")
+            old, new = (each[place] if place < len(each) else _ABSENT for each in (before, after))
+            yield from _changes(old, new, f"{path}[{place}]")
     # To Python true, 1 and 1.0 are the same.
     elif _text(before) != _text(after):
         yield Change(_cut(path), _shown(before), _shown(after))

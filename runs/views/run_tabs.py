@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from runs.context import context_of, job_of
 from runs.models import Node, Run
@@ -50,11 +51,13 @@ def history_context(run: Run, address: Address, teller: Teller) -> dict[str, Any
 
 
 def _history_tab(run: Run, address: Address, teller: Teller) -> dict[str, Any]:
+    # Put together by hand: there may be a thousand nodes.
+    unfiltered = address.link(tab="history", of=None)
     return {
         **history_context(run, address, teller),
         "kinds": [_kind_link(address, kind) for kind in Kind],
         "nodes": [
-            _node_link(address, key)
+            _node_link(address, key, unfiltered)
             for (key,) in Node.objects.filter(run=run.pk).order_by("position").values_list("key")
         ],
         "kept": address.kept("kind", "of", "node", "pane", "attempt", "view"),
@@ -87,12 +90,12 @@ def _kind_link(address: Address, kind: Kind) -> dict[str, Any]:
     }
 
 
-def _node_link(address: Address, key: str) -> dict[str, Any]:
+def _node_link(address: Address, key: str, unfiltered: str) -> dict[str, Any]:
     is_set = key == address.chosen.node
     return {
         "label": key,
         "is_set": is_set,
-        "url": address.link(tab="history", of=None if is_set else key),
+        "url": unfiltered if is_set else f"{unfiltered}&of={quote(key)}",
     }
 
 
