@@ -62,10 +62,15 @@ class Probe:
         return task.done() and time.monotonic() - self._begun > FRESH
 
 
+async def findings() -> Parts:
+    """Each part of the portal, and "ok" or what is wrong with it."""
+    found = await asyncio.gather(database.parts(), broker.parts())
+    return {**found[0], **found[1]}
+
+
 async def health(_scope: object, _receive: object, send: Send) -> None:
     """The ASGI application."""
-    found = await asyncio.gather(database.parts(), broker.parts())
-    parts = {**found[0], **found[1]}
+    parts = await findings()
     up = set(parts.values()) == {"ok"}
     body = json.dumps({"status": "ok" if up else "starting", "parts": parts}).encode()
     headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]

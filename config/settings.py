@@ -226,6 +226,15 @@ ENGINE_REDISPATCH_SECONDS = _number("ENGINE_REDISPATCH_SECONDS", 30)
 # Largest input or output of a node, in bytes of JSON.
 ENGINE_PAYLOAD_BYTES = _number("ENGINE_PAYLOAD_BYTES", 1_000_000)
 
+# -- Support ---------------------------------------------------------------------------------
+
+# Where a person takes a run's diagnostic bundle: https://…, or mailto:…
+SUPPORT_URL = os.environ.get("SUPPORT_URL", "")
+if SUPPORT_URL and not SUPPORT_URL.startswith(("https://", "http://", "mailto:")):
+    raise ImproperlyConfigured("SUPPORT_URL must begin with https://, http:// or mailto:")
+# What the bundle asks for the health of the portal's parts.
+HEALTH_FINDINGS = "config.health.findings"
+
 # -- Files -----------------------------------------------------------------------------------
 
 STORAGES = {

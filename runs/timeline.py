@@ -20,6 +20,8 @@ QUEUED, DEPENDENCY, BACKOFF = "queued", "dep", "backoff"
 LEAST_GAP = 0.25
 # From this many rows on they are drawn thin, in a scroll of their own.
 LONG = 60
+# From this many rows on one looks for a node by its name.
+SEARCHABLE = 15
 _MOST_INTERVALS = 6
 # A run that waited so many times as long as it ran is shown from its start.
 _LONG_WAIT = 3
@@ -131,6 +133,8 @@ class Timeline:
     # The axis: its length in seconds; whether its end is now.
     span: float
     growing: bool
+    # Where the axis says 0, in seconds from its beginning.
+    zero: float
     # Seconds that the run waited before what the axis shows; 0 where the axis shows all.
     waited: float
     # An SVG path: x in per cent, y in rows. "" where nothing has run.
@@ -143,6 +147,10 @@ class Timeline:
     @property
     def is_long(self) -> bool:
         return len(self.rows) > LONG
+
+    @property
+    def is_searchable(self) -> bool:
+        return len(self.rows) > SEARCHABLE
 
 
 @dataclass(slots=True)
@@ -203,6 +211,7 @@ def timeline(
         intervals=round(span / step, 4),
         span=span,
         growing=growing,
+        zero=(zero - start).total_seconds(),
         waited=waited,
         critical_path=_drawn_path(path, lanes, scale),
         total=max(((run.completed_at or end) - begun).total_seconds(), 0.0),

@@ -1,12 +1,24 @@
 """Errors of nodes: what executors may raise, and how an error is written into the log."""
 
+import ast
+import linecache
+import textwrap
 import traceback
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 TRACE_LIMIT = 8_000
 MESSAGE_LIMIT = 4_000
+# Lines of one statement that a frame shows, around the one that failed.
+STATEMENT_LINES = 9
+# Errors behind the error that a trace follows.
+CAUSES = 3
 _ENGINE = str(Path(__file__).parent)
+# Larger sources are not searched for where a statement begins and ends.
+_SOURCE_LINES = 5_000
+
+Span = tuple[int, int]
 
 
 class Permanent(Exception):  # noqa: N818
@@ -38,21 +50,22 @@ def timeout_message(seconds: float) -> str:
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """``{"kind", "message", "trace"}`` of an exception, without the engine's own frames."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(_ENGINE)
-    ]
-    lines = [
-        f"{Path(frame.filename).parent.name}/{Path(frame.filename).name}:{frame.lineno}"
-        f"  {frame.name}\n  {frame.line or ''}"
-        for frame in reversed(frames)
-    ]
+    """``{"kind", "message", "trace"}`` of an exception.
+
+    The trace begins with the innermost frame and leaves the engine's own frames out. A statement
+    stands in it whole; where it takes several lines, “>” marks the one that failed.
+    """
+    parts = _frames(error)
+    cause = _cause(error)
+    for _ in range(CAUSES):
+        if cause is None:
+            break
+        parts += [f"caused by {_named(cause)}", *_frames(cause)]
+        cause = _cause(cause)
     return {
         "kind": type(error).__name__,
         "message": _message(error)[:MESSAGE_LIMIT] or type(error).__name__,
-        "trace": "\n".join(lines)[:TRACE_LIMIT],
+        "trace": "\n".join(parts)[:TRACE_LIMIT],
     }
 
 
@@ -61,3 +74,68 @@ def _message(error: BaseException) -> str:
         return str(error)
     except Exception as second:
         return f"its message could not be read: {type(second).__name__}"
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _named(error: BaseException) -> str:
+    first = _message(error).strip().partition("\n")[0][:300]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _frames(error: BaseException) -> list[str]:
+    frames = traceback.extract_tb(error.__traceback__)
+    shown = [frame for frame in frames if not frame.filename.startswith(_ENGINE)]
+    told = [_told(frame) for frame in reversed(shown)]
+    if hidden := len(frames) - len(shown):
+        told.append(f"{hidden} frame{'' if hidden == 1 else 's'} of the engine hidden")
+    return told
+
+
+def _told(frame: traceback.FrameSummary) -> str:
+    path = Path(frame.filename)
+    place = "/".join(filter(None, (path.parent.name, path.name)))
+    lines = [f"{place}:{frame.lineno}  {frame.name}"]
+    if frame.lineno is None or not frame.line:
+        return lines[0]
+    first, last = _statement(frame.filename, frame.lineno)
+    found = [
+        linecache.getline(frame.filename, number).rstrip() for number in range(first, last + 1)
+    ]
+    code = textwrap.dedent("\n".join(found)).split("\n")
+    for number, line in enumerate(code, first):
+        mark = "> " if number == frame.lineno and len(code) > 1 else "  "
+        lines.append(f"  {mark}{line}".rstrip())
+    return "\n".join(lines)
+
+
+def _statement(filename: str, line: int) -> Span:
+    """First and last line of the statement that this line belongs to, at most STATEMENT_LINES."""
+    around = [span for span in _statements(filename) if span[0] <= line <= span[1]]
+    first, last = min(around, key=lambda span: span[1] - span[0], default=(line, line))
+    first = max(first, line - STATEMENT_LINES + 3)
+    return first, min(last, first + STATEMENT_LINES - 1)
+
+
+@lru_cache(maxsize=64)
+def _statements(filename: str) -> tuple[Span, ...]:
+    """Where the statements of a file stand; of a compound one, such as “if”, its head."""
+    lines = linecache.getlines(filename)
+    if len(lines) > _SOURCE_LINES:
+        return ()
+    try:
+        tree = ast.parse("".join(lines))
+    except (SyntaxError, ValueError, RecursionError):  # no Python, or changed since it was loaded
+        return ()
+    return tuple(_span(node) for node in ast.walk(tree) if isinstance(node, ast.stmt))
+
+
+def _span(node: ast.stmt) -> Span:
+    body = getattr(node, "body", None) or getattr(node, "cases", None)
+    last = node.end_lineno or node.lineno
+    if body:
+        inner = body[0].pattern if isinstance(body[0], ast.match_case) else body[0]
+        last = max(node.lineno, inner.lineno - 1)
+    return node.lineno, last

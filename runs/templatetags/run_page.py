@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django import template
 from django.template import Context
@@ -108,6 +109,25 @@ def attempt_icon(status: str) -> SafeString:
 
 
 @register.simple_tag
+def trace(error: Mapping[str, Any]) -> SafeString:
+    """A stack trace: the error's kind, then each frame's place and function above its code."""
+    lines = [format_html('<span class="e">{}</span>', error.get("kind") or "error")]
+    for line in str(error.get("trace") or "").split("\n"):
+        place, gap, function = line.partition("  ")
+        if line.startswith("  > "):
+            lines.append(format_html('<span class="at">{}</span>', line))
+        elif line.startswith(" "):
+            lines.append(escape(line))
+        elif line.startswith("caused by "):
+            lines.append(format_html('<span class="e">{}</span>', line))
+        elif gap:
+            lines.append(format_html('<span class="m">{}</span>  {}', place, function))
+        else:
+            lines.append(format_html('<span class="m">{}</span>', line))
+    return mark_safe("\n".join(lines))
+
+
+@register.simple_tag
 def lane(line: NodeLine, node_url: str, selected: str) -> SafeString:
     """A node's row. Written here and not in a template: a run has up to a thousand."""
     node, row = line.node, line.row
@@ -130,8 +150,9 @@ def lane(line: NodeLine, node_url: str, selected: str) -> SafeString:
         f' tabindex="-1" aria-hidden="true" title="{escape(told.title)}">{told.label}</a>'
         for told in line.bars
     )
+    failed = " data-failed" if node.status == NodeStatus.FAILED else ""
     return mark_safe(
-        f'<li class="{classes}" data-key="{key}"><a class="op-tl-name" href="{url}"'
+        f'<li class="{classes}" data-key="{key}"{failed}><a class="op-tl-name" href="{url}"'
         f' data-node="{key}"{current} title="{key}">'
         f'<span class="material-symbols-outlined op-state-icon{spin}" data-state="{found.state}"'
         f' aria-hidden="true">{found.icon}</span><span class="op-sr">{found.word} </span>'
@@ -155,8 +176,9 @@ def node_row(context: Context, line: NodeLine, node_url: str, selected: str) -> 
         error = f"{escape(node.error_kind)}: {escape(node.error_message)}"
     shown_error = f'<span class="op-why" data-state="failed">{error}</span>' if error else ""
     critical = '<span class="op-sr"> on the critical path</span>' if row.critical else ""
+    failed = " data-failed" if node.status == NodeStatus.FAILED else ""
     return mark_safe(
-        f'<tr data-key="{key}"{" class=is-selected" if chosen else ""}>'
+        f'<tr data-key="{key}"{failed}{" class=is-selected" if chosen else ""}>'
         f"<td>{state_pill(node.status)}</td>"
         f'<th scope="row"><a class="op-node-link" href="{url}" data-node="{key}" title="{key}"'
         f"{' aria-current=true' if chosen else ''}>{key}</a>{critical}</th>"

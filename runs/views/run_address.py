@@ -17,7 +17,7 @@ TABS = {
     "lineage": "Lineage",
 }
 # Parameters that links keep where they do not set them.
-_KEPT = ("tab", "view", "node", "pane", "attempt", "kind", "of")
+_KEPT = ("tab", "view", "node", "pane", "attempt", "kind", "of", "find")
 
 
 class Address:
@@ -31,12 +31,16 @@ class Address:
         self.pane = query.get("pane", "")
         self.attempt = self.number("attempt")
         kinds = tuple(kind for kind in Kind if kind in query.getlist("kind"))
-        self.chosen = Filter(kinds, query.get("of", "")[:64])
+        self.chosen = Filter(kinds, query.get("of", "")[:64], query.get("find", "").strip()[:200])
 
     def number(self, name: str) -> int | None:
         """A whole number that fits a column; None for anything else."""
         text = self.query.get(name, "")
         return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+    def kept(self, *names: str) -> list[tuple[str, str]]:
+        """These parameters as they are, for a form."""
+        return [(name, value) for name in names for value in self.query.getlist(name)]
 
     def link(self, **changes: Any) -> str:
         """This address with `changes` (None: without), keeping the rest of what it shows."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import BigIntegerField, QuerySet, Sum
+from django.db.models import BigIntegerField, BooleanField, Q, QuerySet, Sum
 from django.db.models.expressions import RawSQL
 
 from runs.models import Attempt, Event
@@ -35,18 +37,29 @@ _BYTES = f"""CASE WHEN pg_column_size(event_tracking.data) <= {_MEASURED}
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which events: of these kinds, of this node; without either, all."""
+    """Which events: of these kinds, of this node, with this text; without any, all."""
 
     kinds: tuple[str, ...] = ()
     node: str = ""
+    text: str = ""
 
     def __bool__(self) -> bool:
-        return bool(self.kinds or self.node)
+        return bool(self.kinds or self.node or self.text)
 
     def apply(self, events: QuerySet[Event]) -> QuerySet[Event]:
         if self.kinds:
             events = events.filter(kind__in=self.kinds)
-        return events.filter(node=self.node) if self.node else events
+        if self.node:
+            events = events.filter(node=self.node)
+        return events.filter(self._says()) if self.text else events
+
+    def _says(self) -> Q:
+        """In its data, as JSON writes it, or in the names beside it."""
+        written = json.dumps(self.text, ensure_ascii=False)[1:-1].replace("\0", "")
+        pattern = re.sub(r"([%_\\])", r"\\\1", written)
+        found = RawSQL("event_tracking.data::text ILIKE %s", (f"%{pattern}%",), BooleanField())
+        named = Q(node__icontains=written) | Q(actor__icontains=written)
+        return Q(found) | named | Q(kind__icontains=written.replace(" ", "_"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,9 @@ class Overview:
     draining: list[str]
     notice: Notice | None
     summary: str
+    # Characters of the longest node's name.
+    longest: int
+    has_failed: bool
 
     def node(self, key: str) -> NodeLine | None:
         return next((line for line in self.lines if line.node.key == key), None)
@@ -114,6 +117,8 @@ def overview(run: Run, now: datetime) -> Overview:
         draining=in_flight if run.is_final else [],
         notice=_notice(run, nodes, in_flight),
         summary=_summary(run, told),
+        longest=max((len(node.key) for node in nodes), default=0),
+        has_failed=any(node.status == NodeStatus.FAILED for node in nodes),
     )
 
 
@@ -205,9 +210,11 @@ def _summary(run: Run, told: Timeline) -> str:
     parts = [f"{count:,} node{'' if count == 1 else 's'}"]
     if run.started_at is not None and told.total > 0 and told.idle >= 0.001:
         cause = f", {_IDLE_FOR[told.idle_cause]}" if told.idle_cause else ""
-        parts.append(f"idle {_words(told.idle)} of {_words(told.total)}{cause}")
+        # While the run goes on the facts say how long it has taken, and tick.
+        of = f" of {_words(told.total)}" if run.is_final else " so far"
+        parts.append(f"idle {_words(told.idle)}{of}{cause}")
     if told.waited:
-        parts.append(f"queued {_words(told.waited)} before")
+        parts.append(f"began after {_words(told.waited)} in the queue")
     return " · ".join(parts)
 
 

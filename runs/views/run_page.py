@@ -9,12 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.mixins import PermissionRequiredMixin
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -24,12 +32,14 @@ from django.views.generic import View
 
 from runs import ids, lifecycle
 from runs.context import context_of
-from runs.models import Event, Run
+from runs.models import AuditEntry, Event, Run
 from runs.states import RunState
 from runs.templatetags.runs_ui import short
-from runs.views import run_history
+from runs.views import run_alike, run_history
 from runs.views.event_words import Teller, pretty
 from runs.views.run_address import TABS, Address
+from runs.views.run_bundle import bundle
+from runs.views.run_download import as_json
 from runs.views.run_node import PANES, Panel, panel
 from runs.views.run_overview import (
     LINEAGE,
@@ -40,6 +50,13 @@ from runs.views.run_overview import (
     retries_of,
 )
 from runs.views.run_tabs import history_context, tab_context
+
+Answer = TypeVar("Answer", bound=HttpResponseBase)
+# By the parameter's value: what makes the file, its name's ending and its type.
+DOWNLOADS: dict[str, tuple[Callable[..., Any], str, str]] = {
+    "json": (as_json, ".json", "application/json"),
+    "bundle": (bundle, "-bundle.zip", "application/zip"),
+}
 
 
 class TerminateForm(forms.Form):
@@ -64,7 +81,7 @@ class RunPage(PermissionRequiredMixin, View):
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
 
-    def get(self, request: HttpRequest, run_id: str) -> HttpResponse:
+    def get(self, request: HttpRequest, run_id: str) -> HttpResponseBase:
         if not self.find(run_id):
             return self.missing(run_id)
         fragments: dict[str, Callable[[], HttpResponse]] = {
@@ -73,9 +90,12 @@ class RunPage(PermissionRequiredMixin, View):
             "events": self.events_fragment,
             "payload": self.payload_fragment,
             "context": self.context_fragment,
+            "alike": self.alike_fragment,
         }
         if fragment := fragments.get(request.GET.get("fragment", "")):
             return fragment()
+        if request.GET.get("download") in DOWNLOADS:
+            return self.download(request.GET["download"])
         if request.GET.get("confirm") == "terminate" and self.can("terminate"):
             return self.confirm_terminate(TerminateForm())
         return self.page()
@@ -148,6 +168,10 @@ class RunPage(PermissionRequiredMixin, View):
         context = history_context(self.run, self.address, self.teller)
         return render(self.request, "runs/run/events.html", context)
 
+    def alike_fragment(self) -> HttpResponse:
+        context = {"alike": run_alike.alike(self.run, self.now)}
+        return render(self.request, "runs/run/alike.html", context)
+
     def payload_fragment(self) -> HttpResponse:
         """As plain text: whatever it holds, a browser does not run it."""
         try:
@@ -156,14 +180,29 @@ class RunPage(PermissionRequiredMixin, View):
             raise Http404("There is no such event.") from None
         return HttpResponse(pretty(value), content_type="text/plain; charset=utf-8")
 
+    def download(self, name: str) -> HttpResponseBase:
+        """The whole run as a file. It leaves the portal, so it is audited."""
+        make, ending, content_type = DOWNLOADS[name]
+        actor = self.request.user.as_actor()  # type: ignore[union-attr]
+        AuditEntry.objects.create(
+            actor=actor.name, ref_type=actor.ref_type, ref_id=actor.ref_id,
+            action=name if name == "bundle" else "export",
+            target_type="run", target_id=self.run.public_id,
+        )  # fmt: skip
+        # Asynchronous: of a synchronous one the server would gather all before it sends any.
+        answer = StreamingHttpResponse(make(self.run, self.now), content_type=content_type)
+        return self.as_file(answer, ending)
+
+    def as_file(self, answer: Answer, ending: str) -> Answer:
+        name = f"{self.run.public_id}{ending}"
+        header = content_disposition_header(as_attachment=True, filename=name)
+        answer.headers["Content-Disposition"] = header or ""
+        return answer
+
     def context_fragment(self) -> HttpResponse:
         options = {"ensure_ascii": False, "indent": 2}
         answer = JsonResponse(context_of(self.run), json_dumps_params=options)
-        if "download" in self.request.GET:
-            name = f"{self.run.public_id}-context.json"
-            header = content_disposition_header(as_attachment=True, filename=name)
-            answer.headers["Content-Disposition"] = header or ""
-        return answer
+        return self.as_file(answer, "-context.json") if "download" in self.request.GET else answer
 
     # -- Contexts ----------------------------------------------------------------------------
 
@@ -180,6 +219,8 @@ class RunPage(PermissionRequiredMixin, View):
             "input_error": run.error_kind == "InputInvalid",
             "page_url": reverse("admin:runs_run_page", args=[run.public_id]),
             "terminate_url": self.address.link(confirm="terminate"),
+            "support_url": settings.SUPPORT_URL,
+            "alike_url": run_alike.list_url(run) if run.state == RunState.FAILED else "",
         }
 
     def overview_context(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from runs.context import context_of, job_of
 from runs.models import Node, Run
@@ -11,6 +12,7 @@ from runs.states import Kind
 from runs.views import run_history
 from runs.views.event_words import Teller, kind_words, pretty
 from runs.views.run_address import Address
+from runs.views.run_difference import difference
 from runs.views.run_overview import lineage_of
 
 # A context whose payloads take more bytes, as stored, is fetched when it is looked at.
@@ -23,7 +25,7 @@ def tab_context(run: Run, address: Address, teller: Teller) -> dict[str, Any]:
         "history": lambda: _history_tab(run, address, teller),
         "context": lambda: _context_tab(run),
         "job": lambda: {"job_text": pretty(job_of(run))},
-        "lineage": lambda: {"lineage": lineage_of(run)},
+        "lineage": lambda: _lineage_tab(run, address),
     }
     return makers[address.tab]()
 
@@ -49,16 +51,32 @@ def history_context(run: Run, address: Address, teller: Teller) -> dict[str, Any
 
 
 def _history_tab(run: Run, address: Address, teller: Teller) -> dict[str, Any]:
+    # Put together by hand: there may be a thousand nodes.
+    unfiltered = address.link(tab="history", of=None)
     return {
         **history_context(run, address, teller),
         "kinds": [_kind_link(address, kind) for kind in Kind],
         "nodes": [
-            _node_link(address, key)
+            _node_link(address, key, unfiltered)
             for (key,) in Node.objects.filter(run=run.pk).order_by("position").values_list("key")
         ],
-        "plain_url": address.link(tab="history", kind=None, of=None),
+        "kept": address.kept("kind", "of", "node", "pane", "attempt", "view"),
+        "plain_url": address.link(tab="history", kind=None, of=None, find=None),
         "last_url": address.link(tab="history", before=""),
     }
+
+
+def _lineage_tab(run: Run, address: Address) -> dict[str, Any]:
+    """With two runs to compare: those asked for, else this one and what it repeats or began."""
+    chain = lineage_of(run)
+    here = next((place for place, each in enumerate(chain) if each.pk == run.pk), 0)
+    before = next((each for each in chain if each.pk == run.retry_of_id), None)
+    other = before or next((each for each in chain[here + 1 :]), None)
+    names = [each.public_id for each in (other, run) if each is not None]
+    given = [address.query.get("with"), address.query.get("to")]
+    one, two = (given if all(given) else names) if len(names) == 2 else ("", "")
+    found = difference(chain, one or "", two or "")
+    return {"lineage": chain, "compared": (one, two), "difference": found}
 
 
 def _kind_link(address: Address, kind: Kind) -> dict[str, Any]:
@@ -72,12 +90,12 @@ def _kind_link(address: Address, kind: Kind) -> dict[str, Any]:
     }
 
 
-def _node_link(address: Address, key: str) -> dict[str, Any]:
+def _node_link(address: Address, key: str, unfiltered: str) -> dict[str, Any]:
     is_set = key == address.chosen.node
     return {
         "label": key,
         "is_set": is_set,
-        "url": address.link(tab="history", of=None if is_set else key),
+        "url": unfiltered if is_set else f"{unfiltered}&of={quote(key)}",
     }
 
 

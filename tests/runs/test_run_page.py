@@ -1,20 +1,24 @@
 """The page of one run: what it says of each state, its parts, its acts, and its bounds."""
 
+import io
 import json
 import logging
 import re
+import zipfile
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.test import Client
 from django.utils import timezone
+from django.utils.http import urlencode
 
 from runs import ids, lifecycle
 from runs.actors import Actor
 from runs.models import AuditEntry, Run
 from runs.rows import NewEvent
 from runs.states import Kind
-from runs.views import run_history
+from runs.views import run_download, run_history
 from tests.runs import stories
 from tests.runs.visitors import account, visitor
 
@@ -274,8 +278,8 @@ def test_the_lineage_leads_from_the_original_to_its_retries(olga):
     version = original.version
     retry = stories.Story(version, by="oskar", retry_of=original.run)
     again = stories.Story(version, by="ina", retry_of=retry.run)
-    chain = part(shown(olga, retry, "?tab=lineage"), 'class="op-chain"', "</ol>")
-    rows = [words(row) for row in chain.split("<li>")[1:]]
+    chain = part(shown(olga, retry, "?tab=lineage"), 'op-chain"', "</table>")
+    rows = [words(row) for row in chain.split("<tr")[2:]]
     assert len(rows) == 3
     assert "original · by maria" in rows[0]
     assert "this run" in rows[1]
@@ -524,3 +528,173 @@ def test_an_unknown_act_and_a_run_that_is_gone_are_refused(operator):
 def test_a_run_that_the_portal_executes_itself_has_a_page(olga, version):
     run = lifecycle.start(version, {}, trigger="manual", by=ANNA, now=timezone.now() - timedelta(1))
     assert "Queued" in words(shown(olga, run))
+
+
+# -- Files ------------------------------------------------------------------------------------
+
+
+def downloaded(client, run, what):
+    answer = client.get(url(run, f"?download={what}"))
+    assert answer.status_code == 200
+    assert f'filename="{run.public_id}' in answer.headers["Content-Disposition"]
+
+    async def collected():
+        return b"".join([part async for part in answer.streaming_content])
+
+    return async_to_sync(collected)()
+
+
+def test_the_export_holds_job_context_and_every_event(olga, monkeypatch):
+    monkeypatch.setattr(run_download, "PAGE_EVENTS", 7)
+    run = stories.failed_invoice()
+    found = json.loads(downloaded(olga, run, "json"))
+    assert list(found) == ["export", "job", "context", "history", "completeness"]
+    assert list(found["job"]) == JOB_KEYS
+    assert found["context"]["workflow_id"] == "invoice_processing"
+    assert [event["seq"] for event in found["history"]] == list(range(1, run.run.last_seq + 1))
+    assert found["history"][0]["data"]["input"] == {"document": "inv-88213.pdf"}
+    assert found["completeness"] == {"events": run.run.last_seq, "missing": 0}
+    entry = AuditEntry.objects.get(action="export")
+    assert (entry.actor, entry.target_id) == ("olga", run.public_id)
+
+
+def test_pages_of_an_export_are_bounded_by_bytes(olga, monkeypatch):
+    monkeypatch.setattr(run_download, "PAGE_BYTES", 1_000)
+    told = stories.active_invoice()
+    for number in range(5):
+        told.log("classify", f"{number}" * 900)
+    found = json.loads(downloaded(olga, told, "json"))
+    assert len(found["history"]) == told.run.last_seq
+
+
+def test_the_bundle_says_what_was_run_by_what_and_nothing_secret(monkeypatch, settings):
+    planted = {
+        "SECRET_KEY": "planted-key",
+        "DATABASE_URL": "postgresql://planted-user:planted-password@db.example/runs",
+        "REDIS_URL": "redis://:planted-redis@cache.example/0",
+        "S3_SECRET_ACCESS_KEY": "planted-s3",
+        "MY_OWN_TOKEN": "planted-token",
+        "EXTRA_APPS": "planted-app",
+    }
+    for name, value in planted.items():
+        monkeypatch.setenv(name, value)
+    settings.SECRET_KEY = "planted-django"
+    settings.AWS_SECRET_ACCESS_KEY = "planted-aws"
+    run, client = stories.failed_invoice(), visitor("runs.view_run")
+    archive = zipfile.ZipFile(io.BytesIO(downloaded(client, run, "bundle")))
+    assert archive.testzip() is None
+    files = {name.split("/")[1]: archive.read(name).decode() for name in archive.namelist()}
+    assert sorted(files) == [
+        "README.txt", "context.json", "definition.json", "health.json", "history.ndjson",
+        "job.json", "settings.json", "versions.json",
+    ]  # fmt: skip
+    events = [json.loads(line) for line in files["history.ndjson"].splitlines()]
+    assert [event["seq"] for event in events] == list(range(1, run.run.last_seq + 1))
+    assert len(json.loads(files["definition.json"])["nodes"]) == 7
+    assert json.loads(files["versions.json"])["database"].startswith("PostgreSQL")
+    assert json.loads(files["health.json"])["database"] == "ok"
+    assert json.loads(files["settings.json"])["variables"]["SECRET_KEY"] == "set"
+    for name, text in files.items():
+        assert "planted" not in text, name
+        assert settings.DATABASES["default"].get("PASSWORD", "") in ("", None) or (
+            settings.DATABASES["default"]["PASSWORD"] not in text
+        )
+    assert AuditEntry.objects.get(action="bundle").target_id == run.public_id
+
+
+def test_the_support_link_stands_beside_the_bundle_where_one_is_configured(olga, settings):
+    run = stories.failed_invoice()
+    assert "Contact support" not in shown(olga, run)
+    settings.SUPPORT_URL = "https://help.example/runs?a=1&b=2"
+    assert 'href="https://help.example/runs?a=1&amp;b=2"' in shown(olga, run)
+
+
+def test_only_who_may_view_runs_gets_its_files():
+    run = stories.completed_run()
+    guest = visitor(name="guest")
+    assert guest.get(url(run, "?download=json")).status_code == 403
+    assert guest.get(url(run, "?download=bundle")).status_code == 403
+
+
+def test_the_whole_history_is_searched_by_the_text_of_its_events(olga, long_run):
+    assert seqs(shown(olga, long_run, "?find=LINE+99"))[:3] == [104, 995, 996]
+    assert seqs(shown(olga, long_run, "?fragment=events&find=line+998")) == [1003]
+    long_run.log("read", 'a "quoted" 100% \\ über_all')
+    for text in ('"quoted" 100%', "\\ Über_", "100% \\"):
+        assert seqs(shown(olga, long_run, "?" + urlencode({"find": text}))) == [1004], text
+    for text in ("100_", "über%all", "no such text", "\0"):
+        assert seqs(shown(olga, long_run, "?" + urlencode({"find": text}))) != [1004], text
+    assert seqs(shown(olga, long_run, "?find=state+changed")) == [3]
+
+
+# -- Lineage ----------------------------------------------------------------------------------
+
+
+def test_two_runs_of_a_lineage_are_compared_by_input_and_version(olga):
+    first = stories.publish(stories.node("read"), stories.node("sum", "read"), slug="compared")
+    data = {"rows": [1, 2], "when": {"day": "monday"}, "flag": 1, "same": [{"a": 1}]}
+    original = stories.Story(first, data=data)
+    second = stories.publish(
+        stories.node("read", retries=2), stories.node("file", "read"), slug="compared"
+    )
+    changed = {**data, "rows": [1, 3, 4], "when": {"day": HOSTILE}, "flag": True}
+    retry = stories.Story(second, data=changed, by="oskar", retry_of=original.run)
+    page = shown(olga, retry, "?tab=lineage")
+    told = words(part(page, 'id="run-difference"'))
+    for line in (
+        "$.rows[1] 2 3",
+        "$.rows[2] not there 4",
+        "$.when.day &quot;monday&quot; &quot;&lt;script&gt;",
+        "$.flag 1 true",
+        "v1 → v2",
+        "$.nodes.read.retries not there 2",
+        "$.nodes.sum { &quot;executor&quot;".replace("{ ", "{"),
+        "$.nodes.file not there {",
+    ):
+        assert line in told, line
+    assert "same[0]" not in told
+    assert HOSTILE not in page
+
+
+def test_a_plain_retry_has_the_same_input_and_version(olga):
+    original = stories.failed_invoice()
+    retry = stories.Story(original.version, retry_of=original.run)
+    told = words(part(shown(olga, original, "?tab=lineage"), 'id="run-difference"'))
+    assert "The same input." in told
+    assert "The same version, v1." in told
+    other = stories.completed_run().public_id
+    query = f"?tab=lineage&with={retry.public_id}&to={other}"
+    assert 'id="run-difference"' not in shown(olga, retry, query)
+
+
+def test_a_comparison_is_bounded(olga):
+    version = stories.publish(stories.node("read"), slug="bounded")
+    original = stories.Story(version, data={"rows": list(range(1_000)), "text": "x" * 5_000})
+    retry = stories.Story(
+        version, data={"rows": list(range(1, 1_001)), "text": "y"}, retry_of=original.run
+    )
+    page = part(shown(olga, retry, "?tab=lineage"), 'id="run-difference"')
+    assert page.count("<dt") == 200
+    assert "these are the first" in page
+    assert "x" * 400 not in page
+
+
+# -- Others like it ---------------------------------------------------------------------------
+
+
+def test_a_failed_run_says_how_many_failed_like_it_in_a_day(olga, django_assert_num_queries):
+    run = stories.failed_invoice(zero=stories.ago(500))
+    assert words(shown(olga, run, "?fragment=alike")) == ""
+    stories.failed_invoice(zero=stories.ago(900))
+    stories.failed_invoice(zero=stories.ago(1_000))
+    stories.failed_invoice(zero=stories.ago(26 * 3_600))
+    other = stories.active_invoice()
+    other.fail("extract_fields", 2)
+    other.fail_run({"node": "extract_fields", "kind": "Boom", "message": "it broke"})
+    with django_assert_num_queries(6):  # session, account, 2 of permissions, run, others
+        told = shown(olga, run, "?fragment=alike")
+    assert words(told) == "2 like it in 24 hours"
+    query = "?state=failed&amp;workflow=invoice_processing&amp;created=24h&amp;q=TotalsMismatch"
+    assert f'href="/admin/runs/run/{query}"' in told
+    assert "Like it in 24 hours" in shown(olga, run), "without JavaScript it is a plain link"
+    assert words(shown(olga, stories.completed_run(), "?fragment=alike")) == ""

@@ -1,7 +1,7 @@
 // The history: a window on the log that grows as one scrolls, in both directions, follows the end
 // while the run is live, and never holds more than MOST rows.
 
-import { fetchText, pageUrl, parsed, Unanswered } from "./run_fragment.js";
+import { fetchText, goTo, pageUrl, parsed, Unanswered } from "./run_fragment.js";
 import { toast } from "./toast.js";
 
 const MOST = 2000;
@@ -11,6 +11,10 @@ const LIVE_PAGE = 500;
 const PACE = 250;
 // Events behind at which one who follows is taken to the end instead of through them all.
 const FAR_BEHIND = 600;
+// Pixels below the window within which new events are put on the page as they come; to who reads
+// further up they are offered.
+const NEAR = 800;
+const TYPING = 300;
 
 export class History {
   constructor(knownLast) {
@@ -21,7 +25,16 @@ export class History {
     this.lastAsked = 0;
     this.watcher = new IntersectionObserver((seen) => this.reached(seen), { rootMargin: "600px" });
     document.addEventListener("click", (event) => this.click(event));
-    document.addEventListener("input", (event) => event.target.id === "log-find" && this.find());
+    document.addEventListener("input", (event) => {
+      if (event.target.id !== "log-find") return;
+      clearTimeout(this.findTimer);
+      this.findTimer = setTimeout(() => this.find(), TYPING);
+    });
+    document.addEventListener("submit", (event) => {
+      if (event.target.id !== "log-find-form") return;
+      event.preventDefault();
+      this.find();
+    });
     // Whoever scrolls up wants to read.
     window.addEventListener("wheel", (event) => event.deltaY < 0 && this.follow(false), { passive: true });
     window.addEventListener("keydown", (event) => {
@@ -46,11 +59,13 @@ export class History {
   shown() {
     this.upTo = this.atEnd ? Math.max(this.last, this.knownLast) : this.last;
     this.watcher.disconnect();
-    for (const id of ["log-before", "log-after"]) {
+    for (const id of ["log-before", "log-after", "log-end"]) {
       const more = document.getElementById(id);
       if (more) this.watcher.observe(more);
     }
     this.showFollowing();
+    this.offerNew();
+    if (this.box) this.count();
   }
 
   // -- What comes in ---------------------------------------------------------
@@ -61,7 +76,26 @@ export class History {
     this.knownLast = seq;
     if (!this.box) return;
     if (this.following && this.knownLast - this.upTo > FAR_BEHIND) this.toEnd();
-    else if (this.atEnd) this.later();
+    else if (this.atEnd && (this.following || this.nearEnd())) this.later();
+    this.offerNew();
+  }
+
+  // "12 new events — show", to who reads further up.
+  offerNew() {
+    const button = document.getElementById("log-new");
+    if (!button) return;
+    const count = this.atEnd ? this.knownLast - this.upTo : 0;
+    const offered = count > 0 && !this.following && !this.loading && !this.nearEnd();
+    if (button.hidden === offered) button.hidden = !offered;
+    if (!offered) return;
+    const isFiltered = ["kind", "of", "find"].some((name) => new URL(location.href).searchParams.has(name));
+    const number = isFiltered ? "" : `${count.toLocaleString("en")} `;
+    const words = `${number}new event${count === 1 && !isFiltered ? "" : "s"} — show`;
+    if (button.lastElementChild.textContent !== words) button.lastElementChild.textContent = words;
+  }
+
+  nearEnd() {
+    return document.getElementById("log-end").getBoundingClientRect().top < innerHeight + NEAR;
   }
 
   later() {
@@ -141,7 +175,7 @@ export class History {
           moreBefore: found.dataset.moreBefore,
           moreAfter: found.dataset.moreAfter,
         });
-        this.find();
+        this.count();
       })
       .catch((error) => {
         if (!(error instanceof Unanswered)) throw error;
@@ -149,7 +183,10 @@ export class History {
         this.complained = true;
         setTimeout(() => { this.complained = false; }, 30_000);
       })
-      .finally(() => { this.loading = null; });
+      .finally(() => {
+        this.loading = null;
+        this.offerNew();
+      });
     return this.loading;
   }
 
@@ -224,11 +261,11 @@ export class History {
   }
 
   reached(seen) {
-    if (this.finding) return; // few rows are left, so everything would be loaded
     for (const { isIntersecting, target } of seen) {
       if (!isIntersecting) continue;
-      if (target.id === "log-after") this.append(PAGE);
-      else this.prepend();
+      if (target.id === "log-before") this.prepend();
+      else if (target.id === "log-after") this.append(PAGE);
+      else if (this.atEnd && this.knownLast > this.upTo) this.later();
     }
   }
 
@@ -244,7 +281,7 @@ export class History {
 
   click(event) {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    const more = event.target.closest?.("#log-before, #log-after, #log-jump");
+    const more = event.target.closest?.("#log-before, #log-after, #log-jump, #log-new");
     if (!more) return;
     event.preventDefault();
     if (more.id === "log-before") this.prepend();
@@ -279,23 +316,41 @@ export class History {
     icon.textContent = this.following ? "keyboard_double_arrow_down" : "vertical_align_bottom";
   }
 
-  // Hides the loaded rows that do not hold the text.
-  find() {
+  // The server looks through the whole history; what it finds takes the place of what is shown.
+  async find() {
+    clearTimeout(this.findTimer);
     const input = document.getElementById("log-find");
-    const found = document.getElementById("log-found");
-    if (!input || !this.rows) return;
-    const text = input.value.trim().toLowerCase();
-    this.finding = text !== "";
-    if (!text && !this.wasFinding) return;
-    let count = 0;
-    for (const row of this.rows.children) {
-      const fits = !text || row.textContent.toLowerCase().includes(text);
-      if (row.hidden === fits) row.hidden = !fits;
-      count += fits;
+    if (!input) return;
+    const text = input.value.trim();
+    const url = pageUrl({ tab: "history", find: text || null, after: null, before: null });
+    if (url.href === pageUrl().href) return;
+    this.follow(false);
+    goTo(url);
+    url.searchParams.set("fragment", "events");
+    this.findings = (this.findings || 0) + 1;
+    const number = this.findings;
+    const tab = document.getElementById("run-tab");
+    tab.setAttribute("aria-busy", "true");
+    try {
+      const found = parsed(await fetchText(url)).querySelector("#log");
+      if (number !== this.findings || !this.box) return;
+      this.box.replaceWith(found);
+      this.shown();
+    } catch (error) {
+      if (!(error instanceof Unanswered)) throw error;
+      toast(`${error.message} The history on the page stays.`);
+    } finally {
+      if (number === this.findings) tab.removeAttribute("aria-busy");
     }
-    const words = text ? `${count.toLocaleString("en")} of ${this.rows.childElementCount.toLocaleString("en")} loaded` : "";
-    if (found.textContent !== words) found.textContent = words;
-    if (!text && this.wasFinding) this.shown();
-    this.wasFinding = this.finding;
+  }
+
+  // How many were found, as far as they are loaded.
+  count() {
+    const words = document.getElementById("log-found");
+    const text = document.getElementById("log-find")?.value.trim();
+    if (!words) return;
+    const more = this.box.dataset.moreAfter || this.box.dataset.moreBefore ? "+" : "";
+    const said = text ? `${(this.rows?.childElementCount || 0).toLocaleString("en")}${more} found` : "";
+    if (words.textContent !== said) words.textContent = said;
   }
 }

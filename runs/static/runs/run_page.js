@@ -7,6 +7,7 @@ import { fetchText, goTo, isElsewhere, pageUrl, parsed, Unanswered } from "./run
 import { History } from "./run_history.js";
 import { colour, showContext } from "./run_json.js";
 import { morph } from "./run_morph.js";
+import { applyView } from "./run_zoom.js";
 import { arrowKeys, grow, markSelected, showSelected } from "./run_timeline.js";
 
 const REGIONS = ["run-head", "run-notice", "run-facts", "run-timeline", "run-tab-links"];
@@ -73,7 +74,9 @@ async function showOverview(url) {
     const before = document.getElementById(id);
     if (now && before) morph(before, now);
   }
+  countAlike();
   markSelected();
+  applyView();
   tick();
   colour(page);
   grow(() => {});
@@ -180,7 +183,10 @@ document.addEventListener("click", (event) => {
     if (!link.closest("#run-tab-links")) document.getElementById("run-tab-links").scrollIntoView();
   } else if (link.dataset.filter !== undefined) {
     event.preventDefault();
-    openTab(link.href);
+    const target = new URL(link.href);
+    const text = document.getElementById("log-find").value.trim();
+    if (text && link.dataset.filter !== "all") target.searchParams.set("find", text);
+    openTab(target);
   } else if (link.dataset.payload !== undefined) {
     event.preventDefault();
     showPayload(link);
@@ -224,6 +230,20 @@ document.addEventListener("toggle", (event) => {
   loadInto(fold.querySelector("a"), src);
 }, true);
 
+// -- How many like it --------------------------------------------------------------
+
+// Counted after the page is there; asked for once.
+async function countAlike() {
+  const place = document.getElementById("run-alike");
+  if (!place || place.dataset.kept !== undefined) return;
+  place.dataset.kept = "";
+  try {
+    place.replaceChildren(...parsed(await fetchText(new URL(place.dataset.src, location.href))).childNodes);
+  } catch (error) {
+    if (!(error instanceof Unanswered)) throw error; // the link without a figure stays
+  }
+}
+
 // -- Acts and keys ---------------------------------------------------------------
 
 // A second press must not start a second retry.
@@ -254,5 +274,7 @@ document.addEventListener("keydown", (event) => {
 
 window.addEventListener("popstate", () => isElsewhere() && location.reload());
 
+countAlike();
+applyView();
 showSelected();
 tabShown();

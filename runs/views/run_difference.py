@@ -1,0 +1,109 @@
+"""What differs between two runs of a lineage: their input by path, their version by node."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from runs import ids
+from runs.models import Event, Run, WorkflowVersion
+from runs.views import run_history
+
+# Differences that are shown, and characters of one value.
+MOST = 200
+VALUE_CHARS = 300
+# Inputs that are larger, in bytes as stored, are not compared on the page.
+COMPARED_BYTES = 2_000_000
+_ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`before` or `after` is None where there is nothing on that side."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    older: Run
+    newer: Run
+    input: list[Change]
+    definition: list[Change]
+    # Why the inputs were not compared.
+    refusal: str = ""
+    more: bool = False
+
+
+def difference(chain: list[Run], one: str, other: str) -> Difference | None:
+    """Between two runs of `chain`, the earlier first; None where it has no such two."""
+    by_id = {ids.encode("run", run.pk): run for run in chain}
+    asked = [by_id.get(one), by_id.get(other)]
+    found = [run for run in chain if run in asked]
+    if len(found) != 2:
+        return None
+    older, newer = found
+    refusal, inputs = _inputs(older, newer)
+    definitions = _definitions(older, newer)
+    changes = [_first(_changes(*pair, "$")) for pair in (inputs, definitions)]
+    more = any(len(each) > MOST for each in changes)
+    return Difference(older, newer, changes[0][:MOST], changes[1][:MOST], refusal, more)
+
+
+def _inputs(older: Run, newer: Run) -> tuple[str, tuple[Any, Any]]:
+    if sum(run_history.stored_bytes(run.pk, {1}) for run in (older, newer)) > COMPARED_BYTES:
+        return "The inputs are too large to be compared here.", (None, None)
+    rows = Event.objects.filter(run__in=[older.pk, newer.pk], seq=1)
+    found = dict(rows.values_list("run_id", "data__input"))
+    return "", (found.get(older.pk), found.get(newer.pk))
+
+
+def _definitions(older: Run, newer: Run) -> tuple[Any, Any]:
+    if older.version_id == newer.version_id:
+        return None, None
+    rows = WorkflowVersion.objects.filter(pk__in=[older.version_id, newer.version_id])
+    found = dict(rows.values_list("pk", "definition"))
+    return _by_node(found[older.version_id]), _by_node(found[newer.version_id])
+
+
+def _by_node(definition: Any) -> Any:
+    """Nodes under their ids instead of their places, so that one that moved is not another."""
+    nodes = definition.get("nodes") if isinstance(definition, dict) else None
+    if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
+        return definition
+    named = {str(node.get("id", place)): node for place, node in enumerate(nodes)}
+    return {**definition, "nodes": named}
+
+
+def _first(changes: Iterator[Change]) -> list[Change]:
+    return [change for change, _ in zip(changes, range(MOST + 1), strict=False)]
+
+
+def _changes(before: Any, after: Any, path: str) -> Iterator[Change]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in [*before, *(key for key in after if key not in before)]:
+            step = f".{key}" if key.isidentifier() else f"[{json.dumps(key, ensure_ascii=False)}]"
+            yield from _changes(before.get(key, _ABSENT), after.get(key, _ABSENT), path + step)
+    elif isinstance(before, list) and isinstance(after, list):
+        for place in range(max(len(before), len(after))):
+            old, new = (each[place] if place < len(each) else _ABSENT for each in (before, after))
+            yield from _changes(old, new, f"{path}[{place}]")
+    # To Python true, 1 and 1.0 are the same.
+    elif _text(before) != _text(after):
+        yield Change(_cut(path), _shown(before), _shown(after))
+
+
+def _text(value: Any) -> str:
+    return "" if value is _ABSENT else json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _shown(value: Any) -> str | None:
+    return None if value is _ABSENT else _cut(_text(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= VALUE_CHARS else text[:VALUE_CHARS] + "…"
