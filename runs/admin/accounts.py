@@ -5,12 +5,13 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django_celery_beat import models as beat
-from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
+from runs.admin.account_audit import AuditedAdmin, AuditedPasswords
 from runs.models import User
 from runs.views.my_settings import ZoneField
 
@@ -27,31 +28,63 @@ for model in (
 admin.site.unregister(Group)
 
 
+GROUPS_HELP = (
+    "Viewers see runs and workflows; Operators also start, retry and terminate; Administrators may "
+    "do everything. A person has what all their groups together have."
+)
+
+
 class AccountForm(UserChangeForm):
     time_zone = ZoneField(widget=UnfoldAdminSelectWidget)
 
 
 @admin.register(User)
-class UserAdmin(auth_admin.UserAdmin, ModelAdmin):
+class UserAdmin(AuditedPasswords, auth_admin.UserAdmin):
     form = AccountForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     fieldsets = (
         (None, {"fields": ("username", "password")}),
+        ("Access", {"fields": ("is_active", "is_staff", "groups")}),
         ("Person", {"fields": ("first_name", "last_name", "email", "time_zone")}),
-        (
-            "Permissions",
-            {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")},
-        ),
+        ("Beyond the groups", {"fields": ("is_superuser", "user_permissions")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
+    add_fieldsets = (
+        (None, {"fields": ("username", "usable_password", "password1", "password2")}),
+        ("Access", {"fields": ("is_staff", "groups")}),
+    )
+    filter_horizontal = ("user_permissions",)
     readonly_fields = ("last_login", "date_joined")
-    list_display = ("username", "full_name", "email", "is_staff", "is_active", "last_login")
+    list_display = (
+        "username", "full_name", "email", "in_groups", "is_staff", "is_active", "last_login",
+    )  # fmt: skip
     list_filter = ("is_staff", "is_superuser", "is_active", "groups")
 
     @admin.display(description="name", ordering="last_name")
     def full_name(self, user: User) -> str:
         return user.get_full_name()
+
+    @admin.display(description="groups")
+    def in_groups(self, user: User) -> str:
+        return ", ".join(group.name for group in user.groups.all())
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        # The portal has no pages for anybody else.
+        return {"is_staff": True, **super().get_changeform_initial_data(request)}
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "groups":
+            # A few groups, ticked at a glance; they are made on a page of their own.
+            widget = UnfoldAdminCheckboxSelectMultipleWidget()
+            return db_field.formfield(widget=widget, help_text=GROUPS_HELP)
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field and db_field.name == "is_staff":
+            field.help_text = "Whether the person may sign in to the portal at all."
+        return field
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         fields = tuple(super().get_readonly_fields(request, obj))
@@ -72,5 +105,5 @@ def _may_touch(request: HttpRequest, account: User | None) -> bool:
 
 
 @admin.register(Group)
-class GroupAdmin(auth_admin.GroupAdmin, ModelAdmin):
+class GroupAdmin(AuditedAdmin, auth_admin.GroupAdmin):
     pass

@@ -4,6 +4,23 @@ import pgtrigger
 from django.db import models
 from django.db.models.functions import Now
 
+from runs.actors import Actor
+
+
+class AuditQuerySet(models.QuerySet["AuditEntry"]):
+    def note(
+        self, by: Actor, action: str, target: tuple[str, str], reason: str = ""
+    ) -> "AuditEntry":
+        """`target` is a type and an id. Call it within the transaction of what is audited."""
+        target_type, target_id = target
+        limit = self.model._meta.get_field("reason").max_length
+        if len(reason) > limit:
+            reason = f"{reason[: limit - 1]}…"
+        return self.create(
+            actor=by.name, ref_type=by.ref_type, ref_id=by.ref_id,
+            action=action, target_type=target_type, target_id=target_id, reason=reason,
+        )  # fmt: skip
+
 
 class AuditEntry(models.Model):
     at = models.DateTimeField(db_default=Now())
@@ -18,6 +35,8 @@ class AuditEntry(models.Model):
     filter = models.JSONField(null=True)
     count = models.BigIntegerField(default=1)
 
+    objects = AuditQuerySet.as_manager()
+
     class Meta:
         db_table = "audit"
         verbose_name = "audit entry"
@@ -26,6 +45,10 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(fields=["at", "id"], name="audit_at"),
             models.Index(fields=["target_type", "target_id", "at"], name="audit_target"),
+            models.Index(fields=["target_type", "at", "id"], name="audit_kind"),
+            models.Index(fields=["action", "at", "id"], name="audit_action"),
+            models.Index(fields=["actor", "at", "id"], name="audit_actor"),
+            models.Index(fields=["actor", "action", "at", "id"], name="audit_actor_action"),
         ]
         triggers = [
             pgtrigger.Trigger(
