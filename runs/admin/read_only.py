@@ -43,6 +43,10 @@ class FixedOrder(ChangeList):
         return list(self.model_admin.get_ordering(request) or self._get_default_ordering())
 
 
+def _parameters(offered: Any) -> tuple[str, ...]:
+    return getattr(offered, "parameter_names", None) or (offered.parameter_name,)
+
+
 class ReadOnlyAdmin(ModelAdmin):
     actions = None
     show_full_result_count = False
@@ -72,7 +76,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:  # noqa: ARG002
         # Only the filters that are offered; the rest would be a way to scan the table.
-        return lookup in {offered.parameter_name for offered in self.list_filter}
+        return any(lookup in _parameters(offered) for offered in self.list_filter)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         rows = super().get_queryset(request)

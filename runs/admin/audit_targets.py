@@ -1,0 +1,70 @@
+"""What the audit's entries are about, where it is still there and the reader may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import NamedTuple
+
+from django.contrib.auth.models import Group
+from django.urls import reverse
+
+from runs import ids
+from runs.models import AuditEntry, Run, User, WorkflowVersion
+
+
+class Target(NamedTuple):
+    label: str
+    url: str
+
+
+def targets_of(entries: Iterable[AuditEntry], reader: User) -> dict[tuple[str, str], Target]:
+    """By type and id; one query for each type among the entries."""
+    by_type: dict[str, set[str]] = {}
+    for entry in entries:
+        by_type.setdefault(entry.target_type, set()).add(entry.target_id)
+    return {
+        (kind, target_id): target
+        for kind, (permission, find) in _KINDS.items()
+        if kind in by_type and reader.has_perm(permission)
+        for target_id, target in find(by_type[kind])
+    }
+
+
+Found = Iterator[tuple[str, Target]]
+
+
+def _runs(public_ids: Collection[str]) -> Found:
+    wanted = [pk for text in public_ids if (pk := ids.decode("run", text))]
+    for pk in Run.objects.filter(pk__in=wanted).order_by().values_list("pk", flat=True):
+        public = ids.encode("run", pk)
+        yield public, Target(public, reverse("admin:runs_run_page", args=[public]))
+
+
+def _users(public_ids: Collection[str]) -> Found:
+    wanted = [pk for text in public_ids if (pk := ids.decode("user", text))]
+    for pk, name in User.objects.filter(pk__in=wanted).values_list("pk", "username"):
+        yield ids.encode("user", pk), Target(name, reverse("admin:runs_user_change", args=[pk]))
+
+
+def _groups(numbers: Collection[str]) -> Found:
+    # Nine digits are sure to fit the column.
+    wanted = [int(text) for text in numbers if text.isdecimal() and len(text) < 10]
+    for pk, name in Group.objects.filter(pk__in=wanted).values_list("pk", "name"):
+        yield str(pk), Target(name, reverse("admin:auth_group_change", args=[pk]))
+
+
+def _workflows(labels: Collection[str]) -> Found:
+    """Of texts such as “invoices v3”."""
+    slugs = {text.partition(" ")[0] for text in labels}
+    versions = WorkflowVersion.objects.filter(workflow__slug__in=slugs).order_by()
+    for slug, number in versions.values_list("workflow__slug", "number"):
+        if (label := f"{slug} v{number}") in labels:
+            yield label, Target(label, reverse("admin:runs_workflow_version", args=[slug, number]))
+
+
+_KINDS: dict[str, tuple[str, Callable[[Collection[str]], Found]]] = {
+    "run": ("runs.view_run", _runs),
+    "workflow": ("runs.view_workflow", _workflows),
+    "user": ("runs.view_user", _users),
+    "group": ("auth.view_group", _groups),
+}
