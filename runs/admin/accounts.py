@@ -80,7 +80,9 @@ class UserAdmin(AuditedPasswords, auth_admin.UserAdmin):
         if db_field.name == "groups":
             # A few groups, ticked at a glance; they are made on a page of their own.
             widget = UnfoldAdminCheckboxSelectMultipleWidget()
-            return db_field.formfield(widget=widget, help_text=GROUPS_HELP)
+            return db_field.formfield(
+                widget=widget, queryset=Group.objects.order_by("id"), help_text=GROUPS_HELP
+            )
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field and db_field.name == "is_staff":
             field.help_text = "Whether the person may sign in to the portal at all."

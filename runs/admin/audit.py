@@ -30,7 +30,7 @@ def _link(entries: list[AuditEntry], request: HttpRequest) -> None:
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
     list_display = ("at", "actor", "action", "target_type", "target", "count", "reason")
-    list_filter = (ByAction, OfTarget, ByDay)
+    list_filter = (ByDay, OfTarget, ByAction)
     search_fields = ("actor",)
     search_help_text = "User name, in full"
     fields = (

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.admin import ShowFacets
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -50,6 +51,8 @@ def _parameters(offered: Any) -> tuple[str, ...]:
 class ReadOnlyAdmin(ModelAdmin):
     actions = None
     show_full_result_count = False
+    # Counts beside a filter's words would each count the table.
+    show_facets = ShowFacets.NEVER
     paginator = InfinitePaginator
     list_per_page = 50
     list_fullwidth = True
