@@ -112,7 +112,7 @@ class Teller:
     def __init__(self, order: Order) -> None:
         self.order = order
         self.calendar = Calendar(order.runs, order.until, order.days, order.seed)
-        variety = 1.0 if order.runs > 50_000 else 0.25
+        variety = min(1.0, order.runs / 50_000)
         self.repertoire = Repertoire(order.seed, order.events_per_run, variety)
         self.kinds = Urn({place: kind.share for place, kind in enumerate(KINDS)})
         self.triggers = [Urn(kind.triggers) for kind in KINDS]

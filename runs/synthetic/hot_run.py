@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime, timedelta
 
 from runs import ids
-from runs.models import Workflow
+from runs.models import Workflow, WorkflowVersion
 from runs.synthetic import load, people
 from runs.synthetic.calendar import EPOCH
 from runs.synthetic.chunks import moment_text, run_id
@@ -52,6 +52,9 @@ def write(nodes: int, events: int, until: datetime, seed: int) -> str:
     times = [moment_text(begun + moment) for moment in template.moments]
     public_id = ids.encode("run", uuid.UUID(int=run))
     version = Workflow.objects.publish(SLUG, kind.definitions[0])
+    if version.created_at.timestamp() * 1_000_000 > begun:
+        # No version is younger than its runs.
+        WorkflowVersion.objects.filter(pk=version.pk).update(created_at=until - timedelta(days=1))
     more = f'"workflow":"{SLUG}","version":{version.number},"trigger":"manual"'
     fixed = [f"{run:032x}", "batch-7.tar", source.triggered_by, "", public_id, more, *times]
     with load.loading() as cursor:

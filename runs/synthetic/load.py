@@ -85,7 +85,8 @@ def load(order: Order, processes: int, told: Callable[[Progress], None]) -> Prog
     for number in range(min(processes, len(todo))):
         ours, theirs = context.Pipe(duplex=False)
         given = pickle.dumps((order, todo[number::processes]))
-        worker = context.Process(target=process.begin, args=(given, theirs, enough), daemon=True)
+        arguments = (given, connection.settings_dict["NAME"], theirs, enough)
+        worker = context.Process(target=process.begin, args=arguments, daemon=True)
         worker.start()
         # With no other end open, a worker that dies is noticed here, and this process there.
         theirs.close()
