@@ -14,7 +14,7 @@ from runs.streams.tail import Entry, Tail
 
 logger = logging.getLogger(__name__)
 
-KEEP_ALIVE_SECONDS = 15.0
+KEEP_ALIVE_SECONDS = 5.0
 # What a feed holds for those who are not quite at its end.
 TAIL_ENTRIES = 1_000
 TAIL_BYTES = 512 * 1024
