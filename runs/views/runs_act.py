@@ -164,5 +164,3 @@ def _done_words(act: Act, run_ids: list[uuid.UUID]) -> SafeString:
     rest = f" and {count - NAMED} more" if count > NAMED else ""
     lead = new if act.past == "retried" else " "
     return format_html("{} {}.{}{}{}.", what, act.past, lead, links, rest)
-
-

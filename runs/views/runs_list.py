@@ -237,7 +237,13 @@ class RunsList(PermissionRequiredMixin, View):
         if wider := self.filter.wider():
             count = wider.apply(Run.objects.all(), self.now).capped_count()
             words = wider.words(self.now, one=count == 1)
-            found |= {"wider": wider, "wider_url": self._link(wider), "wider_words": words, "wider_count": count, "cap": COUNT_CAP}
+            found |= {
+                "wider": wider,
+                "wider_url": self._link(wider),
+                "wider_words": words,
+                "wider_count": count,
+                "cap": COUNT_CAP,
+            }
         return found
 
     def _unanswered(self, error: DatabaseError) -> dict[str, Any]:
@@ -306,7 +312,9 @@ class RunsList(PermissionRequiredMixin, View):
             return self._rendered(self._asked() | self._unanswered(error), 503)
         if found_ids:
             # The range was given for the search, if at all; a reference has runs at any time.
-            return redirect(self.request.path + self.address.with_(q="", ref=text, created="").query())
+            return redirect(
+                self.request.path + self.address.with_(q="", ref=text, created="").query()
+            )
         return None
 
     def _opened(self, run_id: uuid.UUID) -> HttpResponse:

@@ -53,7 +53,12 @@ def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str,
         ],
         "more_workflows": len(slugs) > MOST_WORKFLOWS,
         "triggers": [
-            Choice(t, chosen.with_(trigger=t).query(), t == chosen.filter.trigger, icon=TRIGGER_ICONS[t])
+            Choice(
+                t,
+                chosen.with_(trigger=t).query(),
+                t == chosen.filter.trigger,
+                icon=TRIGGER_ICONS[t],
+            )
             for t in map(str, Trigger)
         ],
         "me": Choice(

@@ -127,7 +127,9 @@ class SaveView(_Page):
             "back_url": _list_url(address.query()),
         }
         part = self.request.headers.get("HX-Request")
-        return self.framed("runs/_save_view.html" if part else "runs/save_view.html", context, status)
+        return self.framed(
+            "runs/_save_view.html" if part else "runs/save_view.html", context, status
+        )
 
 
 class ManageViews(_Page):
