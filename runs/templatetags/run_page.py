@@ -22,9 +22,9 @@ from runs.templatetags.runs_ui import (
     full_words,
     look,
     now_of,
-    zone_tag,
     short,
     state_pill,
+    zone_tag,
 )
 
 if TYPE_CHECKING:

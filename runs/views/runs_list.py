@@ -31,8 +31,8 @@ from runs.filters import RANGES, STATES, MomentField, RunFilter, pasted_id
 from runs.models import Run, SavedView, User
 from runs.paging import Cursor, Page, moment_of, page_of
 from runs.querysets import COUNT_CAP, RunQuerySet
-from runs.timeouts import statement_timeout, was_stopped
 from runs.states import RunState
+from runs.timeouts import statement_timeout, was_stopped
 from runs.views import runs_menus
 from runs.views.list_address import SORTS, ListAddress
 

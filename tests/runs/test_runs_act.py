@@ -9,8 +9,7 @@ from django.contrib.messages import get_messages
 from runs import ids
 from runs.models import AuditEntry, Run
 from runs.states import RunState
-from tests.runs.stories import Story, ago, failed_invoice
-from tests.runs.stories import node, publish
+from tests.runs.stories import Story, ago, failed_invoice, node, publish
 from tests.runs.visitors import visitor
 
 pytestmark = pytest.mark.django_db
