@@ -53,7 +53,7 @@ class Cursor:
 
 def moment_of(moment: datetime) -> Cursor:
     """What a page that begins with the runs of this time goes on from."""
-    return Cursor(moment, _LAST)
+    return Cursor(max(moment, _EPOCH), _LAST)
 
 
 @dataclass(frozen=True, slots=True)
