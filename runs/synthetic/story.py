@@ -138,7 +138,8 @@ class _Play:
         spec, step = self.graph.nodes[key], self.steps[key]
         worker = self.rng.choice(WORKERS)
         inputs = {"document": DOCUMENT, "attempt_of": key} if spec.input else {}
-        events = steps.claim(self.found, key, worker, inputs, spec)
+        before = self.story.nodes[key].attempts
+        events = steps.claim(self.found, key, before, worker, inputs, spec)
         self._record(events)
         if not events:
             return
@@ -182,15 +183,14 @@ class _Play:
         fails = spec.id == self.plan.failing
         chance = self.rng.random()
         if chance < self.plan.trouble / 5 and not fails:
-            events = steps.lose(self.found, self.graph, spec.id, attempt, worker, self.clock)
+            events = steps.lose(self.found, spec, attempt, worker, self.clock)
         elif fails or (chance < self.plan.trouble and attempt <= spec.retries):
             fault = (self.plan.fault if fails else None) or errors.fault(
                 self.rng, model=bool(step.model), outage=True
             )
             error = errors.error(self.rng, fault, spec.id, DOCUMENT)
             events = steps.fail(
-                self.found, self.graph, spec.id, attempt, error, self.clock,
-                permanent=fault.permanent,
+                self.found, spec, attempt, error, self.clock, permanent=fault.permanent,
             )  # fmt: skip
         else:
             events = self._complete(spec, step, attempt)

@@ -93,7 +93,7 @@ class RunsList(PermissionRequiredMixin, View):
 
     def _given(self) -> QueryDict:
         """The address; error text without a range is looked for in the usual one."""
-        given = self.request.GET
+        given: QueryDict = self.request.GET
         bounds = ("created", "created_from", "created_to")
         if given.get("q", "").strip() and not any(given.get(name) for name in bounds):
             given = given.copy()
@@ -280,7 +280,8 @@ class RunsList(PermissionRequiredMixin, View):
             view_id = self.account.default_view_id
         if view_id is None and not name:
             return None
-        saved = SavedView.objects.seen_by(self.account).filter(pk=view_id).first()
+        seen = SavedView.objects.seen_by(self.account)
+        saved = seen.filter(pk=view_id).first() if view_id else None
         if saved is not None:
             return redirect(self.request.path + saved.query)
         if name:

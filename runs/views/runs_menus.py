@@ -123,7 +123,9 @@ def _views(request: HttpRequest, chosen: ListAddress) -> dict[str, Any]:
     account: User = request.user  # type: ignore[assignment]
     found = SavedView.objects.seen_by(account).select_related("owner")[:MOST_VIEWS]
     present = chosen.query()
-    mine, shared, current = [], [], "All runs" if not chosen.pairs() else "Views"
+    mine: list[Choice] = []
+    shared: list[Choice] = []
+    current = "All runs" if not chosen.pairs() else "Views"
     for saved in found:
         is_current = saved.query == present
         if is_current:

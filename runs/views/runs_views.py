@@ -151,8 +151,8 @@ class ManageViews(_Page):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         view_id = ids.decode("view", request.POST.get("view", ""))
-        seen = SavedView.objects.seen_by(self.account).filter(pk=view_id)
-        saved = seen.first() if view_id else None
+        seen = SavedView.objects.seen_by(self.account)
+        saved = seen.filter(pk=view_id).first() if view_id else None
         act = request.POST.get("act", "")
         if saved is None:
             messages.error(request, "That view is gone.")
