@@ -98,6 +98,8 @@ class FilterForm(forms.Form):
     created_to = MomentField(end=True)
     triggered_by = forms.CharField(required=False, max_length=150)
     trigger = _choice("trigger", [str(trigger) for trigger in Trigger])
+    ref = forms.CharField(required=False, max_length=200)
+    q = forms.CharField(required=False, max_length=200)
 
     def clean_state(self) -> str:
         name: str = self.cleaned_data["state"]
@@ -110,6 +112,8 @@ class FilterForm(forms.Form):
             self.add_error("created", "Give a range or a beginning and an end, not both.")
         if since and until and since >= until:
             self.add_error("created_to", "The end must come after the beginning.")
+        if cleaned.get("q") and not (cleaned.get("created") or cleaned.get("created_from")):
+            self.add_error("q", "Error text is searched within a date range: give its beginning.")
         return cleaned
 
 
@@ -124,6 +128,9 @@ class RunFilter:
     created_to: datetime | None = None
     triggered_by: str = ""
     trigger: str = ""
+    # A reference's id, or its beginning; and text of an error.
+    ref: str = ""
+    q: str = ""
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> tuple[RunFilter, dict[str, str]]:
@@ -164,6 +171,10 @@ class RunFilter:
             runs = runs.filter(triggered_by=self.triggered_by)
         if self.trigger:
             runs = runs.filter(trigger=self.trigger)
+        if self.ref:
+            runs = runs.with_reference(self.ref)
+        if self.q:
+            runs = runs.with_error_text(self.q)
         return runs
 
     # -- As a URL ----------------------------------------------------------------------------
@@ -189,11 +200,20 @@ class RunFilter:
             parts.append(f"started {_TRIGGER_WORDS[self.trigger]}")
         if self.triggered_by:
             parts.append(f"triggered by {self.triggered_by}")
+        if self.ref:
+            parts.append(f"with reference {self.ref}")
+        if self.q:
+            parts.append(f"with “{self.q}” in their error")
         if self.created:
             parts.append(f"in the {RANGES[self.created][0].lower()}")
         elif self.created_from or self.created_to:
             parts.append(f"created {range_words(self.created_from, self.created_to, now)}")
         return " ".join(parts)
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether it has a beginning: then what must look at every run of it may be asked."""
+        return bool(self.created or self.created_from)
 
     @property
     def created_label(self) -> str:
@@ -204,8 +224,11 @@ class RunFilter:
         if self.created:
             names = list(RANGES)
             longer = names[names.index(self.created) + 1 :]
+            # Error text is never looked for without a beginning.
+            if not longer and self.q:
+                return None
             return self.with_(created=longer[0] if longer else "")
-        if self.created_from or self.created_to:
+        if (self.created_from or self.created_to) and not self.q:
             return self.with_(created_from=None, created_to=None)
         return None
 

@@ -26,3 +26,13 @@ def decode(prefix: str, text: str) -> uuid.UUID | None:
         return None
     # Its own UUID class is not the one that Django's field takes.
     return uuid.UUID(bytes=parsed.uuid.bytes) if parsed.prefix == prefix else None
+
+
+def end_bytes(short: str) -> bytes | None:
+    """The last five bytes of an id of which a list shows the last eight characters.
+
+    What stands before them, such as ``run_…``, is passed over; None for what is no such end.
+    """
+    end = short.strip().lower()[-8:]
+    padded = decode("run", f"run_{end:0>26}") if len(end) == 8 else None
+    return padded.bytes[-5:] if padded else None

@@ -11,6 +11,8 @@ from runs import ids
 from runs.models import Run
 from runs.querysets import RunQuerySet
 
+# Behind every run of the same time.
+_LAST = uuid.UUID(int=2**128 - 1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CURSOR = re.compile(r"(\d{1,18})-([0-9a-z]{26})\Z")
 
@@ -30,6 +32,11 @@ class Cursor:
     def of(cls, run: Run) -> Cursor:
         return cls(run.created_at, run.id)
 
+    @property
+    def is_moment(self) -> bool:
+        """Whether it stands for a time rather than for a run."""
+        return self.id == _LAST
+
     @classmethod
     def parse(cls, text: str) -> Cursor | None:
         """The cursor of its word, or None for what is not one."""
@@ -42,6 +49,11 @@ class Cursor:
             return cls(_EPOCH + timedelta(microseconds=int(found[1])), run_id)
         except OverflowError:
             return None
+
+
+def moment_of(moment: datetime) -> Cursor:
+    """What a page that begins with the runs of this time goes on from."""
+    return Cursor(max(moment, _EPOCH), _LAST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.lookups import Exact, IContains
 
+from runs import ids
+from runs.expressions import IdEnd, elapsed, error_words
 from runs.states import FINAL_STATES, RunState
 
 if TYPE_CHECKING:
@@ -47,6 +50,33 @@ class RunQuerySet(models.QuerySet["Run"]):
         return self.filter(
             Q(created_at__gte=created_at) & (Q(created_at__gt=created_at) | Q(id__gt=run_id))
         ).order_by("created_at", "id")
+
+    # -- Searches ----------------------------------------------------------------------------
+
+    def with_short_id(self, short: str) -> RunQuerySet:
+        """Those whose id ends as a list's row shows it: ``run_…0vq8k3fd`` or its end alone."""
+        end = ids.end_bytes(short)
+        return self.none() if end is None else self.filter(Exact(IdEnd("id"), end))
+
+    def with_reference(self, text: str) -> RunQuerySet:
+        """Those whose reference's id begins with `text`, in its own case."""
+        return self.filter(ref_id__startswith=text) if text else self.none()
+
+    def with_error_text(self, text: str) -> RunQuerySet:
+        """Failed ones with `text`, in any case, in the error's node, kind or message.
+
+        Bound `created_at` too, and the time: what is in every error is looked for in all of them.
+        """
+        return self.failed().filter(IContains(error_words(), text))
+
+    # -- Other orders: these sort all that the filter leaves, so bound `created_at` -----------
+
+    def longest_first(self) -> RunQuerySet:
+        """By elapsed time, of active runs up to now; those that never started come last."""
+        return self.order_by(elapsed().desc(nulls_last=True), "-created_at", "-id")
+
+    def dearest_first(self) -> RunQuerySet:
+        return self.order_by("-cost", "-created_at", "-id")
 
     def capped_count(self) -> int:
         """How many, counting no further than one past COUNT_CAP."""

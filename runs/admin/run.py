@@ -11,7 +11,9 @@ from runs.admin.read_only import ReadOnlyAdmin
 from runs.admin.records import run_link
 from runs.models import Run
 from runs.views.run_page import RunPage
+from runs.views.runs_act import RunsAct
 from runs.views.runs_list import RunsList
+from runs.views.runs_views import ChooseColumns, ManageViews, SaveView
 
 
 @admin.register(Run)
@@ -36,6 +38,10 @@ class RunAdmin(ReadOnlyAdmin):
         )
         return [
             path("", view(RunsList), name="runs_run_changelist"),
+            path("act/", view(RunsAct), name="runs_run_act"),
+            path("columns/", view(ChooseColumns), name="runs_run_columns"),
+            path("views/", view(ManageViews), name="runs_run_views"),
+            path("views/new/", view(SaveView), name="runs_run_save_view"),
             path("<str:run_id>/", view(RunPage), name="runs_run_page"),
             record,
         ]

@@ -5,6 +5,7 @@ from runs.models.node import Attempt, Lease, Node, ReadyNode
 from runs.models.outbox import OutboxCursor, OutboxLine
 from runs.models.run import Run
 from runs.models.user import User
+from runs.models.view import SavedView
 from runs.models.workflow import Workflow, WorkflowVersion
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "OutboxLine",
     "ReadyNode",
     "Run",
+    "SavedView",
     "User",
     "Workflow",
     "WorkflowVersion",

@@ -3,6 +3,7 @@
 import zoneinfo
 
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
 
@@ -23,6 +24,12 @@ class User(AbstractUser):
         validators=[check_zone],
         help_text="Every time on the portal's pages is shown in this zone.",
     )
+    # The view that the bare link to the list opens, and the columns that it shows; none: all runs,
+    # and the usual columns.
+    default_view = models.ForeignKey(
+        "runs.SavedView", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    list_columns = ArrayField(models.CharField(max_length=20), default=list, blank=True)
 
     @property
     def public_id(self) -> str:

@@ -23,9 +23,9 @@ from runs.templatetags.runs_ui import (
     full_words,
     look,
     now_of,
-    offset_words,
     short,
     state_pill,
+    zone_tag,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def precise(context: Context, moment: datetime | None, day: bool = False) -> Saf
 @register.simple_tag(takes_context=True)
 def offset(context: Context) -> str:
     """The zone's offset at the run's creation."""
-    return offset_words(timezone.localtime(context["run"].created_at))
+    return zone_tag(timezone.localtime(context["run"].created_at))
 
 
 @register.filter

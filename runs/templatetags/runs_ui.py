@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -212,11 +212,17 @@ def offset_words(moment: datetime) -> str:
     return f"UTC{'+' if minutes > 0 else '−'}{hours}" + (f":{rest:02}" if rest else "")
 
 
+def zone_tag(moment: datetime) -> str:
+    """``CET`` where the zone has letters for it at that time, else ``UTC+5:45``."""
+    letters = moment.tzname() or ""
+    return letters if letters.isalpha() else offset_words(moment)
+
+
 def zone_words(now: datetime) -> str:
-    """``Europe/Berlin (UTC+1)``; for UTC just that."""
+    """``Europe/Berlin (CET)``; for UTC just that."""
     name = timezone.get_current_timezone_name()
-    offset = offset_words(timezone.localtime(now))
-    return name if name == offset else f"{name} ({offset})"
+    tag = zone_tag(timezone.localtime(now))
+    return name if name == tag else f"{name} ({tag})"
 
 
 def day_words(moment: datetime, now: datetime) -> str:
@@ -242,9 +248,9 @@ def brief_words(moment: datetime, now: datetime) -> str:
 
 
 def full_words(moment: datetime) -> str:
-    """``2026-11-22 14:54:07.123 UTC+1``: nothing left out."""
+    """``2026-11-22 14:54:07.123 CET``: nothing left out."""
     local = timezone.localtime(moment)
-    return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {offset_words(local)}"
+    return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {zone_tag(local)}"
 
 
 @register.simple_tag(takes_context=True)
@@ -271,6 +277,15 @@ def run_started(context: Context, run: Run) -> SafeString:
         timezone.localtime(run.started_at).isoformat(timespec="milliseconds"),
         f"{created}\nStarted {full_words(run.started_at)}",
         brief_words(run.started_at, now_of(context)),
+    )
+
+
+@register.simple_tag(takes_context=True)
+def brief_clock(context: Context, moment: datetime | None) -> SafeString:
+    if moment is None:
+        return NONE
+    return format_html(
+        '<time title="{}">{}</time>', full_words(moment), brief_words(moment, now_of(context))
     )
 
 
@@ -311,6 +326,11 @@ def duration_words(length: timedelta) -> str:
     return f"{hours // 24} d {hours % 24:02} h"
 
 
+def milliseconds_of(moment: datetime) -> int:
+    """Since 1970, as ticks.js counts them."""
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
 @register.filter
 def duration(length: timedelta | None) -> str:
     return NONE if length is None else duration_words(length)
@@ -325,16 +345,17 @@ def milliseconds(value: float | None) -> str:
 def elapsed(
     context: Context, started_at: datetime | None, completed_at: datetime | None = None
 ) -> SafeString | str:
-    """From start to end; where there is no end yet, a duration that page.js lets tick."""
+    """From start to end; where there is no end yet, a duration that ticks.js lets tick."""
     if started_at is None:
         return NONE
     if completed_at is not None:
         return duration_words(completed_at - started_at)
-    length = now_of(context) - started_at
+    now = now_of(context)
     return format_html(
-        '<span class="op-tick" data-elapsed="{}">{}</span>',
-        max(0, length // timedelta(milliseconds=1)),
-        duration_words(length),
+        '<span class="op-tick" data-since="{}" data-now="{}">{}</span>',
+        milliseconds_of(started_at),
+        milliseconds_of(now),
+        duration_words(now - started_at),
     )
 
 

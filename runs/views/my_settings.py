@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.generic import View
 
@@ -71,6 +72,9 @@ class MySettings(View):
             return self._shown(request, form, status=422)
         form.instance.save(update_fields=["time_zone"])
         messages.success(request, f"Every time is shown in {form.instance.time_zone} from now on.")
+        query = request.POST.get("back", "")
+        if query.startswith("?"):  # from the foot of the list
+            return redirect(reverse("admin:runs_run_changelist") + query)
         return redirect("my_settings")
 
     def _account(self, request: HttpRequest) -> User:

@@ -1,18 +1,23 @@
 """The Runs view: the list of runs, and the parts of it that the page fetches as it lives.
 
 One URL answers with the whole page, with the list alone (htmx), or with a part: `rows` (some rows
-again), `fresh` (which runs would be new on the page), `part=counts`, `part=count`, `part=people`.
+again), `fresh` (which runs would be new on the page), `part=counts`, `part=count`, `part=people`,
+`part=running`.
 """
 
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.core.exceptions import ValidationError
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -22,27 +27,35 @@ from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from runs import ids
-from runs.filters import RANGES, STATES, RunFilter, pasted_id
-from runs.models import Run
-from runs.paging import Cursor, Page, page_of
+from runs.filters import RANGES, STATES, MomentField, RunFilter, pasted_id
+from runs.models import Run, SavedView, User
+from runs.paging import Cursor, Page, moment_of, page_of
 from runs.querysets import COUNT_CAP, RunQuerySet
+from runs.states import RunState
 from runs.timeouts import statement_timeout, was_stopped
 from runs.views import runs_menus
+from runs.views.list_address import SORTS, ListAddress
 
 logger = logging.getLogger(__name__)
 
 PAGE_SIZE = 50
 # Seconds that the list may take, its counts, and an exact count that somebody waits for.
-LIST_SECONDS = 5
-COUNT_SECONDS = 3
+LIST_SECONDS = 2
+COUNT_SECONDS = 2
 EXACT_SECONDS = 20
 # Runs that one request for a part may name.
 MOST_IDS = 200
+# What can be paged through in another order than newest first.
+MOST_SORTED = 500
+# Where error text is searched for who gives no range.
+ERROR_RANGE = "7d"
+# Running runs that the sidebar counts.
+BADGE_CAP = 999
 
 _SHOWN = (
     "state", "created_at", "started_at", "completed_at", "trigger", "triggered_by", "cost",
     "input_tokens", "output_tokens", "nodes_total", "nodes_done", "current_node", "error_node",
-    "error_kind", "error_message", "ended_by", "reason", "retry_of",
+    "error_kind", "error_message", "ended_by", "reason", "retry_of", "ref_type", "ref_id",
     "workflow__slug", "version__number",
 )  # fmt: skip
 
@@ -62,12 +75,30 @@ class RunsList(PermissionRequiredMixin, View):
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
         self.now = timezone.now()
-        self.filter, self.errors = RunFilter.parse(request.GET)
+        everything = "?view=all" if self.account.default_view_id else "?"
+        self.address, self.errors = ListAddress.parse(self._given(), everything)
         answer = self._answer(request)
         # The same URL is a page or a part of one.
         patch_vary_headers(answer, ["HX-Request"])
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
+
+    @property
+    def account(self) -> User:
+        return self.request.user  # type: ignore[return-value]  # staff, by admin_view
+
+    @property
+    def filter(self) -> RunFilter:
+        return self.address.filter
+
+    def _given(self) -> QueryDict:
+        """The address; error text without a range is looked for in the usual one."""
+        given: QueryDict = self.request.GET
+        bounds = ("created", "created_from", "created_to")
+        if given.get("q", "").strip() and not any(given.get(name) for name in bounds):
+            given = given.copy()
+            given["created"] = ERROR_RANGE
+        return given
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         parts: dict[str, Callable[[], HttpResponse]] = {
@@ -76,6 +107,7 @@ class RunsList(PermissionRequiredMixin, View):
             "counts": self.counts,
             "count": self.exact_count,
             "people": self.people,
+            "running": self.running,
         }
         part = next((name for name in ("rows", "fresh") if name in request.GET), None)
         if answer := parts.get(part or request.GET.get("part", "")):
@@ -85,7 +117,7 @@ class RunsList(PermissionRequiredMixin, View):
                 # The page keeps what it has and asks again.
                 logger.warning("a part of the list cannot be read: %s", error)
                 return HttpResponse(status=503)
-        return self.pasted() or self.canonical() or self.page()
+        return self.view() or self.searched() or self.jump() or self.canonical() or self.page()
 
     # -- The list ----------------------------------------------------------------------------
 
@@ -94,13 +126,19 @@ class RunsList(PermissionRequiredMixin, View):
         context, status = self._asked(), 400 if self.errors else 200
         try:
             with statement_timeout(LIST_SECONDS):
-                context |= runs_menus.menus(self.request, self.filter, self.now)
-                if not self.errors:
+                context |= runs_menus.menus(self.request, self.address, self.now)
+                if not self.errors and self.address.needs_range:
+                    context |= {"needs_range": True}
+                elif not self.errors and self.address.sort:
+                    context |= self._sorted()
+                elif not self.errors:
                     runs = self.filter.apply(Run.objects.all(), self.now)
                     page = page_of(runs, PAGE_SIZE, after=after, before=before, read=rows())
                     if after and not page.runs:
+                        if after.is_moment:
+                            return self._nothing_before(after, context)
                         # The list has become shorter meanwhile.
-                        return redirect(self.request.path + self.filter.query())
+                        return redirect(self.request.path + self.address.query())
                     context |= self._shown(page) if page.runs else self._why_empty(page)
         except DatabaseError as error:
             status = 503
@@ -113,6 +151,8 @@ class RunsList(PermissionRequiredMixin, View):
             "now": self.now,
             "title": "Runs",
             "filter": self.filter,
+            "address": self.address,
+            "columns": runs_menus.columns(self.address, self.account),
             "words": self.filter.words(self.now),
             "errors": self.errors,
             # What was typed stays, also where it could not be understood.
@@ -143,9 +183,51 @@ class RunsList(PermissionRequiredMixin, View):
     def _shown(self, page: Page) -> dict[str, Any]:
         return {
             "page": page,
-            "newer_url": page.newer and self.filter.query(before=page.newer),
-            "older_url": page.older and self.filter.query(after=page.older),
+            "newer_url": page.newer and self.address.query(before=page.newer),
+            "older_url": page.older and self.address.query(after=page.older),
+            "has_days": any(
+                run.started_at and timezone.localtime(run.started_at).date() != self._today
+                for run in page.runs
+            ),
         }
+
+    @property
+    def _today(self) -> date:
+        return timezone.localtime(self.now).date()
+
+    def _sorted(self) -> dict[str, Any]:
+        """A page of the first few hundred in another order. Every page sorts anew, by keys alone:
+        elapsed times grow, so there is no key to go on from.
+        """
+        runs = self.filter.apply(Run.objects.all(), self.now)
+        by_duration = self.address.sort == "duration"
+        ordered = runs.longest_first() if by_duration else runs.dearest_first()
+        keys = list(ordered.values_list("pk", flat=True)[: MOST_SORTED + 1])
+        given = self.request.GET.get("page", "1")
+        number = int(given) if given.isascii() and given.isdecimal() and len(given) < 4 else 1
+        begin = max(0, number - 1) * PAGE_SIZE
+        shown = keys[:MOST_SORTED][begin : begin + PAGE_SIZE]
+        if not shown and begin:
+            begin, shown = 0, keys[:PAGE_SIZE]
+        found = {run.pk: run for run in rows().filter(pk__in=shown)}
+        page = Page([found[pk] for pk in shown if pk in found], newer=None, older=None)
+        if not page.runs:
+            return self._why_empty(page)
+        last = begin + PAGE_SIZE >= min(len(keys), MOST_SORTED)
+        at = begin // PAGE_SIZE + 1
+        return self._shown(page) | {
+            "sorted_words": SORTS[self.address.sort],
+            "first_number": begin + 1,
+            "last_number": begin + len(page.runs),
+            "cap_sorted": MOST_SORTED if len(keys) > MOST_SORTED else 0,
+            "newer_url": begin and self.address.query(page=at - 1 if at > 2 else ""),
+            "older_url": not last and self.address.query(page=at + 1),
+        }
+
+    def _nothing_before(self, after: Cursor, context: dict[str, Any]) -> HttpResponse:
+        when = runs_menus.typed(after.created_at)
+        self.errors["at"] = f"None of these runs was created before {when}."
+        return self._rendered(context, 404)
 
     def _why_empty(self, page: Page) -> dict[str, Any]:
         """Nothing at all, or nothing that the filter lets through; then, where there is more."""
@@ -155,13 +237,20 @@ class RunsList(PermissionRequiredMixin, View):
         if wider := self.filter.wider():
             count = wider.apply(Run.objects.all(), self.now).capped_count()
             words = wider.words(self.now, one=count == 1)
-            found |= {"wider": wider, "wider_words": words, "wider_count": count, "cap": COUNT_CAP}
+            found |= {
+                "wider": wider,
+                "wider_url": self._link(wider),
+                "wider_words": words,
+                "wider_count": count,
+                "cap": COUNT_CAP,
+            }
         return found
 
     def _unanswered(self, error: DatabaseError) -> dict[str, Any]:
         if was_stopped(error):
             logger.warning("the list of %s was stopped", self.filter.words(self.now))
-            return {"problem": "stopped", "seconds": LIST_SECONDS, "narrower": self._narrower()}
+            narrower = [(label, self._link(narrower)) for label, narrower in self._narrower()]
+            return {"problem": "stopped", "seconds": LIST_SECONDS, "narrower": narrower}
         logger.error("the list of runs cannot be read", exc_info=error)
         return {"problem": "unanswered"}
 
@@ -172,43 +261,88 @@ class RunsList(PermissionRequiredMixin, View):
             shorter = "1h" if self.filter.created == "24h" else "24h"
             narrower = self.filter.with_(created=shorter, created_from=None, created_to=None)
             given.append((f"{RANGES[shorter][0]} only", narrower))
-        if not self.filter.state:
+        if not self.filter.state and not self.filter.q:
             given.append(("Failed only", self.filter.with_(state="failed")))
         return given
 
+    def _link(self, chosen: RunFilter) -> str:
+        return replace(self.address, filter=chosen).query()
+
     # -- Elsewhere ---------------------------------------------------------------------------
 
-    def pasted(self) -> HttpResponse | None:
-        """A pasted id opens its run."""
+    def view(self) -> HttpResponse | None:
+        """A saved view leads to its own address; the bare address to the person's default one."""
+        name = self.request.GET.get("view", "")
+        if name == "all":
+            return None
+        view_id = ids.decode("view", name) if name else None
+        if not name and not self.request.GET:
+            view_id = self.account.default_view_id
+        if view_id is None and not name:
+            return None
+        seen = SavedView.objects.seen_by(self.account)
+        saved = seen.filter(pk=view_id).first() if view_id else None
+        if saved is not None:
+            return redirect(self.request.path + saved.query)
+        if name:
+            self.errors["view"] = "There is no such view, or it is no longer shared."
+        return None
+
+    def searched(self) -> HttpResponse | None:
+        """A pasted id opens its run, as does the end of one that rows show, and a reference that
+        only one run has. Several runs of a reference are a filter; other text is error text.
+        """
         text = self.request.GET.get("q", "").strip()
-        if not text:
+        if not text or "q" in self.errors:
             return None
         run_id = pasted_id(text)
-        if run_id is None:
-            self.errors["q"] = (
-                f"“{text[:60]}” is no run id or job id. One begins with run_ or job_ and has 26"
-                " letters and digits after it."
-            )
-            return None
         try:
-            if not Run.objects.filter(pk=run_id).exists():
-                self.errors["q"] = f"There is no run {ids.encode('run', run_id)}."
-                return None
+            with statement_timeout(LIST_SECONDS):
+                if run_id is not None:
+                    if Run.objects.filter(pk=run_id).exists():
+                        return self._opened(run_id)
+                    self.errors["q"] = f"There is no run {ids.encode('run', run_id)}."
+                    return None
+                by_end = Run.objects.with_short_id(text).newest_first()
+                if found := by_end.values_list("pk", flat=True).first():
+                    return self._opened(found)
+                having = Run.objects.filter(ref_id=text).values_list("pk", flat=True)[:2]
+                if len(found_ids := list(having)) == 1:
+                    return self._opened(found_ids[0])
         except DatabaseError as error:
             return self._rendered(self._asked() | self._unanswered(error), 503)
+        if found_ids:
+            # The range was given for the search, if at all; a reference has runs at any time.
+            return redirect(
+                self.request.path + self.address.with_(q="", ref=text, created="").query()
+            )
+        return None
+
+    def _opened(self, run_id: uuid.UUID) -> HttpResponse:
         url = reverse("admin:runs_run_page", args=[ids.encode("run", run_id)])
         return HttpResponseClientRedirect(url) if self._htmx else redirect(url)
 
+    def jump(self) -> HttpResponse | None:
+        """To the page that begins at a time."""
+        if not (text := self.request.GET.get("at", "").strip()):
+            return None
+        try:
+            moment = MomentField().clean(text)
+        except ValidationError as error:
+            self.errors["at"] = " ".join(error.messages)
+            return None
+        query = self.address.with_(sort="").query(after=moment_of(moment))
+        return redirect(self.request.path + query)
+
     def canonical(self) -> HttpResponse | None:
         """One URL for one view: without empty fields, and with times that say their zone."""
-        names = RunFilter.__dataclass_fields__
-        given = [
-            (name, value) for name, value in self.request.GET.items() if name in names or not value
-        ]
-        if self.errors or dict(given) == dict(self.filter.pairs()):
+        names = (*RunFilter.__dataclass_fields__, "sort", "columns", "view")
+        given = {n: v for n, v in self.request.GET.items() if n in names or not v}
+        wanted = dict(self.address.pairs())
+        if self.errors or given == (wanted or ({"view": "all"} if "view" in given else {})):
             return None
-        kept = {n: v for n, v in self.request.GET.items() if n in ("after", "before")}
-        return redirect(self.request.path + self.filter.query(**kept))
+        kept = {n: v for n, v in self.request.GET.items() if n in ("after", "before", "page")}
+        return redirect(self.request.path + self.address.query(**kept))
 
     # -- Parts -------------------------------------------------------------------------------
 
@@ -256,8 +390,15 @@ class RunsList(PermissionRequiredMixin, View):
 
     def people(self) -> HttpResponse:
         """Who triggered runs lately, for the menu."""
-        context = {"people": runs_menus.people(self.request, self.filter)}
+        context = {"people": runs_menus.people(self.request, self.address)}
         return render(self.request, "runs/_people.html", context)
+
+    def running(self) -> HttpResponse:
+        """How many runs are running, for the sidebar's badge."""
+        active = Run.objects.filter(state=RunState.ACTIVE).order_by()
+        with statement_timeout(COUNT_SECONDS):
+            count = active[: BADGE_CAP + 1].count()
+        return HttpResponse(f"{BADGE_CAP}+" if count > BADGE_CAP else str(count))
 
     def _named(self, name: str) -> list[Any]:
         named = self.request.GET.get(name, "").split(",")[:MOST_IDS]

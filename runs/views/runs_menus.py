@@ -10,9 +10,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from runs.filters import RANGES, STATES, RunFilter, range_words
-from runs.models import Run, Workflow
+from runs.models import Run, SavedView, User, Workflow
 from runs.states import LABELS, Trigger
 from runs.templatetags.runs_ui import TRIGGER_ICONS, clock_words, day_words
+from runs.views.list_address import COLUMNS, SORTS, USUAL, ListAddress
 
 # The states in the order of the tabs, after all of them.
 TABS = ("running", "completed", "failed", "terminated", "queued")
@@ -21,6 +22,7 @@ MOST_WORKFLOWS = 300
 # The newest runs whose people the menu names.
 NEWEST = 1000
 MOST_PEOPLE = 20
+MOST_VIEWS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,60 +35,71 @@ class Choice:
     note: str = ""
 
 
-def menus(request: HttpRequest, chosen: RunFilter, now: datetime) -> dict[str, Any]:
+def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str, Any]:
     """The tabs and menus; reads the names of the workflows."""
     slugs = list(Workflow.objects.values_list("slug", flat=True)[: MOST_WORKFLOWS + 1])
     return {
         "tabs": _tabs(chosen),
         # The counts stay true as long as this does: all but the state.
-        "counts_key": chosen.with_(state="").query(),
-        "wants": STATES.get(chosen.state, ""),
+        "counts_key": chosen.filter.with_(state="").query(),
+        "wants": STATES.get(chosen.filter.state, ""),
         "ranges": _ranges(chosen, now),
-        "range_words": _range_words(chosen, now),
+        "range_words": _range_words(chosen.filter, now),
+        "orders": _orders(chosen),
+        **_views(request, chosen),
         "workflows": [
-            Choice(slug, chosen.with_(workflow=slug).query(), slug == chosen.workflow)
+            Choice(slug, chosen.with_(workflow=slug).query(), slug == chosen.filter.workflow)
             for slug in slugs[:MOST_WORKFLOWS]
         ],
         "more_workflows": len(slugs) > MOST_WORKFLOWS,
         "triggers": [
-            Choice(t, chosen.with_(trigger=t).query(), t == chosen.trigger, icon=TRIGGER_ICONS[t])
+            Choice(
+                t,
+                chosen.with_(trigger=t).query(),
+                t == chosen.filter.trigger,
+                icon=TRIGGER_ICONS[t],
+            )
             for t in map(str, Trigger)
         ],
         "me": Choice(
             request.user.get_username(),
             chosen.with_(triggered_by=request.user.get_username()).query(),
-            request.user.get_username() == chosen.triggered_by,
+            request.user.get_username() == chosen.filter.triggered_by,
         ),
         "without": {
             name: chosen.with_(**{name: RunFilter.__dataclass_fields__[name].default}).query()
-            for name in ("workflow", "triggered_by", "trigger")
+            for name in ("workflow", "triggered_by", "trigger", "ref", "q")
         }
-        | {"created": _any_time(chosen).query()},
+        | {
+            # Error text is never looked for without a beginning.
+            "created": ("" if chosen.filter.q else _any_time(chosen).query()),
+            "sort": chosen.with_(sort="").query(),
+        },
         "bounds": {
-            "from": _typed(chosen.created_from),
-            "to": _typed(chosen.created_to),
+            "from": typed(chosen.filter.created_from),
+            "to": typed(chosen.filter.created_to),
         },
     }
 
 
-def people(request: HttpRequest, chosen: RunFilter) -> list[Choice]:
+def people(request: HttpRequest, chosen: ListAddress) -> list[Choice]:
     """Who triggered the newest runs, without oneself, who stands above."""
     newest = Run.objects.newest_first().values("triggered_by")[:NEWEST]
     names = sorted({row["triggered_by"] for row in newest} - {request.user.get_username()})
     return [
-        Choice(name, chosen.with_(triggered_by=name).query(), name == chosen.triggered_by)
+        Choice(name, chosen.with_(triggered_by=name).query(), name == chosen.filter.triggered_by)
         for name in names[:MOST_PEOPLE]
     ]
 
 
-def _tabs(chosen: RunFilter) -> list[Choice]:
+def _tabs(chosen: ListAddress) -> list[Choice]:
     return [
-        Choice("All", chosen.with_(state="").query(), not chosen.state, name="all"),
+        Choice("All", chosen.with_(state="").query(), not chosen.filter.state, name="all"),
         *(
             Choice(
                 LABELS[state][0],
                 chosen.with_(state=name).query(),
-                name == chosen.state,
+                name == chosen.filter.state,
                 name=name,
                 icon=LABELS[state][2],
             )
@@ -96,16 +109,68 @@ def _tabs(chosen: RunFilter) -> list[Choice]:
     ]
 
 
-def _any_time(chosen: RunFilter) -> RunFilter:
+def columns(chosen: ListAddress, account: User) -> dict[str, Any]:
+    """Which columns the table shows: the address's, else the person's, else the usual ones."""
+    shown = chosen.columns or tuple(account.list_columns) or USUAL
+    return {
+        "choices": [(name, label, name in shown) for name, label in COLUMNS.items()],
+        "without": " ".join(name for name in COLUMNS if name not in shown),
+    }
+
+
+def _views(request: HttpRequest, chosen: ListAddress) -> dict[str, Any]:
+    """Saved views, the person's own and the shared ones; which of them this is."""
+    account: User = request.user  # type: ignore[assignment]
+    found = SavedView.objects.seen_by(account).select_related("owner")[:MOST_VIEWS]
+    present = chosen.query()
+    mine: list[Choice] = []
+    shared: list[Choice] = []
+    current = "All runs" if not chosen.pairs() else "Views"
+    for saved in found:
+        is_current = saved.query == present
+        if is_current:
+            current = saved.name
+        is_mine = saved.owner_id == account.pk
+        note = "my default" if saved.pk == account.default_view_id else ""
+        choice = Choice(
+            saved.name,
+            f"?view={saved.public_id}",
+            is_current,
+            icon="group" if saved.is_shared else "bookmark",
+            note=note or ("" if is_mine else saved.owner.get_username()),
+        )
+        (shared if saved.is_shared else mine).append(choice)
+    return {
+        "views": {
+            "mine": mine,
+            "shared": shared,
+            "current": current,
+            "is_all": not chosen.pairs(),
+            "all": chosen.everything,
+            "all_note": "" if account.default_view_id else "default",
+            "query": present if chosen.pairs() else "?",
+        }
+    }
+
+
+def _orders(chosen: ListAddress) -> dict[str, dict[str, Any]]:
+    """What the heads of sortable columns lead to."""
+    return {
+        name: {"url": chosen.with_(sort=name).query(), "chosen": chosen.sort == name}
+        for name in SORTS
+    }
+
+
+def _any_time(chosen: ListAddress) -> ListAddress:
     return chosen.with_(created="", created_from=None, created_to=None)
 
 
-def _ranges(chosen: RunFilter, now: datetime) -> list[Choice]:
+def _ranges(chosen: ListAddress, now: datetime) -> list[Choice]:
     return [
         Choice(
             label,
             _any_time(chosen).with_(created=name).query(),
-            name == chosen.created,
+            name == chosen.filter.created,
             note=f"since {_since(now, length)}",
         )
         for name, (label, length) in RANGES.items()
@@ -128,5 +193,5 @@ def _range_words(chosen: RunFilter, now: datetime) -> str:
     return ""
 
 
-def _typed(moment: datetime | None) -> str:
+def typed(moment: datetime | None) -> str:
     return f"{timezone.localtime(moment):%Y-%m-%d %H:%M}" if moment else ""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from config.embedded import instance
 from config.embedded.postgres import Postgres
 from config.embedded.processes import Child, stop
 from config.embedded.services import bring_up
@@ -14,10 +15,15 @@ from config.embedded.valkey import Valkey
 
 
 @contextmanager
-def stage() -> Iterator[Path]:
-    """Servers and migrated database; the environment names them. Gives the data folder."""
-    folder = Path(tempfile.mkdtemp(prefix="runs-bench-"))
+def stage(kept: Path | None = None) -> Iterator[Path]:
+    """Servers and migrated database; the environment names them. Gives the data folder.
+
+    With `kept`, a portal's DATA_DIR, its data is worked on (no portal may run on it) and stays.
+    """
+    folder = kept or Path(tempfile.mkdtemp(prefix="runs-bench-"))
+    folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o711)
+    lock = [instance.claim(folder)] if kept else []
     os.environ |= {
         "DATA_DIR": str(folder),
         "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -26,8 +32,8 @@ def stage() -> Iterator[Path]:
     }
     running: list[Child] = []
     try:
-        running.append(bring_up(Postgres(folder)))
-        running.append(bring_up(Valkey(folder)))
+        running.append(bring_up(Postgres(folder), keep_open=lock))
+        running.append(bring_up(Valkey(folder), keep_open=lock))
 
         import django
         from django.core.management import call_command
@@ -40,4 +46,7 @@ def stage() -> Iterator[Path]:
 
         connections.close_all()
         stop(running, grace=5)
-        shutil.rmtree(folder, ignore_errors=True)
+        for handle in lock:
+            os.close(handle)
+        if not kept:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -35,13 +35,13 @@ def good(query):
 def test_nothing_asked_means_all():
     assert good("") == RunFilter()
     assert not good("")
-    assert good("state=&workflow=&created_from=&q=run_x&after=1") == RunFilter()
+    assert good("state=&workflow=&created_from=&q=&after=1") == RunFilter()
 
 
 def test_every_field_is_read():
     found = good(
         "state=failed&workflow=invoice_processing&created_from=2026-11-21T13:59Z"
-        "&created_to=2026-11-22T08:00Z&triggered_by=li.wei&trigger=webhook"
+        "&created_to=2026-11-22T08:00Z&triggered_by=li.wei&trigger=webhook&ref=doc-17&q=totals"
     )
 
     assert found == RunFilter(
@@ -51,6 +51,8 @@ def test_every_field_is_read():
         created_to=datetime(2026, 11, 22, 8, tzinfo=UTC),
         triggered_by="li.wei",
         trigger="webhook",
+        ref="doc-17",
+        q="totals",
     )
 
 
@@ -86,6 +88,8 @@ def test_a_time_without_zone_is_in_the_person_s_zone():
         ("triggered_by=a%00b", "triggered_by", "Null"),
         ("triggered_by=" + "x" * 151, "triggered_by", "150"),
         ("trigger=cron", "trigger", "“cron”"),
+        ("q=totals", "q", "within a date range"),
+        ("q=totals&created_to=2026-01-01", "q", "within a date range"),
     ],
 )
 def test_a_wrong_field_is_named_and_left_out(query, field, word):
@@ -126,6 +130,7 @@ filters = st.builds(
     workflow=st.sampled_from(["", "claims_intake"]),
     triggered_by=st.sampled_from(["", "li.wei", "after claims & co", "Zoë=?"]),
     trigger=st.sampled_from(["", *map(str, Trigger)]),
+    ref=st.sampled_from(["", "doc 17&8"]),
 )
 
 
@@ -164,6 +169,8 @@ def test_the_query_string_takes_what_else_belongs_there():
         ),
         ("created_from=2026-11-21T13:59Z", "runs created since 21 Nov 14:59"),
         ("created_to=2026-11-21T13:59Z", "runs created before 21 Nov 14:59"),
+        ("ref=doc-17", "runs with reference doc-17"),
+        ("q=totals&created=7d", "runs with “totals” in their error in the last 7 days"),
     ],
 )
 def test_a_filter_is_said_in_words(query, words):
@@ -180,6 +187,8 @@ def test_widening_takes_the_next_longer_range_and_ends_at_any_time():
 
     assert good("state=failed&created_from=2026-01-01").wider() == RunFilter(state="failed")
     assert RunFilter(state="failed").wider() is None
+    # Error text is never looked for without a beginning.
+    assert RunFilter(q="totals", created="30d").wider() is None
 
 
 # -- As a question -----------------------------------------------------------------------------
@@ -221,6 +230,10 @@ def runs(db):
         ("triggered_by=erp", []),
         ("trigger=manual&workflow=invoices", ["queued", "failed"]),
         ("trigger=webhook", []),
+        ("q=NO%20DOC&created=30d", ["failed"]),
+        ("q=no%20doc&created=1h", []),
+        ("ref=user_", ["queued", "running", "failed", "old"]),
+        ("ref=doc", []),
         ("workflow=claims&created=30d&triggered_by=erp-sync&state=running", ["running"]),
     ],
 )

@@ -1,5 +1,6 @@
 """The Runs view: what it shows, in how many queries, and what it says when it cannot."""
 
+import html
 import json
 import re
 import zoneinfo
@@ -44,6 +45,10 @@ def row_of(answer, run_id):
     html = answer.content.decode()
     start = html.index(f'id="{run_id}"')
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html[start : html.index("</tr>", start)]))
+
+
+def html_of(answer):
+    return answer.content.decode()
 
 
 def shown(answer):
@@ -143,15 +148,15 @@ def test_the_list_costs_one_query_for_all_its_rows(olga, version, django_assert_
         Story(version)
     olga.get(LIST)
     # The session, the person, two for what they may, the transaction's two, its time limit,
-    # the names of the workflows, the rows.
-    with django_assert_num_queries(9):
+    # the names of the workflows, the saved views, the rows.
+    with django_assert_num_queries(10):
         olga.get(LIST, headers=HTMX)
     for _ in range(30):
         Story(version)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         assert len(shown(olga.get(LIST, headers=HTMX))) == 33
     # The frame counts the running runs for the sidebar.
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         olga.get(LIST)
 
 
@@ -252,18 +257,53 @@ def test_a_pasted_id_opens_its_run(olga, version, prefix):
     assert part["HX-Redirect"] == f"{LIST}{run.public_id}/"
 
 
-def test_an_unknown_id_and_other_text_say_so(olga, version):
+def test_an_unknown_id_says_so(olga, version):
     Story(version)
     unknown = ids.encode("job", ids.new_id())
 
-    answer, other = olga.get(LIST, {"q": unknown}), olga.get(LIST, {"q": "<b>totals"})
+    answer = olga.get(LIST, {"q": unknown})
 
     assert f"There is no run run_{unknown[4:]}." in text_of(answer)
-    assert "is no run id or job id" in text_of(other)
-    assert b"<b>totals" not in other.content
-    for each in (answer, other):
-        assert each.status_code == 400
-        assert not shown(each)
+    assert answer.status_code == 400
+    assert not shown(answer)
+
+
+def test_the_end_of_an_id_that_rows_show_opens_its_run(olga, version):
+    run = Story(version).run
+    for typed in (run.public_id[-8:], f"run_…{run.public_id[-8:].upper()}"):
+        assert olga.get(LIST, {"q": typed})["Location"] == f"{LIST}{run.public_id}/"
+
+
+def test_a_reference_opens_its_only_run_or_shows_its_runs(olga, version):
+    one = Story(version, ref_type="document", ref_id="doc-1")
+    two = [Story(version, zero=ago(s), ref_type="document", ref_id="doc-2") for s in (1, 2)]
+
+    assert olga.get(LIST, {"q": "doc-1"})["Location"] == f"{LIST}{one.public_id}/"
+    answer = olga.get(LIST, {"q": "doc-2", "state": "queued"}, follow=True)
+    assert answer.redirect_chain == [(f"{LIST}?state=queued&ref=doc-2", 302)]
+    assert shown(answer) == [story.public_id for story in two]
+    assert "Runs with reference doc-2" in text_of(answer)
+    assert "?state=queued" in links(answer)
+
+
+def test_other_text_is_looked_for_in_errors_of_the_last_week_which_it_says(olga, version):
+    lost = failed_invoice(zero=ago(400))
+    failed_invoice(zero=ago(10 * 24 * 3600))
+    Story(version)
+
+    answer = olga.get(LIST, {"q": "TOTALSmis", "workflow": lost.run.workflow.slug}, follow=True)
+
+    slug = lost.run.workflow.slug
+    chain = [(f"{LIST}?workflow={slug}&created=7d&q=TOTALSmis", 302)]
+    assert answer.redirect_chain == chain
+    assert shown(answer) == [lost.public_id]
+    assert "“TOTALSmis” , last 7 days" in text_of(answer)
+    assert f"?workflow={slug}&created=30d&q=TOTALSmis" in links(answer)
+    assert f"?workflow={slug}&created=7d" in links(answer)
+
+    none = olga.get(LIST, {"q": "<b>none", "created": "1h"})
+    assert none.status_code == 200
+    assert "No runs with “&lt;b&gt;none” in their error in the last hour" in text_of(none)
 
 
 @pytest.mark.parametrize(
@@ -272,6 +312,8 @@ def test_an_unknown_id_and_other_text_say_so(olga, version):
         "state=bad", "created=9h", "created_from=x", "trigger=cron", "workflow=a%20b",
         "after=nonsense", "before=99999999999999999999-x", "triggered_by=%00", "q=%00",
         "rows=%00,run_x", "fresh=,,&before=%00", "part=none", "state=failed&state=bad",
+        "sort=name", "sort=cost&created=1h&page=x", "sort=cost&created=1h&page=99", "sort=cost",
+        "columns=x", "at=x", "view=x", "view=all&page=2", "ref=%00", "page=%00",
     ],
 )  # fmt: skip
 def test_no_address_breaks_the_page(olga, version, query):
@@ -432,3 +474,110 @@ def test_a_database_error_is_no_empty_list(olga, version, monkeypatch):
     assert answer.status_code == 503
     assert "The database did not answer" in text_of(answer)
     assert "No runs" not in text_of(answer)
+
+
+# -- Orders, columns, jumps --------------------------------------------------------------------
+
+
+@pytest.fixture
+def priced(version):
+    """Three finished runs, the newest the cheapest and the shortest, and a queued one."""
+    made = []
+    for number in (1, 2, 3):
+        story = Story(version, zero=ago(1000 * number)).active().start("first")
+        story.call("first", cost=f"0.{number}").at(10 * number).complete("first")
+        made.append(story.state("active", "completed").public_id)
+    return [*made, Story(version, zero=ago(1)).public_id]
+
+
+@pytest.mark.parametrize("sort", ["cost", "duration"])
+def test_within_a_range_the_dearest_or_longest_come_first(olga, priced, sort):
+    answer = olga.get(LIST, {"created": "24h", "sort": sort, "state": "completed"})
+
+    assert shown(answer) == priced[2::-1]
+    assert 'aria-sort="descending"' in answer.content.decode()
+    # The tabs keep the order; what ends it is offered.
+    assert f"?state=failed&created=24h&sort={sort}" in links(answer)
+    assert "?state=completed&created=24h" in links(answer)
+
+
+@pytest.mark.parametrize("sort", ["cost", "duration"])
+def test_without_a_range_an_order_offers_ranges(olga, priced, sort):
+    answer = olga.get(LIST, {"sort": sort})
+
+    assert answer.status_code == 200
+    assert not shown(answer)
+    assert f"Sorting by {sort} needs a date range" in text_of(answer)
+    assert f"?created=24h&sort={sort}" in links(answer)
+
+
+def test_another_order_is_paged_through_as_far_as_it_says(olga, version, monkeypatch):
+    monkeypatch.setattr(runs_list, "PAGE_SIZE", 2)
+    monkeypatch.setattr(runs_list, "MOST_SORTED", 5)
+    for second in range(7):
+        Story(version, zero=ago(second))
+
+    seen, url = [], f"{LIST}?created=24h&sort=cost"
+    while url:
+        answer = olga.get(url)
+        seen.append(shown(answer))
+        following = re.findall(r'rel="next" href="([^"]*)"', html_of(answer))
+        url = LIST + html.unescape(following[0]) if following else None
+
+    assert [len(page) for page in seen] == [2, 2, 1]
+    assert len(set(chain(*seen))) == 5
+    assert "only the first 5 can be paged through" in text_of(answer)
+    assert "5–5 of the 5 dearest" in text_of(answer)
+
+
+def test_an_order_costs_one_query_more(olga, priced, django_assert_num_queries):
+    olga.get(LIST)
+    with django_assert_num_queries(11):
+        olga.get(LIST, {"created": "24h", "sort": "cost"}, headers=HTMX)
+
+
+def test_a_person_s_columns_are_kept_and_an_address_may_have_its_own(olga, version):
+    Story(version)
+    without = 'data-without="created finished reference"'
+    assert without in html_of(olga.get(LIST))
+
+    answer = olga.post(
+        f"{LIST}columns/", {"column": ["cost", "reference", "x"], "back": "?state=queued"}
+    )
+
+    assert answer["Location"] == f"{LIST}?state=queued"
+    kept = "workflow started duration triggered_by trigger tokens created finished marks"
+    assert f'data-without="{kept}"' in html_of(olga.get(answer["Location"]))
+    own = html_of(olga.get(LIST, {"columns": "started"}))
+    assert 'data-without="workflow duration' in own
+    olga.post(f"{LIST}columns/", {"usual": "1", "back": "https://evil.example/"})
+    assert without in html_of(olga.get(LIST))
+
+
+def test_a_jump_leads_to_the_page_that_begins_then(olga, version):
+    made = [Story(version, zero=ago(60 * m)).public_id for m in range(1, 6)]
+    moment = timezone.now() - timedelta(minutes=2, seconds=30)
+
+    answer = olga.get(LIST, {"at": moment.isoformat(), "state": "queued"}, follow=True)
+
+    assert answer.redirect_chain[0][0].startswith(f"{LIST}?state=queued&after=")
+    assert shown(answer) == made[2:]
+    assert any("before=" in link for link in links(answer))
+
+    early = olga.get(LIST, {"at": "2020-01-01 10:00"}, follow=True)
+    assert "None of these runs was created before 2020-01-01 10:00" in text_of(early)
+    assert olga.get(LIST, {"at": "0001-01-01"}, follow=True).status_code == 404
+    wrong = olga.get(LIST, {"at": "someday"})
+    assert "“someday” is not a time" in text_of(wrong)
+
+
+def test_the_zone_is_chosen_at_the_list_s_foot(olga, version):
+    Story(version)
+    answer = olga.post("/admin/me/", {"time_zone": "Europe/Berlin", "back": "?state=queued"})
+    assert answer["Location"] == f"{LIST}?state=queued"
+    assert "Times in Europe/Berlin (CE" in text_of(olga.get(answer["Location"]))
+
+
+def test_the_badge_s_part_counts_what_runs(olga, version):
+    Story(version).active()
+    assert olga.get(LIST, {"part": "running"}).content == b"1"

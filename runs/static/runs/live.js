@@ -9,11 +9,19 @@
 // background tab or an answer that the browser takes for final. The light (runs/_live.html) says
 // live, reconnecting or disconnected with the age of the last message, and pauses it.
 
+import { recountRunning } from "./badge.js";
+
 const DISCONNECTED_AFTER = 15_000;
 const RETRIES = [1000, 2000, 4000, 8000, 15_000];
 const RESTS_AFTER = 10_000;
-// Silence after which an open connection is taken for dead, once the server is known to send pings.
-const SILENCE = 45_000;
+// The server says something every five seconds at least. Silence after which an open connection is
+// doubted and made anew; after which it is given up for now; and after which one that is only being
+// made is made anew.
+const DOUBTED_AFTER = 12_000;
+const SILENT_AFTER = 30_000;
+const OPENS_WITHIN = 15_000;
+// Events that tell of changed states.
+const TELLING = ["runs", "reset", "status"];
 
 const WORDS = {
   connecting: "Connecting",
@@ -44,7 +52,6 @@ export class LiveStream {
     this.opened = false;
     this.paused = false;
     this.resting = false;
-    this.pings = false;
     this.failures = 0;
     this.downSince = performance.now();
     this.lastMessage = performance.now();
@@ -69,6 +76,7 @@ export class LiveStream {
     if (this.lastId) url.searchParams.set("lastEventId", this.lastId);
     const source = new EventSource(url);
     this.source = source;
+    this.openedAt = performance.now();
     source.onopen = () => {
       const first = !this.opened;
       this.opened = true;
@@ -87,11 +95,11 @@ export class LiveStream {
     for (const [name, act] of Object.entries(this.events)) {
       source.addEventListener(name, (event) => {
         this.heard(event);
+        if (TELLING.includes(name)) recountRunning();
         act(event.data ? JSON.parse(event.data) : null, event.lastEventId);
       });
     }
     source.addEventListener("ping", () => {
-      this.pings = true;
       this.heard();
     });
   }
@@ -167,13 +175,18 @@ export class LiveStream {
     if (this.resting || this.state === "paused" || this.state === "ended") return;
     const now = performance.now();
     if (this.state === "live") {
-      if (this.pings && now - this.lastMessage > SILENCE) {
-        this.downSince = now;
+      if (now - this.lastMessage > DOUBTED_AFTER) {
+        // Red comes with the silence, not with this moment.
+        this.downSince = this.lastMessage + SILENT_AFTER - DISCONNECTED_AFTER;
         this.show("reconnecting");
         this.open();
       }
-    } else if (this.state !== "disconnected" && now - this.downSince > DISCONNECTED_AFTER) {
-      this.show("disconnected");
+    } else {
+      if (this.state !== "disconnected" && now - this.downSince > DISCONNECTED_AFTER) {
+        this.show("disconnected");
+      }
+      const opening = this.source?.readyState === EventSource.CONNECTING;
+      if (opening && now - this.openedAt > OPENS_WITHIN) this.open();
     }
     this.age();
   }

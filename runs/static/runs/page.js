@@ -6,6 +6,19 @@ import "./copy.js";
 import "./ticks.js";
 import { toast } from "./toast.js";
 
+// The zone that this device is set to, offered wherever times say theirs.
+function offerZone() {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  for (const button of document.querySelectorAll("[data-device-zone]")) {
+    button.value = zone;
+    button.textContent = `${zone} (this device)`;
+    button.hidden = !zone || zone === "UTC";
+  }
+}
+
+offerZone();
+document.addEventListener("htmx:afterSwap", offerZone);
+
 document.addEventListener("htmx:sendError", () => {
   toast("The portal does not answer. What is on the page stays; try again in a moment.");
 });

@@ -4,13 +4,16 @@
 // "12 new runs — show".
 
 import { LiveStream } from "./live.js";
+import { paced } from "./paced.js";
+import { heardStates, show as showSelection, toggleRow } from "./selection.js";
 import { tick } from "./ticks.js";
+import "./dialogs.js";
 
 const STREAM = "/api/sse-runs";
 const ROWS_EVERY = 250;
+const OUT_OF_SIGHT_EVERY = 2000; // rows that nobody sees now
 const FRESH_EVERY = 1000;
 const COUNTS_EVERY = 4000;
-const AGAIN_AFTER_FAILURE = 3000;
 const MOST_IDS = 100; // in one request
 const MOST_NEW = 200; // that the button counts
 const REMEMBERED = 10_000; // milliseconds of notices, for a list that is just being fetched
@@ -28,35 +31,6 @@ let checkTop = false;
 const list = () => document.querySelector("#runs[data-live-list]");
 const row = (id) => document.querySelector(`#rows > tr[id="${CSS.escape(id)}"]`);
 const part = (query, more) => query + (query === "?" ? "" : "&") + new URLSearchParams(more);
-
-// Runs `act` at most once every `every` milliseconds, or what it answers if that is more, and never
-// twice at a time.
-function paced(every, act) {
-  let timer = 0;
-  let running = false;
-  let again = false;
-  let next = 0;
-  async function run() {
-    timer = 0;
-    running = true;
-    const begun = performance.now();
-    let wait = every;
-    try {
-      wait = Math.max(every, (await act()) || 0);
-    } catch {
-      again = true;
-      wait = AGAIN_AFTER_FAILURE;
-    }
-    next = begun + wait;
-    running = false;
-    if (again) ask();
-  }
-  function ask() {
-    again = running;
-    if (!running && !timer) timer = setTimeout(run, Math.max(0, next - performance.now()));
-  }
-  return ask;
-}
 
 async function get(url) {
   const answer = await fetch(url, { headers: { "X-Requested-With": "fetch" } });
@@ -78,13 +52,15 @@ function heard(runs) {
 function take(runs) {
   const here = list();
   if (!here || !runs.length) return;
+  heardStates(runs);
+  const sorted = here.hasAttribute("data-sorted"); // in another order nothing is new on top
   let moved = false;
   for (const run of runs) {
     if (states.get(run.id) !== run.state) moved = true;
     if (states.size > KNOWN_STATES) states.clear();
     states.set(run.id, run.state);
     if (row(run.id)) changed.add(run.id);
-    else if (here.dataset.wants ? run.state === here.dataset.wants : run.new) {
+    else if (!sorted && (here.dataset.wants ? run.state === here.dataset.wants : run.new)) {
       if (!fresh.has(run.id) && fresh.size < MOST_NEW) candidates.add(run.id);
     }
   }
@@ -100,9 +76,11 @@ function caughtUp(first) {
     first ? "#rows > tr:has([data-state='running'], [data-state='queued'])" : "#rows > tr",
   );
   for (const one of rows) changed.add(one.id);
-  checkTop = true;
   if (changed.size) fetchRows();
-  fetchFresh();
+  if (!list().hasAttribute("data-sorted")) {
+    checkTop = true;
+    fetchFresh();
+  }
   if (!first) recount();
 }
 
@@ -117,13 +95,27 @@ const stream = new LiveStream(STREAM, {
 
 // -- rows ------------------------------------------------------------------
 
+let restAt = 0;
+let restTimer = 0;
+
+function isInSight(id) {
+  const box = row(id).getBoundingClientRect();
+  return box.bottom >= 0 && box.top <= window.innerHeight;
+}
+
 const fetchRows = paced(ROWS_EVERY, async () => {
-  const ids = [...changed].filter(row).slice(0, MOST_IDS);
+  const here = [...changed].filter(row);
+  const inSight = here.filter(isInSight);
+  const now = performance.now();
+  const ids = (now < restAt ? inSight : here).slice(0, MOST_IDS);
+  if (now >= restAt) restAt = now + OUT_OF_SIGHT_EVERY;
   const asked = new Set(ids);
-  if (!ids.length) {
-    changed.clear();
-    return;
+  if (!here.length) changed.clear();
+  if (here.length && !ids.length) {
+    clearTimeout(restTimer);
+    restTimer = setTimeout(fetchRows, restAt - now);
   }
+  if (!ids.length) return;
   for (const id of asked) changed.delete(id);
   try {
     put(await (await get(`?${new URLSearchParams({ rows: ids.join(",") })}`)).text());
@@ -142,6 +134,7 @@ function put(html) {
     if (present) renew(present, next);
   }
   tick(document.getElementById("rows"));
+  showSelection();
 }
 
 // Only cells that differ are changed, so that a selection, a focus and a turning icon stay.
@@ -149,10 +142,10 @@ function renew(present, next) {
   [...next.children].forEach((cell, index) => {
     const old = present.children[index];
     if (old.outerHTML === cell.outerHTML) return;
-    const links = [...old.querySelectorAll("a")];
-    const focused = links.indexOf(document.activeElement);
+    const ways = [...old.querySelectorAll("a, input")];
+    const focused = ways.indexOf(document.activeElement);
     old.replaceWith(cell);
-    if (focused >= 0) cell.querySelectorAll("a")[focused]?.focus({ preventScroll: true });
+    if (focused >= 0) cell.querySelectorAll("a, input")[focused]?.focus({ preventScroll: true });
   });
 }
 
@@ -161,7 +154,7 @@ function renew(present, next) {
 const fetchFresh = paced(FRESH_EVERY, async () => {
   const here = list();
   if (!here) return;
-  const { query, top } = here.dataset;
+  const { filter: query, top } = here.dataset;
   const ids = [...candidates].slice(0, MOST_IDS);
   const all = checkTop;
   let found = [];
@@ -289,6 +282,11 @@ bringTab();
 // Back and forward fetch the list that the address says. (Registered before htmx's own answer,
 // which is to load the whole page again.)
 let address = location.pathname + location.search;
+const places = new Map(); // address → how far it was scrolled
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.target?.id === "runs") places.set(address, window.scrollY);
+});
 
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target?.id === "runs") address = location.pathname + location.search;
@@ -298,8 +296,11 @@ window.addEventListener("popstate", (event) => {
   event.stopImmediatePropagation();
   const wanted = location.pathname + location.search;
   if (wanted === address) return; // only the part after # is another
+  const top = Number(places.get(wanted)) || 0;
   address = wanted;
-  window.htmx.ajax("GET", wanted, { target: "#runs", swap: "outerHTML" });
+  window.htmx.ajax("GET", wanted, { target: "#runs", swap: "outerHTML" }).then(() => {
+    if (location.pathname + location.search === wanted) window.scrollTo(0, top);
+  });
 });
 
 // -- no connection ---------------------------------------------------------
@@ -321,13 +322,17 @@ function showOffline(state) {
 
 // -- keys ------------------------------------------------------------------
 
+function mark(row) {
+  row.querySelector(".op-id").focus({ preventScroll: true });
+  row.scrollIntoView({ block: "nearest" });
+}
+
 function move(step) {
   const rows = [...document.querySelectorAll("#rows > tr")];
   if (!rows.length) return;
   const at = rows.findIndex((one) => one.classList.contains("is-cursor"));
-  const next = rows[Math.min(rows.length - 1, Math.max(0, at < 0 ? 0 : at + step))];
-  next.querySelector(".op-id").focus({ preventScroll: true });
-  next.scrollIntoView({ block: "nearest" });
+  const next = rows[Math.min(rows.length - 1, Math.max(0, at < 0 && Number.isFinite(step) ? 0 : at + step))];
+  mark(next);
 }
 
 document.addEventListener("focusin", (event) => {
@@ -345,12 +350,15 @@ const KEYS = {
   },
   j: () => move(1),
   k: () => move(-1),
+  g: () => move(-Infinity),
+  G: () => move(Infinity),
+  x: () => toggleRow(document.querySelector("#rows > tr.is-cursor")),
   n: () => document.querySelector("#new button")?.click(),
   "?": () => document.getElementById("keys").showModal(),
 };
 
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+  const typing = event.target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
   if (event.key === "Escape" && typing?.id === "search") typing.blur();
   if (typing || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
   if (document.querySelector("dialog[open]")) return;

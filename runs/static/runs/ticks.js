@@ -1,6 +1,11 @@
-// Durations that tick: <span data-elapsed="12400"> says how long something had lasted when the
-// server wrote the page. The browser's own clock is never compared with the server's.
+// Durations that tick: <span data-since="1763816347123" data-now="1763816359523"> says when
+// something began and what the time was when the server wrote it, in its own clock.
+//
+// There is one clock for the whole page, the server's: every part of the page that comes tells the
+// time, late by however long it took to come, so the latest of them is the nearest to it. The
+// browser's own clock is never asked for the time of day.
 
+let ahead = -Infinity; // the server's time less ours
 const seen = new WeakMap();
 
 export function durationWords(milliseconds) {
@@ -17,19 +22,33 @@ export function durationWords(milliseconds) {
   return `${Math.floor(hours / 24)} d ${two(hours % 24)} h`;
 }
 
-// Milliseconds that `element` has lasted by now.
+function learn(element) {
+  const { now } = element.dataset;
+  if (!now || seen.get(element)?.now === now) return;
+  seen.set(element, { now });
+  ahead = Math.max(ahead, Number(now) - performance.now());
+}
+
+// Milliseconds that `element` has lasted by now. One that says only how long it had lasted
+// (data-elapsed) goes on from when it was first seen.
 export function elapsedOf(element) {
-  const given = element.dataset.elapsed;
+  const { since, elapsed } = element.dataset;
+  if (since) {
+    learn(element);
+    return performance.now() + ahead - Number(since);
+  }
   let first = seen.get(element);
-  if (!first || first.given !== given) {
-    first = { given, at: performance.now() };
+  if (!first || first.elapsed !== elapsed) {
+    first = { elapsed, at: performance.now() };
     seen.set(element, first);
   }
-  return Number(given) + performance.now() - first.at;
+  return Number(elapsed) + performance.now() - first.at;
 }
 
 export function tick(root = document) {
-  for (const element of root.querySelectorAll("[data-elapsed]")) {
+  const ticking = root.querySelectorAll("[data-since], [data-elapsed]");
+  for (const element of ticking) learn(element);
+  for (const element of ticking) {
     const words = durationWords(elapsedOf(element));
     if (element.textContent !== words) element.textContent = words;
   }

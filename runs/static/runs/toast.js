@@ -10,7 +10,7 @@ export function toast(text, state = "failed") {
     box.id = "toast";
     box.className = "op-notice op-toast";
     box.setAttribute("role", "alert");
-    (document.querySelector("main.op") || document.body).append(box);
+    (document.getElementById("stack") || document.body).prepend(box);
   }
   box.dataset.state = state;
   const words = document.createElement("p");
