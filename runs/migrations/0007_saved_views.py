@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('runs', '0002_storage'),
+        ('runs', '0004_access'),
     ]
 
     operations = [
