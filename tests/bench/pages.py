@@ -21,15 +21,15 @@ USERNAME = "bench"
 class Pages:
     """Requests one after the other on one kept connection, compressed as browsers ask for."""
 
-    def __init__(self, port: int, session: str) -> None:
+    def __init__(self, port: int, cookie: tuple[str, str]) -> None:
         self.url = f"http://127.0.0.1:{port}"
-        self.session = session
+        self.cookie = cookie
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[float, bytes]:
         """Seconds until the whole answer was there, and the answer as it came."""
         given = {
-            "Cookie": f"sessionid={self.session}",
+            "Cookie": "=".join(self.cookie),
             "Accept-Encoding": "gzip",
             **(headers or {}),
         }
@@ -61,6 +61,7 @@ def figures(seconds: list[float]) -> dict[str, float]:
 @contextmanager
 def pages(folder: Path) -> Iterator[Pages]:
     """The web process on the stage's database, with an account of its own."""
+    from django.conf import settings
     from django.test import Client
 
     from runs.models import User
@@ -70,11 +71,11 @@ def pages(folder: Path) -> Iterator[Pages]:
     client = Client()
     client.force_login(user)
     port = free_port()
-    environment = {**os.environ, "PORT": str(port)}
-    child = Child(portal.web(folder, environment, port))
+    child = Child(portal.web(folder, dict(os.environ), port))
     child.start()
     try:
-        found = Pages(port, client.cookies["sessionid"].value)
+        name = settings.SESSION_COOKIE_NAME
+        found = Pages(port, (name, client.cookies[name].value))
         if not wait_until(lambda: child.ended() is not None or _answers(found), 30):
             raise RuntimeError("the web process does not answer")
         yield found
@@ -85,7 +86,7 @@ def pages(folder: Path) -> Iterator[Pages]:
 
 def _answers(found: Pages) -> bool:
     try:
-        found.get("/admin/")
+        found.get("/admin/runs/run/")
     except (OSError, http.client.HTTPException):
         found._connection.close()
         return False

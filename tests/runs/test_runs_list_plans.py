@@ -23,11 +23,7 @@ WASTE = 1_500
 
 @pytest.fixture(scope="module")
 def full(django_db_setup, django_db_blocker):
-    """Made-up runs of a year, committed once for all tests here, and analysed.
-
-    Whoever analyses the small tables first decides how the planner sees them; their statistics
-    are thrown away again, as they are missing in a young portal.
-    """
+    """Made-up runs of a year, committed once for all tests here, and analysed as a whole."""
     with django_db_blocker.unblock():
         call_command(
             "load_runs", "--runs", str(COUNT), "--until", NOW.isoformat(),
