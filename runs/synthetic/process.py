@@ -18,4 +18,5 @@ def begin(order_and_share: bytes, database: str, end: Connection, enough: Flag) 
     connection.settings_dict["NAME"] = database
     from runs.synthetic.load import work
 
-    work(*pickle.loads(order_and_share), end, enough)  # from the parent
+    order, share = pickle.loads(order_and_share)
+    work(order, share, end, enough)
