@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
-        ("runs", "0002_storage"),
+        ("runs", "0003_list_indexes"),
     ]
     operations = [
         migrations.AddIndex(

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pgtrigger
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
+from django.db.models.functions import Upper
 
 from runs import ids
+from runs.expressions import IdEnd, error_words
 from runs.models.workflow import Workflow, WorkflowVersion
 from runs.querysets import RunQuerySet
 from runs.states import FINAL_STATES, LABELS, TRANSITIONS, RunState, Trigger
@@ -98,6 +101,27 @@ class Run(models.Model):
             ),
             models.Index(fields=["triggered_by", "created_at", "id"], name="jobs_person_created"),
             models.Index(fields=["trigger", "created_at", "id"], name="jobs_trigger_created"),
+            # Pairs of which one half is common and both together are rare or never occur.
+            models.Index(
+                fields=["workflow", "trigger", "created_at", "id"], name="jobs_workflow_trigger"
+            ),
+            models.Index(
+                fields=["workflow", "triggered_by", "created_at", "id"], name="jobs_workflow_person"
+            ),
+            models.Index(
+                fields=["triggered_by", "trigger", "created_at", "id"], name="jobs_person_trigger"
+            ),
+            # The other combinations, where few rows match. Small: it says the same many times.
+            models.Index(
+                fields=["workflow", "trigger", "triggered_by", "state"], name="jobs_combined"
+            ),
+            models.Index(fields=["ref_id"], opclasses=["text_pattern_ops"], name="jobs_reference"),
+            models.Index(IdEnd("id"), name="jobs_short_id"),
+            GinIndex(
+                OpClass(Upper(error_words()), name="gin_trgm_ops"),
+                name="jobs_error_words",
+                condition=models.Q(state=RunState.FAILED),
+            ),
             models.Index(
                 fields=["retry_of"],
                 name="jobs_retry_of",

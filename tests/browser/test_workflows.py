@@ -227,7 +227,7 @@ def test_times_are_shown_in_the_chosen_zone(desk):
     desk.click("text=Save")
     expect(desk.locator(".op-notice")).to_contain_text("Asia/Kolkata")
     go(desk, LIST)
-    expect(desk.locator(".op-foot")).to_contain_text("Asia/Kolkata (UTC+5:30)")
+    expect(desk.locator(".op-foot")).to_contain_text("Asia/Kolkata (IST)")
     go(desk, "/admin/me/")
     desk.select_option("[name=time_zone]", "UTC")
     desk.click("text=Save")
