@@ -6,7 +6,6 @@ from django.db.models.functions import Now
 
 from runs.actors import Actor
 
-
 REASON_LENGTH = 500
 
 
