@@ -17,7 +17,7 @@ from runs.models import AuditEntry
 class LinkedTargets(FixedOrder):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = list(self.result_list)
+        self.result_list: list[AuditEntry] = list(self.result_list)
         _link(self.result_list, request)
 
 

@@ -6,6 +6,8 @@ from django.db.models.functions import Now
 
 from runs.actors import Actor
 
+REASON_LENGTH = 500
+
 
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
     def note(
@@ -13,9 +15,8 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
     ) -> "AuditEntry":
         """`target` is a type and an id. Call it within the transaction of what is audited."""
         target_type, target_id = target
-        limit = self.model._meta.get_field("reason").max_length
-        if len(reason) > limit:
-            reason = f"{reason[: limit - 1]}…"
+        if len(reason) > REASON_LENGTH:
+            reason = f"{reason[: REASON_LENGTH - 1]}…"
         return self.create(
             actor=by.name, ref_type=by.ref_type, ref_id=by.ref_id,
             action=action, target_type=target_type, target_id=target_id, reason=reason,
@@ -31,7 +32,7 @@ class AuditEntry(models.Model):
     action = models.CharField(max_length=32)
     target_type = models.CharField(max_length=32)
     target_id = models.CharField(max_length=200, blank=True)
-    reason = models.CharField(max_length=500, blank=True)
+    reason = models.CharField(max_length=REASON_LENGTH, blank=True)
     filter = models.JSONField(null=True)
     count = models.BigIntegerField(default=1)
 

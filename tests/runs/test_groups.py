@@ -5,11 +5,11 @@ from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
-from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from runs import lifecycle, recorder
@@ -65,7 +65,9 @@ def test_a_group_that_is_there_already_keeps_what_it_has():
     own = Permission.objects.get(codename="view_user")
     viewer.permissions.set([own])
     migration = import_module("runs.migrations.0004_access")
-    migration.make_groups(apps, SimpleNamespace(connection=connection))
+    # The models as the migration sees them.
+    state = MigrationLoader(connection).project_state(("runs", "0004_access"))
+    migration.make_groups(state.apps, SimpleNamespace(connection=connection))
     assert Group.objects.get(name="Viewer") == viewer
     assert names(viewer.permissions) == {"runs.view_user", *VIEWS}
     assert names(Group.objects.get(name="Operator").permissions) == VIEWS | ACTS
