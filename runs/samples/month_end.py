@@ -149,11 +149,11 @@ def write_summary(
     )
     columns = ("supplier_id", "supplier", "currency", "invoices", *_SUMMED, "first_due")
     if sums:
+        largest = sums[0]
+        due = f"due from {largest['first_due']}" if largest["first_due"] else "without a due date"
         ctx.log(
-            f"most goes to {sums[0]['supplier']}: "
-            f"{money.shown(Decimal(sums[0]['total_eur']))} EUR, due from {sums[0]['first_due']}"
-            if sums[0]["first_due"]
-            else f"most goes to {sums[0]['supplier']}, without a due date"
+            f"most goes to {largest['supplier']}: "
+            f"{money.shown(Decimal(largest['total_eur']))} EUR, {due}"
         )
     return {
         "summary": summary,
