@@ -55,7 +55,7 @@ def choose_day(ctx: Context, request: dict[str, Any]) -> Output:
         raise DayUnclear(f"“{text}” is not a day such as 2026-03-31") from None
     if not text:
         ctx.log(f"no day was asked for, so it is today: {day:%A}, {day}")
-    return {"day": day.isoformat()}
+    return {"day": day.isoformat(), "asked_at": timezone.now().isoformat()}
 
 
 @executor("samples.collect_runs")
@@ -104,13 +104,18 @@ def collect_errors(ctx: Context, day: str) -> Output:
 
 
 @executor("samples.collect_month_end")
-def collect_month_end(ctx: Context, day: str) -> Output:
+def collect_month_end(ctx: Context, day: str, asked_at: str) -> Output:
     """The result of the day's latest month end; null where there is none.
 
-    While it runs, this attempt fails: to wait here would keep a worker from that very run.
+    Those begun after the report was asked for don't count, else it might wait without end. While
+    it runs, this attempt fails: to wait here would keep a worker from that very run.
     """
     latest = (
-        Run.objects.filter(_within(day), workflow__slug="month_end")
+        Run.objects.filter(
+            _within(day),
+            workflow__slug="month_end",
+            created_at__lte=datetime.fromisoformat(asked_at),
+        )
         .exclude(state__in=(RunState.FAILED, RunState.TERMINATED))
         .order_by("-created_at", "-id")
         .first()

@@ -135,9 +135,10 @@ def test_a_report_comes_back_for_the_result_of_a_month_end_that_still_runs(insta
     assert month_end.public_id in failed.data["error"]["message"]
     end_the_pause(report)
     execute_what_is_due(report)
-    first, second = node.attempt_set.order_by("number")
-    assert second.started_at > first.started_at
+    assert node.attempt_set.count() == 2
 
+    # One that begins later does not count.
+    assert start_next(24).workflow.slug == "month_end"
     assert run_to_its_end(month_end).state == "completed"
     end_the_pause(report)
     assert run_to_its_end(report).state == "completed"
