@@ -154,8 +154,9 @@ def build_table(ctx: Context, day: str, collected: Output, errors: list[Output])
 
 @executor("samples.write_report")
 def write_report(
-    ctx: Context, day: str, table: Output, errors: list[Output], month_end: Output | None
+    ctx: Context, day: str, table: Output, errors: list[Output], month_end: Output | None = None
 ) -> Output:
+    """Runs of the workflow's first version give no `month_end`."""
     csv_key = files.result_key(ctx, f"report-{day}.csv")
     html_key = files.result_key(ctx, f"report-{day}.html")
     files.put_table(csv_key, table["headings"], table["rows"])
