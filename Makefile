@@ -14,7 +14,12 @@ run: installed
 	@exec $(PYTHON) -m config.embedded
 
 test: installed-dev chromium
+ifdef ARGS
 	$(PYTHON) -m pytest $(ARGS)
+else
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not browser"
+	$(PYTHON) -m pytest -m browser
+endif
 
 bench: installed-dev
 	$(PYTHON) -m tests.bench $(ARGS)

@@ -14,7 +14,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
-from runs import patterns
+from runs import patterns, schema_words
 
 # Without a way to retrieve: whatever stands outside the schema is not found.
 _NOTHING: Registry[Any] = Registry()
@@ -31,13 +31,13 @@ _EXAMPLES: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """What is wrong with the part of an input at `path` ("" for the whole)."""
+    """What is wrong at `path`, whose name `message` follows; a whole sentence where it is ""."""
 
     path: str
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
+        return f"{self.path} {self.message}" if self.path else self.message
 
 
 def complaint(schema: Any) -> str:
@@ -45,7 +45,7 @@ def complaint(schema: Any) -> str:
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:
-        return f"is not a JSON Schema: {error.message}"
+        return f"is not a JSON Schema: {_violation(error, whole='it')}"
     except RecursionError:
         return "is nested too deeply"
     try:
@@ -114,7 +114,7 @@ def violations(schema: Any, value: Any, most: int) -> list[Violation]:
 
 def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
     if isinstance(value, str) and not patterns.search(pattern, value):
-        yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
+        yield jsonschema.ValidationError("")
 
 
 def _pattern_properties(
@@ -138,18 +138,49 @@ def _additional_properties(
         if name in known or any(patterns.search(pattern, name) for pattern in allowed):
             continue
         if part is False:
-            yield jsonschema.ValidationError(f"{name!r} is not one of its properties")
+            yield jsonschema.ValidationError("is not a known field", path=[name])
         else:
             yield from validator.descend(item, part, path=name)
 
 
-# The library's own use Python's regular expressions, which some texts keep busy for hours.
+def _required(
+    _: Any, required: list[str], value: Any, __: Any
+) -> Iterator[jsonschema.ValidationError]:
+    if isinstance(value, dict):
+        for name in required:
+            if name not in value:
+                yield jsonschema.ValidationError(schema_words.missing(), path=[name])
+
+
+def _dependent_required(
+    _: Any, dependent: dict[str, list[str]], value: Any, __: Any
+) -> Iterator[jsonschema.ValidationError]:
+    if isinstance(value, dict):
+        for cause, names in dependent.items():
+            for name in names:
+                if cause in value and name not in value:
+                    yield jsonschema.ValidationError(schema_words.missing(cause), path=[name])
+
+
+def _property_names(
+    validator: Any, form: Any, value: Any, _: Any
+) -> Iterator[jsonschema.ValidationError]:
+    for name in value if isinstance(value, dict) else ():
+        if next(validator.descend(name, form), None) is not None:
+            yield jsonschema.ValidationError("has a name that is not allowed", path=[name])
+
+
+# The library's own use Python's regular expressions, which some texts keep busy for hours, or
+# don't say which field is meant.
 _Validator = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
     {
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
+        "required": _required,
+        "dependentRequired": _dependent_required,
+        "propertyNames": _property_names,
     },
 )
 
@@ -158,11 +189,9 @@ def _validator(schema: Any) -> jsonschema.Draft202012Validator:
     return _Validator(schema, registry=_NOTHING)
 
 
-def _violation(error: jsonschema.ValidationError) -> Violation:
-    message = error.message
-    if len(message) > 300:  # it quotes the value
-        message = message[:140] + " … " + message[-140:]
-    return Violation(".".join(str(part) for part in error.absolute_path), message)
+def _violation(error: jsonschema.ValidationError, whole: str = "the input") -> Violation:
+    path, message = schema_words.place(error.absolute_path), schema_words.said(error)
+    return Violation(path, message) if path else Violation("", f"{whole} {message}")
 
 
 def _trouble(trouble: Exception) -> str:

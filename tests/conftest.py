@@ -17,6 +17,8 @@ from tests.portal import Portal  # noqa: E402
 django.setup()
 
 
+# Before the marks are selected by.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests go last.
 

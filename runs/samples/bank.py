@@ -67,7 +67,10 @@ def read_open_invoices(ctx: Context, listing: str) -> Output:
             raise ListUnreadable(f"{listing} line {number}: “{line.strip()[:80]}” is unclear")
         amount = money.plain(money.parse(match["amount"]))
         invoices.append({**match.groupdict(), "amount": amount})
-    ctx.log(f"{len(invoices)} open invoices")
+    if invoices:
+        due = sorted(invoice["due"] for invoice in invoices)
+        customers = len({invoice["customer"] for invoice in invoices})
+        ctx.log(f"{customers} customers owe; due from {due[0]} to {due[-1]}")
     return {
         "invoices": len(invoices),
         "open": money.plain(sum((Decimal(i["amount"]) for i in invoices), Decimal(0))),
@@ -99,7 +102,11 @@ def reconcile(ctx: Context, payments_key: str, invoices_key: str) -> Output:
             )
     still_open = money.plain(sum(owed.values(), Decimal(0)))
     for found in outcomes["unmatched"][:MOST_SHOWN]:
-        ctx.log(f"{found['amount']} of {found['counterparty']} fits no invoice", level="warning")
+        ctx.log(
+            f"{money.shown(Decimal(found['amount']))} of {found['counterparty']} on "
+            f"{found['booked_on']} fits no open invoice; its reference is “{found['reference']}”",
+            level="warning",
+        )
     return {
         **{name: len(found) for name, found in outcomes.items()},
         "still_open": still_open,

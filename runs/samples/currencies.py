@@ -33,7 +33,8 @@ def convert(ctx: Context, fields: Output, rates: list[dict[str, str]]) -> Output
         latest = max(fitting, key=lambda row: row["date"])
         rate, since = Decimal(latest["per_eur"]), latest["date"]
     euros = money.cents(total / rate)
-    ctx.log(f"{money.shown(total)} {currency} are {money.shown(euros)} EUR at {rate} of {since}")
+    if currency != "EUR":
+        ctx.log(f"{money.shown(total)} {currency} at {rate} of {since}: {money.shown(euros)} EUR")
     return {
         "total_eur": money.plain(euros),
         "total_eur_cents": int(euros * 100),

@@ -19,7 +19,11 @@ def open_supplier_case(ctx: Context, fields: Output, supplier: Output) -> Output
     """Asks for the supplier to be set up, or recognised under another name."""
     closest = [candidate["name"] for candidate in supplier["closest"]]
     question = f"Is {fields['supplier']} a new supplier, or one of: {'; '.join(closest)}?"
-    ctx.log(question, level="warning")
+    if supplier["closest"]:
+        best = supplier["closest"][0]
+        ctx.log(f"{best['name']} comes closest, {best['likeness']:.0%} alike", level="warning")
+    else:
+        ctx.log("the list of suppliers is empty", level="warning")
     return {
         "decision": "supplier to be set up",
         "question": question,
@@ -35,7 +39,10 @@ def flag_large(ctx: Context, items_key: str, net: str, total_eur: str, limit_eur
     largest = items[:LARGEST_LINES]
     share = sum(Decimal(item["amount"]) for item in largest) / Decimal(net) * 100
     over = Decimal(total_eur) - limit_eur
-    ctx.log(f"{money.shown(over)} EUR over the limit of {limit_eur:,} EUR", level="warning")
+    ctx.log(
+        f"{money.shown(over)} EUR over the limit; the largest line is {largest[0]['article']}",
+        level="warning",
+    )
     return {
         "decision": "second approval needed",
         "over_limit_eur": money.plain(over),
@@ -55,7 +62,10 @@ def schedule_payment(ctx: Context, fields: Output, supplier: Output) -> Output:
     iban = supplier["iban"].replace(" ", "")
     if iban and not iban_is_valid(iban):
         raise AccountInvalid(f"{iban} of {supplier['name']} is no account: its check digits differ")
-    ctx.log(f"{fields['total']} {fields['currency']} to {supplier['name']} on {pay_on}")
+    if pay_on == due:
+        ctx.log(f"due on {due:%A}, a working day: paid that day")
+    else:
+        ctx.log(f"due on {due:%A}, {due}: paid on the {pay_on:%A} before")
     return {
         "decision": "payment scheduled",
         "pay_on": pay_on.isoformat(),

@@ -52,9 +52,11 @@ TAX = Field("tax", (r"Sales tax \S+ %", r"zzgl. \S+ % USt", r"VAT at \S+ %"), mo
 @executor("samples.extract_fields")
 def extract_fields(ctx: Context, text_key: str) -> Output:
     found = read_fields(files.read_text(text_key))
-    ctx.log(
-        f"invoice {found['number']} of {found['supplier']}, {found['total']} {found['currency']}"
-    )
+    if found["due_date"]:
+        days = (date.fromisoformat(found["due_date"]) - date.fromisoformat(found["date"])).days
+        ctx.log(f"to be paid within {days} days of its date")
+    else:
+        ctx.log("names no due date: the supplier's usual terms apply")
     return found
 
 

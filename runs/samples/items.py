@@ -36,7 +36,10 @@ class TotalsMismatch(Refused):
 @executor("samples.extract_items")
 def extract_items(ctx: Context, text_key: str) -> Output:
     layout, items = read_items(files.read_text(text_key))
-    ctx.log(f"{len(items)} lines in layout “{layout}”")
+    largest = max(items, key=lambda item: Decimal(item["amount"]))
+    ctx.log(
+        f"the largest line is {largest['description']}, {money.shown(Decimal(largest['amount']))}"
+    )
     return {
         "layout": layout,
         "lines": len(items),

@@ -45,12 +45,15 @@ class _OneDocument:
 
 @executor("samples.list_documents")
 def list_documents(ctx: Context, folder: str) -> Output:
-    found = [f"{folder}/{name}" for name in files.names(folder) if name.lower().endswith(".pdf")]
+    names = files.names(folder)
+    found = [f"{folder}/{name}" for name in names if name.lower().endswith(".pdf")]
     if not 0 < len(found) <= MOST_DOCUMENTS:
         raise FolderUnfit(
             f"{folder} holds {len(found):,} PDFs; a month end reads from 1 to {MOST_DOCUMENTS}"
         )
-    ctx.log(f"{len(found)} PDFs in {folder}")
+    ctx.log(f"from {_name(found[0])} to {_name(found[-1])}")
+    if others := len(names) - len(found):
+        ctx.log(f"files that are no PDFs and stay unread: {others}", level="warning")
     middle = (len(found) + 1) // 2
     return {
         "documents": len(found),
@@ -145,7 +148,13 @@ def write_summary(
         f"{payable['refused']} of {payable['invoices'] + payable['refused']}"
     )
     columns = ("supplier_id", "supplier", "currency", "invoices", *_SUMMED, "first_due")
-    ctx.log(summary)
+    if sums:
+        largest = sums[0]
+        due = f"due from {largest['first_due']}" if largest["first_due"] else "without a due date"
+        ctx.log(
+            f"most goes to {largest['supplier']}: "
+            f"{money.shown(Decimal(largest['total_eur']))} EUR, {due}"
+        )
     return {
         "summary": summary,
         "csv_key": files.put_table(
@@ -186,7 +195,10 @@ def _read(ctx: Context, document: str) -> Output:
 
 
 def _refusal(ctx: Context, document: str, reason: Refused) -> Output:
-    ctx.log(f"{_name(document)} is refused: {reason}", level="warning")
+    why = str(reason)
+    if why.startswith(f"{document} "):
+        why = "it " + why.removeprefix(f"{document} ")
+    ctx.log(f"{_name(document)} is refused: {why}", level="warning")
     return {"document": document, "error": type(reason).__name__, "reason": str(reason)}
 
 

@@ -39,7 +39,7 @@ class NoText(Refused):
 def extract_text(ctx: Context, document: str) -> Output:
     """The text goes to storage, because hundreds of pages don't belong into a run's history."""
     content = files.read(document)
-    ctx.log(f"{document}: {len(content):,} bytes")
+    ctx.log(f"the file has {len(content):,} bytes")
     pages = read_pages(ctx, document, content)
     text = PAGE_BREAK.join(pages)
     text_key = files.result_key(ctx, "text.txt")

@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 
 from runs.engine.registry import executor
 from runs.models import Run
-from runs.samples import files
+from runs.samples import files, money
 from runs.samples.context import Context, Output, Refused
 from runs.states import RunState
 
@@ -21,6 +21,10 @@ MOST_ERRORS = 20
 
 class DayUnclear(Refused):
     """The input names no day."""
+
+
+class MonthEndUnfinished(Exception):  # noqa: N818
+    """The day's month end still runs. No refusal: a later attempt finds its result."""
 
 
 class MedianDuration(Aggregate):
@@ -49,8 +53,9 @@ def choose_day(ctx: Context, request: dict[str, Any]) -> Output:
         day = date.fromisoformat(text) if text else timezone.now().astimezone(UTC).date()
     except (TypeError, ValueError):
         raise DayUnclear(f"“{text}” is not a day such as 2026-03-31") from None
-    ctx.log(f"reporting on {day}")
-    return {"day": day.isoformat()}
+    if not text:
+        ctx.log(f"no day was asked for, so it is today: {day:%A}, {day}")
+    return {"day": day.isoformat(), "asked_at": timezone.now().isoformat()}
 
 
 @executor("samples.collect_runs")
@@ -62,7 +67,8 @@ def collect_runs(ctx: Context, day: str) -> Output:
         .order_by(F("runs").desc(), "workflow__slug")[: MOST_WORKFLOWS + 1]
     )
     rows = [{"workflow": row["workflow__slug"], **_readable(row)} for row in grouped]
-    ctx.log(f"{len(rows[:MOST_WORKFLOWS])} workflows ran on {day}")
+    if rows:
+        ctx.log(f"{rows[0]['workflow']} ran most: {rows[0]['runs']:,} times")
     if len(rows) > MOST_WORKFLOWS:
         ctx.log(f"only the {MOST_WORKFLOWS} with the most runs are listed", level="warning")
     return {"workflows": rows[:MOST_WORKFLOWS], "all": _readable(runs.aggregate(**_FIGURES))}
@@ -87,8 +93,46 @@ def collect_errors(ctx: Context, day: str) -> Output:
         }
         for row in grouped
     ]
-    ctx.log(f"{len(errors)} kinds of errors on {day}")
+    if errors:
+        most = errors[0]
+        ctx.log(
+            f"most common: {most['error']} at {most['node'] or 'the start'} of {most['workflow']}"
+        )
+    else:
+        ctx.log("no run failed")
     return {"errors": errors}
+
+
+@executor("samples.collect_month_end")
+def collect_month_end(ctx: Context, day: str, asked_at: str) -> Output:
+    """The result of the day's latest month end; null where there is none.
+
+    Those begun after the report was asked for don't count, else it might wait without end. While
+    it runs, this attempt fails: to wait here would keep a worker from that very run.
+    """
+    latest = (
+        Run.objects.filter(
+            _within(day),
+            workflow__slug="month_end",
+            created_at__lte=datetime.fromisoformat(asked_at),
+        )
+        .exclude(state__in=(RunState.FAILED, RunState.TERMINATED))
+        .order_by("-created_at", "-id")
+        .first()
+    )
+    if latest is None:
+        ctx.log("no month end was run")
+        return {"month_end": None}
+    if latest.state != RunState.COMPLETED:
+        raise MonthEndUnfinished(f"month end {latest.public_id} has not written its result yet")
+    try:
+        result = files.read_json(f"results/{latest.public_id}/month-end.json")
+    except files.FileMissing:
+        ctx.log(f"the result of {latest.public_id} was deleted", level="warning")
+        return {"month_end": None}
+    ctx.log(f"taken from {latest.public_id}")
+    figures = ("invoices", "total_eur", "open_invoices", "open_eur", "refused")
+    return {"month_end": {"run": latest.public_id, **{name: result[name] for name in figures}}}
 
 
 @executor("samples.build_table")
@@ -104,16 +148,19 @@ def build_table(ctx: Context, day: str, collected: Output, errors: list[Output])
         for row in collected["workflows"]
     ]
     rows.append(["All", *_cells(collected["all"]), ""])
-    ctx.log(f"{len(rows)} rows for {day}")
+    ctx.log(f"workflows that had failures: {len(most_common)} of {len(rows) - 1}")
     return {"title": f"Runs of {day} (UTC)", "headings": headings, "rows": rows}
 
 
 @executor("samples.write_report")
-def write_report(ctx: Context, day: str, table: Output, errors: list[Output]) -> Output:
+def write_report(
+    ctx: Context, day: str, table: Output, errors: list[Output], month_end: Output | None = None
+) -> Output:
+    """Runs of the workflow's first version give no `month_end`."""
     csv_key = files.result_key(ctx, f"report-{day}.csv")
     html_key = files.result_key(ctx, f"report-{day}.html")
     files.put_table(csv_key, table["headings"], table["rows"])
-    files.put(html_key, _as_html(table, errors).encode())
+    files.put(html_key, _as_html(table, errors, month_end).encode())
     total = table["rows"][-1]
     return {
         "summary": f"{total[1]} runs on {day}: {total[2]} completed, {total[3]} failed",
@@ -151,11 +198,11 @@ def _cells(row: Output) -> list[str]:
     ]
 
 
-def _as_html(table: Output, errors: list[Output]) -> str:
+def _as_html(table: Output, errors: list[Output], month_end: Output | None) -> str:
     return format_html(
         '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{}</title>\n'
         "<h1>{}</h1>\n<table>\n<tr>{}</tr>\n{}</table>\n<h2>Most common errors</h2>\n"
-        "<ul>\n{}</ul>\n</html>\n",
+        "<ul>\n{}</ul>\n<h2>Month end</h2>\n<p>{}</p>\n</html>\n",
         table["title"],
         table["title"],
         format_html_join("", '<th scope="col">{}</th>', ((h,) for h in table["headings"])),
@@ -169,4 +216,15 @@ def _as_html(table: Output, errors: list[Output]) -> str:
             "<li>{} × {} in {}, node {}: {}</li>\n",
             ((e["runs"], e["error"], e["workflow"], e["node"], e["sample"]) for e in errors),
         ),
+        _month_end(month_end),
+    )
+
+
+def _month_end(found: Output | None) -> str:
+    if found is None:
+        return "None was run."
+    return (
+        f"{money.shown(Decimal(found['total_eur']))} EUR to pay in {found['invoices']:,} invoices, "
+        f"{money.shown(Decimal(found['open_eur']))} EUR to receive in {found['open_invoices']:,}; "
+        f"documents refused: {found['refused']:,} ({found['run']})"
     )

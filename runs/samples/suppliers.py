@@ -26,15 +26,16 @@ def find_supplier(ctx: Context, fields: Output, rows: list[dict[str, str]]) -> O
     name, tax_number = fields["supplier"], _compact(fields["tax_number"] or "")
     for row in rows:
         if tax_number and _compact(row["tax_number"]) == tax_number:
-            ctx.log(f"{name} is {row['supplier_id']} by tax number {row['tax_number']}")
+            ctx.log(f"“{name}” is {row['name']} in the list: the tax numbers are the same")
             return _known(row, "tax number", fields)
     likeness = sorted(
         ((_likeness(name, row["name"]), row) for row in rows),
         key=lambda pair: (-pair[0], pair[1]["supplier_id"]),
     )[:CANDIDATES]
     if likeness and likeness[0][0] >= CLOSE_ENOUGH:
-        ctx.log(f"{name} is {likeness[0][1]['supplier_id']} by its name")
-        return _known(likeness[0][1], "name", fields)
+        ratio, row = likeness[0]
+        ctx.log(f"“{name}” is {row['name']} in the list: the names are {ratio:.0%} alike")
+        return _known(row, "name", fields)
     ctx.log(f"{name} is not among {len(rows)} suppliers", level="warning")
     return {
         "known": False,

@@ -95,7 +95,7 @@ def test_a_workflow_is_written_checked_as_one_types_saved_and_run(desk, complain
     desk.get_by_role("link", name="Run", exact=True).click()
     desk.wait_for_url("**/run/")
     desk.fill("#definition", '{"document": 5}')
-    expect(desk.locator("#findings li")).to_contain_text("is not of type")
+    expect(desk.locator("#findings li")).to_contain_text("must be text, not a number")
     desk.fill("#definition", '{"document": "samples/none.pdf"}')
     expect(desk.locator("#findings li")).to_have_count(0)
     desk.get_by_role("button", name="Run").click()

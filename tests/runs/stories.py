@@ -227,7 +227,7 @@ def refused_run(zero=LONG_AGO):
     """Its input did not fit the workflow's schema."""
     told = Story(publish(*INVOICE), zero=zero, data={"document": 7})
     keys = [each["id"] for each in INVOICE]
-    error = {"node": "", "kind": "InputInvalid", "message": "document: 7 is not of type 'string'"}
+    error = {"node": "", "kind": "InputInvalid", "message": "document must be text, not a number"}
     told.skip("not started", *keys)
     return told.state("created", "failed", reason=error["message"], error=error)
 

@@ -128,7 +128,7 @@ def test_nothing_drains_once_the_late_results_are_in(olga):
 def test_an_input_that_does_not_fit_is_told_as_such(olga):
     page = words(shown(olga, stories.refused_run()))
     assert "Its input does not fit the workflow, so it did not start." in page
-    assert "document: 7 is not of type" in page
+    assert "document must be text, not a number" in page
 
 
 def test_an_active_run_that_is_bound_to_fail_says_what_it_waits_for(olga):

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.core.files.storage import default_storage
 from django.db import connection
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,6 +110,59 @@ def test_a_month_end_counts_documents_and_tells_what_it_refused(installed, left,
     assert written == (NodeStatus.COMPLETED if refused else NodeStatus.SKIPPED)
     summary = files.read_json(f"results/{run.public_id}/month-end.json")
     assert (summary["invoices"], summary["refused"]) == (len(left) - refused, refused)
+
+
+def execute_what_is_due(run: Run) -> None:
+    while any(worker.execute(ready.node_id) for ready in ReadyNode.objects.filter(run=run)):
+        pass
+
+
+def end_the_pause(run: Run) -> None:
+    """As if its seconds had gone by."""
+    assert ReadyNode.objects.filter(run=run).update(ready_at=timezone.now()) == 1
+
+
+def test_a_report_comes_back_for_the_result_of_a_month_end_that_still_runs(installed) -> None:
+    month_end, report = start_next(14), start_next(15)
+    assert (month_end.workflow.slug, report.workflow.slug) == ("month_end", "nightly_report")
+    execute_what_is_due(report)
+    node = report.nodes.get(key="collect_month_end")
+    # It pauses: a worker that is sent there does nothing.
+    assert (node.status, node.attempts) == (NodeStatus.QUEUED, 1)
+    assert not worker.execute(node.pk)
+    failed = Event.objects.get(run=report, node=node.key, kind=Kind.NODE_FAILED)
+    assert failed.data["error"]["kind"] == "MonthEndUnfinished"
+    assert month_end.public_id in failed.data["error"]["message"]
+    end_the_pause(report)
+    execute_what_is_due(report)
+    assert node.attempt_set.count() == 2
+
+    # One that begins later does not count.
+    assert start_next(24).workflow.slug == "month_end"
+    assert run_to_its_end(month_end).state == "completed"
+    end_the_pause(report)
+    assert run_to_its_end(report).state == "completed"
+    node.refresh_from_db()
+    assert (node.status, node.attempts) == (NodeStatus.COMPLETED, 3)
+    paused = list(Event.objects.filter(run=report, node=node.key, kind=Kind.NODE_FAILED))
+    assert len(paused) == 2
+    day = Event.objects.get(run=report, node="choose_day", kind=Kind.NODE_COMPLETED)
+    page = files.read_text(f"results/{report.public_id}/report-{day.data['output']['day']}.html")
+    assert month_end.public_id in page
+    assert "EUR to pay in" in page
+
+
+def test_a_month_end_that_failed_or_was_never_run_keeps_no_report_waiting(installed) -> None:
+    report = run_to_its_end(start_next(15))
+    assert report.state == "completed"
+    month_end = start_next(14)
+    for key in documents():
+        if "/inv-" in key:
+            default_storage.delete(key)
+    assert run_to_its_end(month_end).state == "failed"
+    report = run_to_its_end(start_next(26))
+    assert (report.workflow.slug, report.state) == ("nightly_report", "completed")
+    assert report.nodes.get(key="collect_month_end").attempts == 1
 
 
 def test_two_beats_of_one_tick_start_one_run(installed) -> None:
