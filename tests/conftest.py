@@ -1,5 +1,6 @@
 """The servers, the browser and the really started portal that the tests work with."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -29,6 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "playwright" in item.fixturenames:
             item.add_marker("browser")
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Processes that share the tests have servers of their own, so they must come to this module
+    before they read the settings, as a single process does."""
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
 
 @pytest.fixture(scope="session")

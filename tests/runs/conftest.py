@@ -1,6 +1,11 @@
 """What tests of runs need: committed data that can be cleaned away, and makers of runs."""
 
+from importlib import import_module
+from types import SimpleNamespace
+
 import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -27,6 +32,17 @@ def _flush_by_the_purge_path(django_db_setup, django_db_blocker):
     connection.ops.execute_sql_flush = execute_sql_flush
     yield
     connection.ops.execute_sql_flush = plain
+
+
+@pytest.fixture
+def installed_groups(db):
+    """What the migrations made, also after a committed test was cleaned away and it with it."""
+    if not Group.objects.exists():
+        make_groups(apps, SimpleNamespace(connection=connection))
+
+
+def make_groups(of_apps, editor):
+    import_module("runs.migrations.0004_access").make_groups(of_apps, editor)
 
 
 def executor_node(key, executor="probe.noop", **fields):

@@ -7,7 +7,7 @@ from django.db import DatabaseError, connection
 from runs.models import AuditEntry, User
 from tests.runs.visitors import account, visitor
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("installed_groups")]
 SECRET = "correct horse battery"
 
 

@@ -1,7 +1,6 @@
 """The groups that a portal begins with: what each may do, and that nothing dead is offered."""
 
 from html.parser import HTMLParser
-from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -16,10 +15,10 @@ from runs import lifecycle, recorder
 from runs.actors import Actor
 from runs.models import Run, User, WorkflowVersion
 from runs.states import RunState
-from tests.runs.conftest import changed
+from tests.runs.conftest import changed, make_groups
 from tests.runs.visitors import visitor
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("installed_groups")]
 ANNA = Actor(name="anna", ref_type="user", ref_id="user_anna")
 
 VIEWS = {
@@ -64,10 +63,9 @@ def test_a_group_that_is_there_already_keeps_what_it_has():
     viewer = Group.objects.get(name="Viewer")
     own = Permission.objects.get(codename="view_user")
     viewer.permissions.set([own])
-    migration = import_module("runs.migrations.0004_access")
     # The models as the migration sees them.
     state = MigrationLoader(connection).project_state(("runs", "0004_access"))
-    migration.make_groups(state.apps, SimpleNamespace(connection=connection))
+    make_groups(state.apps, SimpleNamespace(connection=connection))
     assert Group.objects.get(name="Viewer") == viewer
     assert names(viewer.permissions) == {"runs.view_user", *VIEWS}
     assert names(Group.objects.get(name="Operator").permissions) == VIEWS | ACTS
