@@ -4,9 +4,9 @@ from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
-from django.apps import apps
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
+from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from runs import ids, recorder
@@ -38,11 +38,14 @@ def _flush_by_the_purge_path(django_db_setup, django_db_blocker):
 def installed_groups(db):
     """What the migrations made, also after a committed test was cleaned away and it with it."""
     if not Group.objects.exists():
-        make_groups(apps, SimpleNamespace(connection=connection))
+        make_groups()
 
 
-def make_groups(of_apps, editor):
-    import_module("runs.migrations.0004_access").make_groups(of_apps, editor)
+def make_groups():
+    """As the migration does it, with the models as it sees them."""
+    state = MigrationLoader(connection).project_state(("runs", "0004_access"))
+    migration = import_module("runs.migrations.0004_access")
+    migration.make_groups(state.apps, SimpleNamespace(connection=connection))
 
 
 def executor_node(key, executor="probe.noop", **fields):

@@ -1,14 +1,11 @@
 """The groups that a portal begins with: what each may do, and that nothing dead is offered."""
 
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection
-from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from runs import lifecycle, recorder
@@ -63,9 +60,7 @@ def test_a_group_that_is_there_already_keeps_what_it_has():
     viewer = Group.objects.get(name="Viewer")
     own = Permission.objects.get(codename="view_user")
     viewer.permissions.set([own])
-    # The models as the migration sees them.
-    state = MigrationLoader(connection).project_state(("runs", "0004_access"))
-    make_groups(state.apps, SimpleNamespace(connection=connection))
+    make_groups()
     assert Group.objects.get(name="Viewer") == viewer
     assert names(viewer.permissions) == {"runs.view_user", *VIEWS}
     assert names(Group.objects.get(name="Operator").permissions) == VIEWS | ACTS
