@@ -70,6 +70,9 @@ class MomentField(forms.Field):
                 raise ValueError
             if timezone.is_naive(moment):
                 moment = timezone.make_aware(moment)
+            # Beyond, a zone's offset may lead out of the calendar.
+            if not 1000 <= moment.year <= 9000:
+                raise ValueError
             return moment.astimezone(UTC)
         except (ValueError, OverflowError):
             raise forms.ValidationError(

@@ -46,9 +46,11 @@ class Cursor:
         if run_id is None:
             return None
         try:
-            return cls(_EPOCH + timedelta(microseconds=int(found[1])), run_id)
+            created_at = _EPOCH + timedelta(microseconds=int(found[1]))
         except OverflowError:
             return None
+        # Beyond, a zone's offset may lead out of the calendar.
+        return cls(created_at, run_id) if created_at.year <= 9000 else None
 
 
 def moment_of(moment: datetime) -> Cursor:

@@ -146,13 +146,12 @@ def record(
 def _append(
     events: Mapping[uuid.UUID, Sequence[NewEvent]], now: datetime
 ) -> dict[uuid.UUID, Numbers]:
-    """Record lines that change no row: in one statement, so that runs are locked for as long as
-    the database works, and not while we do."""
-    with transaction.atomic():
-        rows = recorder_sql.append(events, now)
-        _ring_on_commit(
-            [live.Bell(run, last, state, new=False, visible=False) for run, state, _, last in rows]
-        )
+    """Record lines that change no row: in one trip, so that runs are locked for as long as the
+    database works, and not while we do."""
+    rows = recorder_sql.append(events, now)
+    _ring_on_commit(
+        [live.Bell(run, last, state, new=False, visible=False) for run, state, _, last in rows]
+    )
     return {run_id: Numbers(first, last) for run_id, _, first, last in rows}
 
 

@@ -174,7 +174,8 @@ SELECT id, state, first_seq, last_seq FROM grown
 def append(
     events: Mapping[uuid.UUID, Sequence[NewEvent]], now: datetime
 ) -> list[tuple[uuid.UUID, str, int, int]]:
-    """Lock, number and log in one trip what changes no other row.
+    """Lock, number and log in one trip what changes no other row. Outside of a transaction it is
+    one by itself: the server commits at the end of the pipeline.
 
     Gives (run, its state, first number, last number) of the runs that there are.
     """

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth import admin as auth_admin
-from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django_celery_beat import models as beat
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -81,7 +81,7 @@ class UserAdmin(AuditedPasswords, auth_admin.UserAdmin):
             # A few groups, ticked at a glance; they are made on a page of their own.
             widget = UnfoldAdminCheckboxSelectMultipleWidget()
             return db_field.formfield(
-                widget=widget, queryset=Group.objects.order_by("id"), help_text=GROUPS_HELP
+                widget=widget, queryset=_groups_within(request.user), help_text=GROUPS_HELP
             )
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field and db_field.name == "is_staff":
@@ -102,10 +102,40 @@ class UserAdmin(AuditedPasswords, auth_admin.UserAdmin):
         return super().has_delete_permission(request, obj) and _may_touch(request, obj)
 
 
+def _of(user: Any) -> QuerySet[Permission]:
+    """What an account was given, itself or by its groups, also while it is inactive."""
+    return Permission.objects.filter(Q(user=user) | Q(group__user=user))
+
+
+def _groups_within(user: Any) -> QuerySet[Group]:
+    """The groups that may do nothing which this person may not."""
+    groups = Group.objects.order_by("id")
+    if user.is_superuser:
+        return groups
+    beyond = Permission.objects.exclude(pk__in=_of(user).values("pk"))
+    return groups.exclude(permissions__in=beyond)
+
+
 def _may_touch(request: HttpRequest, account: User | None) -> bool:
-    return account is None or request.user.is_superuser or not account.is_superuser
+    """Whoever could set the password of an account could act as it."""
+    if account is None or request.user.is_superuser:
+        return True
+    own = _of(request.user).values("pk")
+    return not account.is_superuser and not _of(account).exclude(pk__in=own).exists()
 
 
 @admin.register(Group)
 class GroupAdmin(AuditedAdmin, auth_admin.GroupAdmin):
-    pass
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
+        if db_field.name == "permissions" and not request.user.is_superuser:
+            kwargs["queryset"] = Permission.objects.filter(pk__in=_of(request.user).values("pk"))
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and self._may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and self._may_touch(request, obj)
+
+    def _may_touch(self, request: HttpRequest, group: Any) -> bool:
+        return group is None or _groups_within(request.user).filter(pk=group.pk).exists()

@@ -2,6 +2,7 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import runs.ids
+from importlib import import_module
 from django.conf import settings
 from django.db import migrations, models
 
@@ -23,7 +24,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=runs.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=80)),
-                ('query', models.CharField(max_length=2000)),
+                ('query', models.TextField()),
                 ('is_shared', models.BooleanField(default=False)),
                 ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='saved_views', to=settings.AUTH_USER_MODEL)),
             ],
@@ -44,5 +45,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='savedview',
             constraint=models.UniqueConstraint(fields=('owner', 'name'), name='saved_views_name'),
+        ),
+        # Administrators get the permissions of what is new here.
+        migrations.RunPython(
+            import_module('runs.migrations.0004_access').make_groups, migrations.RunPython.noop
         ),
     ]

@@ -25,7 +25,7 @@ class SavedView(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_views"
     )
     name = models.CharField(max_length=80)
-    query = models.CharField(max_length=2000)
+    query = models.TextField()
     is_shared = models.BooleanField(default=False)
 
     objects = SavedViewQuerySet.as_manager()

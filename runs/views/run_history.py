@@ -9,14 +9,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.db import DatabaseError
 from django.db.models import BigIntegerField, BooleanField, Q, QuerySet, Sum
 from django.db.models.expressions import RawSQL
 
 from runs.models import Attempt, Event
 from runs.states import Kind
+from runs.timeouts import statement_timeout, was_stopped
 from runs.views.event_words import Entry, Line, Teller
 
 PAGE = 200
+# What reading a stretch may take: text is searched without an index.
+SECONDS = 2
 # Events that one request of a page that follows a busy run may ask for.
 MOST = 500
 # An event whose data is larger (stored; as text) comes without its input and output.
@@ -69,6 +73,29 @@ class Stretch:
     entries: Sequence[Entry]
     more_before: bool
     more_after: bool
+    # The search took too long, so that nothing can be said.
+    stopped: bool = False
+
+
+def read(
+    run_id: uuid.UUID, seq: int | None, chosen: Filter, limit: int, *, backwards: bool
+) -> Stretch:
+    """The stretch before or after number `seq`; a search of the text ends after SECONDS."""
+
+    def stretch() -> Stretch:
+        if backwards:
+            return before(run_id, seq, chosen, limit)
+        return after(run_id, seq or 0, chosen, limit)
+
+    if not chosen.text:
+        return stretch()
+    try:
+        with statement_timeout(SECONDS):
+            return stretch()
+    except DatabaseError as error:
+        if not was_stopped(error):
+            raise
+        return Stretch([], more_before=False, more_after=False, stopped=True)
 
 
 def after(run_id: uuid.UUID, seq: int, chosen: Filter, limit: int = PAGE) -> Stretch:

@@ -34,17 +34,17 @@ def history_context(run: Run, address: Address, teller: Teller) -> dict[str, Any
     """The stretch of events that the address names."""
     chosen = address.chosen
     limit = min(address.number("limit") or run_history.PAGE, run_history.MOST)
-    if "before" in address.query:
-        # Without a number: the last ones.
-        stretch = run_history.before(run.pk, address.number("before"), chosen, limit)
-    else:
-        stretch = run_history.after(run.pk, address.number("after") or 0, chosen, limit)
+    # Before without a number: the last ones.
+    backwards = "before" in address.query
+    seq = address.number("before" if backwards else "after")
+    stretch = run_history.read(run.pk, seq, chosen, limit, backwards=backwards)
     lines = run_history.told(run.pk, stretch.entries, teller)
     return {
         "lines": lines,
         "stretch": stretch,
         "dated": teller.dated,
         "chosen": chosen,
+        "seconds": run_history.SECONDS,
         "before_url": address.link(tab="history", before=lines[0].seq) if lines else "",
         "after_url": address.link(tab="history", after=lines[-1].seq) if lines else "",
     }

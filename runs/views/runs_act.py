@@ -94,7 +94,8 @@ class RunsAct(PermissionRequiredMixin, View):
 
     def _named(self) -> list[uuid.UUID]:
         named = self.request.POST.get("runs", "").split(",")[:MOST_RUNS]
-        return [run_id for text in named if (run_id := ids.decode("run", text)) is not None]
+        found = (ids.decode("run", text) for text in dict.fromkeys(named))
+        return [run_id for run_id in found if run_id is not None]
 
     @property
     def back(self) -> str:

@@ -38,6 +38,8 @@ from runs.views.list_address import SORTS, ListAddress
 
 logger = logging.getLogger(__name__)
 
+# The address of all runs, whatever a person's default view is.
+ALL = "?view=all"
 PAGE_SIZE = 50
 # Seconds that the list may take, its counts, and an exact count that somebody waits for.
 LIST_SECONDS = 2
@@ -283,7 +285,8 @@ class RunsList(PermissionRequiredMixin, View):
         seen = SavedView.objects.seen_by(self.account)
         saved = seen.filter(pk=view_id).first() if view_id else None
         if saved is not None:
-            return redirect(self.request.path + saved.query)
+            # A bare address would lead to the default view, which may be this one.
+            return redirect(self.request.path + (saved.query if saved.query.strip("?") else ALL))
         if name:
             self.errors["view"] = "There is no such view, or it is no longer shared."
         return None
@@ -376,7 +379,13 @@ class RunsList(PermissionRequiredMixin, View):
             logger.warning("the runs could not be counted: %s", error)
             found = dict.fromkeys((*STATES, "all"))
         chosen = found[self.filter.state or "all"]
-        context = {"counts": found, "total": chosen, "cap": COUNT_CAP, "filter": self.filter}
+        context = {
+            "counts": found,
+            "total": chosen,
+            "cap": COUNT_CAP,
+            "filter": self.filter,
+            "address": self.address,
+        }
         return render(self.request, "runs/_counts.html", context)
 
     def exact_count(self) -> HttpResponse:

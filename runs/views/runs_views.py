@@ -103,7 +103,8 @@ class SaveView(_Page):
             return self._shown(query, form, 422)
         saved.name = given["name"] or saved.name
         saved.query = address.query()
-        saved.is_shared = given["shared"]
+        # One that replaces a shared view stays shared: others open it.
+        saved.is_shared = saved.is_shared or given["shared"]
         try:
             with transaction.atomic():
                 saved.save()
@@ -165,7 +166,7 @@ class ManageViews(_Page):
             if not self._rename(saved, request.POST.get("name", "").strip()):
                 return self.get(request, 422)
         elif act in ("share", "unshare"):
-            seen.update(is_shared=act == "share")
+            SavedView.objects.filter(pk=saved.pk).update(is_shared=act == "share")
             who = "all staff" if act == "share" else "only its owner"
             messages.success(request, f"“{saved}” is seen by {who} now.")
         elif act == "delete":

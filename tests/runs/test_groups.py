@@ -242,3 +242,20 @@ def test_every_link_that_a_page_offers_answers(group, failed, active):
     assert f"/admin/runs/run/{active.public_id}/" in offered
     answers = {link: client.get(link).status_code for link in sorted(offered)}
     assert {link: code for link, code in answers.items() if code >= 400} == {}
+
+
+def test_nobody_gives_a_group_or_takes_an_account_that_may_more_than_they(version):
+    helper = visitor("runs.view_user", "runs.change_user", *VIEWS, name="helper")
+    own = User.objects.get(username="helper")
+    form = {"username": "helper", "time_zone": "UTC", "is_active": "on", "is_staff": "on"}
+    administrator = Group.objects.get(name="Administrator")
+    helper.post(f"/admin/runs/user/{own.pk}/change/", {**form, "groups": [administrator.pk]})
+    assert not own.groups.exists()
+
+    viewer = Group.objects.get(name="Viewer")
+    helper.post(f"/admin/runs/user/{own.pk}/change/", {**form, "groups": [viewer.pk]})
+    assert list(own.groups.all()) == [viewer]
+
+    member("Administrator")
+    head = User.objects.get(username="administrator")
+    assert helper.get(f"/admin/runs/user/{head.pk}/password/").status_code == 403

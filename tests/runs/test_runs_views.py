@@ -163,3 +163,28 @@ def test_who_may_not_see_runs_has_no_views():
     assert nina.get(VIEWS).status_code == 403
     assert nina.post(NEW, {"name": "x", "query": "?"}).status_code == 403
     assert nina.post(f"{LIST}columns/", {"column": "cost"}).status_code == 403
+
+
+def test_sharing_a_view_touches_no_other(olga, zoe):
+    mine, other = save(olga, "Mine"), save(olga, "Other")
+    ours = save(zoe, "Ours", shared="on")
+    olga.post(VIEWS, {"act": "share", "view": mine.public_id})
+    olga.post(VIEWS, {"act": "unshare", "view": mine.public_id})
+    for saved, shared in ((mine, False), (other, False), (ours, True)):
+        saved.refresh_from_db()
+        assert saved.is_shared == shared
+
+
+def test_a_view_of_all_runs_can_be_the_default(olga):
+    saved = save(olga, "Everything", "?", default="on")
+    for address in (LIST, f"{LIST}?view={saved.public_id}"):
+        answer = olga.get(address, follow=True)
+        assert answer.status_code == 200
+        assert len(answer.redirect_chain) == 1
+
+
+def test_a_shared_view_stays_shared_when_it_is_replaced(olga, zoe):
+    saved = save(olga, "Ours", shared="on")
+    olga.post(NEW, {"query": "?state=completed", "replace": saved.public_id})
+    saved.refresh_from_db()
+    assert (saved.query, saved.is_shared) == ("?state=completed", True)
