@@ -227,7 +227,7 @@ def test_a_retry_is_a_new_run_with_the_same_input_linked_to_the_first(worker, be
     outcome = lifecycle.retry(Run.objects.filter(pk=first.pk), by=ANNA, reason="again")
     second = wait_for_end(Run.objects.get(pk=outcome.done[first.pk]))
     outcome = lifecycle.retry(Run.objects.filter(pk=second.pk), by=ANNA)
-    third = Run.objects.get(pk=outcome.done[second.pk])
+    third = wait_for_end(Run.objects.get(pk=outcome.done[second.pk]))
     assert (second.retry_of_id, second.first_id) == (first.pk, first.pk)
     assert (third.retry_of_id, third.first_id) == (second.pk, first.pk)
     assert third.version_id == first.version_id
