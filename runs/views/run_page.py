@@ -94,7 +94,8 @@ class RunPage(PermissionRequiredMixin, View):
         }
         if fragment := fragments.get(request.GET.get("fragment", "")):
             return fragment()
-        if request.GET.get("download") in DOWNLOADS:
+        # A HEAD takes nothing away, so it is no download to be audited.
+        if request.method == "GET" and request.GET.get("download") in DOWNLOADS:
             return self.download(request.GET["download"])
         if request.GET.get("confirm") == "terminate" and self.can("terminate"):
             return self.confirm_terminate(TerminateForm())

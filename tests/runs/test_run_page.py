@@ -558,6 +558,13 @@ def test_the_export_holds_job_context_and_every_event(olga, monkeypatch):
     assert (entry.actor, entry.target_id) == ("olga", run.public_id)
 
 
+def test_a_look_at_an_exports_headers_is_not_audited(olga):
+    run = stories.failed_invoice()
+    for what in ("json", "bundle"):
+        assert olga.head(url(run, f"?download={what}")).status_code == 200
+    assert not AuditEntry.objects.exists()
+
+
 def test_pages_of_an_export_are_bounded_by_bytes(olga, monkeypatch):
     monkeypatch.setattr(run_download, "PAGE_BYTES", 1_000)
     told = stories.active_invoice()

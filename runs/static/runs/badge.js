@@ -7,8 +7,11 @@ const EVERY = 5000;
 export const recountRunning = paced(EVERY, async () => {
   const link = document.querySelector("#nav-sidebar-apps a[href$='/runs/run/']");
   if (!link || document.hidden) return;
-  const answer = await fetch(`${link.pathname}?part=running`, { redirect: "error" });
-  if (!answer.ok) throw new Error(`answer ${answer.status}`);
+  // Where it fails the number stays, and the next change asks again: who has signed out must not
+  // go on asking.
+  const asked = fetch(`${link.pathname}?part=running`, { redirect: "error" });
+  const answer = await asked.catch(() => null);
+  if (!answer?.ok) return;
   const count = (await answer.text()).trim();
   let badge = link.querySelector("span:nth-of-type(3)");
   if (!badge) {
