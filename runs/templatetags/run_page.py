@@ -29,7 +29,6 @@ from runs.templatetags.runs_ui import (
 )
 
 if TYPE_CHECKING:
-    from runs.timeline import Bar, Gap
     from runs.views.run_overview import NodeLine
 
 register = template.Library()
@@ -127,43 +126,9 @@ def trace(error: Mapping[str, Any]) -> SafeString:
     return mark_safe("\n".join(lines))
 
 
-@register.simple_tag
-def lane(line: NodeLine, node_url: str, selected: str) -> SafeString:
-    """A node's row. Written here and not in a template: a run has up to a thousand."""
-    node, row = line.node, line.row
-    key, url = escape(node.key), escape(with_node(node_url, node.key))
-    found = look(node.status)
-    spin = " op-spin" if found.icon == "progress_activity" else ""
-    chosen = node.key == selected
-    classes = f"op-tl-row{' is-critical' if row.critical else ''}{' is-selected' if chosen else ''}"
-    ticking = "" if line.elapsed is None else f' class="op-tick" data-elapsed="{line.elapsed}"'
-    critical = '<span class="op-sr">, on the critical path</span>' if row.critical else ""
-    current = ' aria-current="true"' if chosen else ""
-    gaps = "".join(
-        f'<span class="op-gap" data-cause="{told.gap.cause}"{_place(told.gap)}'
-        f' title="{escape(told.title)}"></span>'
-        for told in line.gaps
-    )
-    bars = "".join(
-        f'<a class="op-bar" data-state="{told.bar.state}"{_place(told.bar)} href="{url}'
-        f'{f"&amp;attempt={told.bar.attempt}" if told.bar.attempt else ""}" data-node="{key}"'
-        f' tabindex="-1" aria-hidden="true" title="{escape(told.title)}">{told.label}</a>'
-        for told in line.bars
-    )
-    failed = " data-failed" if node.status == NodeStatus.FAILED else ""
-    return mark_safe(
-        f'<li class="{classes}" data-key="{key}"{failed}><a class="op-tl-name" href="{url}"'
-        f' data-node="{key}"{current} title="{key}">'
-        f'<span class="material-symbols-outlined op-state-icon{spin}" data-state="{found.state}"'
-        f' aria-hidden="true">{found.icon}</span><span class="op-sr">{found.word} </span>'
-        f"<b>{key}</b>{critical}<small{ticking}>{escape(line.note)}</small></a>"
-        f'<div class="op-tl-lane">{gaps}{bars}</div></li>'
-    )
-
-
 @register.simple_tag(takes_context=True)
 def node_row(context: Context, line: NodeLine, node_url: str, selected: str) -> SafeString:
-    """A node's row in the table. Written here for the same reason."""
+    """A node's row in the table. Written here and not in a template: there may be a thousand."""
     node, row = line.node, line.row
     key, url = escape(node.key), escape(with_node(node_url, node.key))
     chosen = node.key == selected
@@ -190,8 +155,3 @@ def node_row(context: Context, line: NodeLine, node_url: str, selected: str) -> 
         f'<td class="op-right">{length}</td>'
         f'<td title="{error}">{shown_error}</td></tr>'
     )
-
-
-def _place(piece: Bar | Gap) -> str:
-    growing = " data-growing" if piece.growing else ""
-    return f' style="--x:{piece.x:g}%;--w:{piece.w:g}%"{growing}'

@@ -101,7 +101,7 @@ def overview(run: Run, now: datetime) -> Overview:
     keys = {node.pk: node.key for node in nodes}
     by_key = {node.key: node for node in nodes}
     attempts: dict[str, list[Attempt]] = {}
-    for attempt in Attempt.objects.filter(node__in=keys).order_by("node", "number"):
+    for attempt in Attempt.objects.filter(node__run=run.pk).order_by("node", "number"):
         attempts.setdefault(keys[attempt.node_id], []).append(attempt)
     graph = graph_or_none(run)
     needs = {key: spec.needs for key, spec in graph.nodes.items()} if graph else {}

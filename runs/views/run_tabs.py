@@ -17,6 +17,8 @@ from runs.views.run_overview import lineage_of
 
 # A context whose payloads take more bytes, as stored, is fetched when it is looked at.
 CONTEXT_INLINE_BYTES = 20_000
+# Of more nodes than a menu can hold one is named instead of picked.
+LISTED_NODES = 60
 
 
 def tab_context(run: Run, address: Address, teller: Teller) -> dict[str, Any]:
@@ -51,15 +53,15 @@ def history_context(run: Run, address: Address, teller: Teller) -> dict[str, Any
 
 
 def _history_tab(run: Run, address: Address, teller: Teller) -> dict[str, Any]:
-    # Put together by hand: there may be a thousand nodes.
     unfiltered = address.link(tab="history", of=None)
+    names_node = run.nodes_total > LISTED_NODES
+    nodes = Node.objects.filter(run=run.pk).order_by("position").values_list("key")
     return {
         **history_context(run, address, teller),
         "kinds": [_kind_link(address, kind) for kind in Kind],
-        "nodes": [
-            _node_link(address, key, unfiltered)
-            for (key,) in Node.objects.filter(run=run.pk).order_by("position").values_list("key")
-        ],
+        "nodes": [] if names_node else [_node_link(address, key, unfiltered) for (key,) in nodes],
+        "names_node": names_node,
+        "kept_but_node": address.kept("kind", "find", "node", "pane", "attempt", "view"),
         "kept": address.kept("kind", "of", "node", "pane", "attempt", "view"),
         "plain_url": address.link(tab="history", kind=None, of=None, find=None),
         "last_url": address.link(tab="history", before=""),

@@ -7,6 +7,7 @@ import { fetchText, goTo, isElsewhere, pageUrl, parsed, Unanswered } from "./run
 import { History } from "./run_history.js";
 import { colour, showContext } from "./run_json.js";
 import { morph } from "./run_morph.js";
+import { filterByNode } from "./run_node_filter.js";
 import { applyView } from "./run_zoom.js";
 import { arrowKeys, grow, markSelected, showSelected } from "./run_timeline.js";
 
@@ -156,11 +157,14 @@ function tabShown() {
   log.shown();
 }
 
+filterByNode(openTab);
+
 let opener = null;
 
 document.addEventListener("click", (event) => {
   if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  const link = event.target.closest?.("#run a");
+  const bar = event.target.closest?.("#run-lanes .op-bar");
+  const link = bar ? bar.closest("[data-key]").querySelector("a[data-node]") : event.target.closest?.("#run a");
   if (!link) return;
   if (link.dataset.dialog) {
     const dialog = document.getElementById(link.dataset.dialog);
@@ -170,7 +174,9 @@ document.addEventListener("click", (event) => {
   } else if (link.dataset.node !== undefined) {
     event.preventDefault();
     opener = link.dataset.node;
-    open(link.href, { focus: "run-node-name" });
+    const target = new URL(link.href);
+    if (bar?.dataset.bar) target.searchParams.set("attempt", bar.dataset.bar);
+    open(target, { focus: "run-node-name" });
   } else if (link.dataset.close !== undefined) {
     event.preventDefault();
     close(link.href);

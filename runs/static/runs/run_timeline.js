@@ -35,7 +35,7 @@ export function markSelected() {
     const selected = row.dataset.key === key;
     if (row.classList.contains("is-selected") === selected) continue;
     row.classList.toggle("is-selected", selected);
-    const link = row.querySelector("a[data-node]:not([tabindex])");
+    const link = row.querySelector("a[data-node]");
     if (selected) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
   }
@@ -53,11 +53,11 @@ export function showSelected() {
 export function arrowKeys(event) {
   if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
   if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
-  const link = event.target.closest?.("#run-lanes [data-key] a[data-node]:not([tabindex])");
+  const link = event.target.closest?.("#run-lanes [data-key] a[data-node]");
   if (!link) return;
   const row = link.closest("[data-key]");
   const next = event.key === "ArrowDown" ? row.nextElementSibling : row.previousElementSibling;
-  const target = next?.querySelector("a[data-node]:not([tabindex])");
+  const target = next?.querySelector("a[data-node]");
   if (!target) return;
   event.preventDefault();
   target.focus();
