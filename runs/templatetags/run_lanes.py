@@ -27,7 +27,8 @@ register = template.Library()
 def lanes(shown: Overview, node_url: str, selected: str) -> SafeString:
     """All rows; `node_url` is what a node's key is put to the end of."""
     link = escape(node_url + ("" if node_url.endswith("?") else "&") + "node=")
-    return mark_safe("".join([_lane(line, link, line.node.key == selected) for line in shown.lines]))
+    rows = [_lane(line, link, line.node.key == selected) for line in shown.lines]
+    return mark_safe("".join(rows))
 
 
 def _lane(line: NodeLine, link: str, chosen: bool) -> str:

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -82,6 +83,7 @@ def state_icon(state: str, label: bool = False) -> SafeString:
 
 
 @register.simple_tag
+@lru_cache(maxsize=64)
 def state_pill(state: str, large: bool = False) -> SafeString:
     found = look(state)
     return format_html(
@@ -96,6 +98,7 @@ def state_pill(state: str, large: bool = False) -> SafeString:
 
 
 @register.simple_tag
+@lru_cache(maxsize=64)
 def trigger_mark(trigger: str) -> SafeString:
     return format_html(
         '<span class="op-by"><span class="material-symbols-outlined" aria-hidden="true">{}</span>'
@@ -136,19 +139,6 @@ def why_words(run: Run) -> tuple[str, str]:
         words = f"by {run.ended_by}" + (f": {run.reason}" if run.reason else "")
         return words, words
     return "", ""
-
-
-@register.simple_tag
-def run_why(run: Run) -> SafeString | str:
-    brief, full = why_words(run)
-    if not brief:
-        return ""
-    return format_html(
-        '<span class="op-why" data-state="{}" title="{}">{}</span>',
-        look(run.state).state,
-        full,
-        brief,
-    )
 
 
 # -- Ids -------------------------------------------------------------------------------------
@@ -263,29 +253,6 @@ def clock(context: Context, moment: datetime | None, title: str = "") -> SafeStr
         timezone.localtime(moment).isoformat(timespec="milliseconds"),
         title or full_words(moment),
         clock_words(moment, now_of(context)),
-    )
-
-
-@register.simple_tag(takes_context=True)
-def run_started(context: Context, run: Run) -> SafeString:
-    """When it started; the title says when it was created too."""
-    created = f"Created {full_words(run.created_at)}"
-    if run.started_at is None:
-        return format_html('<span title="{}">{}</span>', created, NONE)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        timezone.localtime(run.started_at).isoformat(timespec="milliseconds"),
-        f"{created}\nStarted {full_words(run.started_at)}",
-        brief_words(run.started_at, now_of(context)),
-    )
-
-
-@register.simple_tag(takes_context=True)
-def brief_clock(context: Context, moment: datetime | None) -> SafeString:
-    if moment is None:
-        return NONE
-    return format_html(
-        '<time title="{}">{}</time>', full_words(moment), brief_words(moment, now_of(context))
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.template import Context, Template
 from django.utils import timezone
 
-from runs.models import Run
+from runs.models import Run, Workflow, WorkflowVersion
 from runs.states import NodeStatus, RunState
 from runs.templatetags import runs_ui
 
@@ -189,8 +189,19 @@ def test_a_row_says_where_and_why(fields, words):
     assert runs_ui.why_words(Run(**fields))[0] == words
 
 
+def test_a_row_escapes_all_that_comes_from_outside():
+    hostile = """<b>"'><script>"""
+    names = ("triggered_by", "ref_type", "ref_id", "ended_by", "reason")
+    run = Run(state="terminated", trigger="api", created_at=NOW, **dict.fromkeys(names, hostile))
+    run.workflow, run.version = Workflow(slug="fine"), WorkflowVersion(number=1)
+    perms = {"runs": {"view_workflow": True}}
+    row = render("{% load runs_rows %}{% run_rows runs %}", runs=[run], perms=perms, now=NOW)
+    assert row.count("&lt;b&gt;&quot;&#x27;&gt;&lt;script&gt;") == 9
+    assert "<b>" not in row
+    assert "<script" not in row
+    assert row.count("fine/") == 1
+
+
 def test_data_is_escaped():
-    run = Run(state="terminated", ended_by="<b>", reason='"><script>')
-    assert "<script>" not in render("{% run_why run %}", run=run)
-    assert "<b>" not in render("{% run_why run %}{% crumb run.ended_by %}", run=run)
+    assert "<b>" not in render("{% crumb name %}", name="<b>")
     assert "<b>" not in render("{% copyable id %}{% short_id id id %}", id="<b>_x")
