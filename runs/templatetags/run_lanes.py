@@ -5,16 +5,18 @@ A template that loops over them takes ten times as long, and so does escaping ea
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from django import template
+from django.template import Context
 from django.utils.safestring import SafeString, mark_safe
 
 from runs.states import NodeStatus
-from runs.templatetags.runs_ui import look
+from runs.templatetags.runs_ui import look, now_of, ticking_since
 
 if TYPE_CHECKING:
     from runs.timeline import Bar, Gap
@@ -23,15 +25,16 @@ if TYPE_CHECKING:
 register = template.Library()
 
 
-@register.simple_tag
-def lanes(shown: Overview, node_url: str, selected: str) -> SafeString:
+@register.simple_tag(takes_context=True)
+def lanes(context: Context, shown: Overview, node_url: str, selected: str) -> SafeString:
     """All rows; `node_url` is what a node's key is put to the end of."""
     link = escape(node_url + ("" if node_url.endswith("?") else "&") + "node=")
-    rows = [_lane(line, link, line.node.key == selected) for line in shown.lines]
+    now = now_of(context)
+    rows = [_lane(line, now, link, line.node.key == selected) for line in shown.lines]
     return mark_safe("".join(rows))
 
 
-def _lane(line: NodeLine, link: str, chosen: bool) -> str:
+def _lane(line: NodeLine, now: datetime, link: str, chosen: bool) -> str:
     node, row = line.node, line.row
     key = escape(node.key)
     critical, said, current, ticking = "", "", "", ""
@@ -40,7 +43,7 @@ def _lane(line: NodeLine, link: str, chosen: bool) -> str:
     if chosen:
         critical, current = f"{critical} is-selected", ' aria-current="true"'
     if line.elapsed is not None:
-        ticking = f' class="op-tick" data-elapsed="{line.elapsed}"'
+        ticking = f' class="op-tick"{ticking_since(now, line.elapsed)}'
     failed = " data-failed" if node.status == NodeStatus.FAILED else ""
     gaps = "".join(
         [

@@ -25,6 +25,7 @@ from runs.templatetags.runs_ui import (
     now_of,
     short,
     state_pill,
+    ticking_since,
     zone_tag,
 )
 
@@ -135,7 +136,8 @@ def node_row(context: Context, line: NodeLine, node_url: str, selected: str) -> 
     executor = escape(node.executor or node.kind)
     length = NONE if line.length is None else duration_words(line.length)
     if line.elapsed is not None:
-        length = f'<span class="op-tick" data-elapsed="{line.elapsed}">{length}</span>'
+        ticking = ticking_since(now_of(context), line.elapsed)
+        length = f'<span class="op-tick"{ticking}>{length}</span>'
     error = ""
     if node.error_kind and node.status != NodeStatus.COMPLETED:
         error = f"{escape(node.error_kind)}: {escape(node.error_message)}"

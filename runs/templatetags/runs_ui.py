@@ -317,13 +317,19 @@ def elapsed(
         return NONE
     if completed_at is not None:
         return duration_words(completed_at - started_at)
-    now = now_of(context)
+    length = now_of(context) - started_at
+    milliseconds = length // timedelta(milliseconds=1)
     return format_html(
-        '<span class="op-tick" data-since="{}" data-now="{}">{}</span>',
-        milliseconds_of(started_at),
-        milliseconds_of(now),
-        duration_words(now - started_at),
+        '<span class="op-tick"{}>{}</span>',
+        ticking_since(now_of(context), milliseconds),
+        duration_words(length),
     )
+
+
+def ticking_since(now: datetime, milliseconds: int) -> SafeString:
+    """The attributes by which ticks.js lets a duration tick that is so long now."""
+    at = milliseconds_of(now)
+    return mark_safe(f' data-since="{at - milliseconds}" data-now="{at}"')
 
 
 @register.simple_tag(takes_context=True)

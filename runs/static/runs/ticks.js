@@ -24,32 +24,16 @@ export function durationWords(milliseconds) {
 
 function learn(element) {
   const { now } = element.dataset;
-  if (!now || seen.get(element)?.now === now) return;
-  seen.set(element, { now });
+  if (seen.get(element) === now) return;
+  seen.set(element, now);
   ahead = Math.max(ahead, Number(now) - performance.now());
 }
 
-// Milliseconds that `element` has lasted by now. One that says only how long it had lasted
-// (data-elapsed) goes on from when it was first seen.
-export function elapsedOf(element) {
-  const { since, elapsed } = element.dataset;
-  if (since) {
-    learn(element);
-    return performance.now() + ahead - Number(since);
-  }
-  let first = seen.get(element);
-  if (!first || first.elapsed !== elapsed) {
-    first = { elapsed, at: performance.now() };
-    seen.set(element, first);
-  }
-  return Number(elapsed) + performance.now() - first.at;
-}
-
 export function tick(root = document) {
-  const ticking = root.querySelectorAll("[data-since], [data-elapsed]");
+  const ticking = root.querySelectorAll("[data-since]");
   for (const element of ticking) learn(element);
   for (const element of ticking) {
-    const words = durationWords(elapsedOf(element));
+    const words = durationWords(performance.now() + ahead - Number(element.dataset.since));
     if (element.textContent !== words) element.textContent = words;
   }
 }
