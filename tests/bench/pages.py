@@ -24,6 +24,8 @@ class Pages:
     def __init__(self, port: int, cookie: tuple[str, str]) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.cookie = cookie
+        # Seconds that each timed request took.
+        self.taken: list[float] = []
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[float, bytes]:
@@ -48,7 +50,9 @@ class Pages:
         for _ in range(2):
             self.get(path, headers)
         answers = [self.get(path, headers) for _ in range(rounds)]
-        return {**figures([took for took, _ in answers]), "kB": round(len(answers[0][1]) / 1000, 1)}
+        taken = [took for took, _ in answers]
+        self.taken += taken
+        return {**figures(taken), "kB": round(len(answers[0][1]) / 1000, 1)}
 
 
 def figures(seconds: list[float]) -> dict[str, float]:
