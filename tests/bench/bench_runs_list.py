@@ -172,15 +172,15 @@ def _worst(found: dict[str, Any]) -> dict[str, Any]:
     ]
     every = [each for taken in found.get("pages", {}).values() for each in taken.values()]
     for name, taken in found.get("pages", {}).items():
-        for page, figures in taken.items():
+        for page, shown in taken.items():
             over += [
-                (round(figures[goal] / GOALS[goal], 1), f"page {name or 'all'}: {page} {figures}")
+                (round(shown[goal] / GOALS[goal], 1), f"page {name or 'all'}: {page} {shown}")
                 for goal in ("p50", "p95", "kB")
-                if figures[goal] > GOALS[goal]
+                if shown[goal] > GOALS[goal]
             ]
-    for name, figures in found.get("fragments", {}).items():
-        if figures["p50"] > GOALS["fragment"]:
-            over.append((round(figures["p50"] / GOALS["fragment"], 1), f"{name} {figures}"))
+    for name, shown in found.get("fragments", {}).items():
+        if shown["p50"] > GOALS["fragment"]:
+            over.append((round(shown["p50"] / GOALS["fragment"], 1), f"{name} {shown}"))
     worst: dict[str, Any] = {"over": [f"×{times} {words}" for times, words in sorted(over)[::-1]]}
     if every:
         worst |= {key: round(statistics.median(e[key] for e in every), 1) for key in every[0]}
