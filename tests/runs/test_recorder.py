@@ -7,11 +7,12 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from runs import outbox, recorder
+from runs import lifecycle, outbox, recorder
 from runs.models import Attempt, Event, Lease, LLMCall, Node, OutboxLine, ReadyNode, Run
+from runs.payload import EVENT_DEPTH, MAX_DEPTH, PayloadTooDeep
 from runs.rows import NewEvent
 from runs.states import Kind, NodeStatus
-from tests.runs.conftest import changed, new_run
+from tests.runs.conftest import ANNA, changed, new_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,6 +48,30 @@ def test_numbers_go_on_without_a_gap(make_run):
     record(run_id, log())
     assert seqs(run_id) == [1, 2, 3, 4]
     assert Run.objects.get(pk=run_id).last_seq == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(Kind.LOG, "details"), (Kind.NODE_FAILED, "error"), (Kind.HUMAN_ACTION, "answer")],
+)
+def test_an_event_nested_too_deep_is_refused_whoever_brings_it(make_run, kind, name):
+    run_id = make_run(NewEvent(Kind.NODE_QUEUED, node="first"), started())
+    before, deep = seqs(run_id), {}
+    for _ in range(EVENT_DEPTH):
+        deep = {"in": deep}
+    with pytest.raises(PayloadTooDeep):
+        record(run_id, log(), NewEvent(kind, node="first", attempt=1, data={name: deep}))
+    assert seqs(run_id) == before
+    record(run_id, NewEvent(kind, node="first", attempt=1, data={name: deep["in"]["in"]}))
+
+
+def test_a_run_whose_input_is_nested_too_deep_does_not_begin(version):
+    deep = []
+    for _ in range(MAX_DEPTH):
+        deep = [deep]
+    with pytest.raises(PayloadTooDeep, match="the input is nested more than 100 levels deep"):
+        lifecycle.start(version, deep, trigger="webhook", by=ANNA)
+    assert not Run.objects.exists()
 
 
 def test_a_batch_that_is_refused_leaves_nothing(make_run):
