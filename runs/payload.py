@@ -63,6 +63,12 @@ def bounded(value: Any, limit: int, what: str) -> Any:
     return value
 
 
+def check_depth(value: Any, what: str) -> None:
+    """Raises PayloadTooDeep for a JSON value that is nested more than MAX_DEPTH deep."""
+    if _is_deeper(value, MAX_DEPTH):
+        raise _too_deep(what, MAX_DEPTH)
+
+
 def _is_deeper(value: Any, depth: int) -> bool:
     level = [value] if isinstance(value, _NESTS) else []
     for _ in range(depth):
