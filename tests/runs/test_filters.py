@@ -252,6 +252,22 @@ def test_a_filter_lets_through_what_it_says(runs, query, names):
     assert [runs[run.pk] for run in found] == names
 
 
+def test_runs_of_an_unknown_workflow_are_none_and_ask_nothing_of_the_runs(
+    runs, django_assert_num_queries
+):
+    with django_assert_num_queries(1):
+        found = good("workflow=elsewhere&state=failed").apply(Run.objects.all(), NOW)
+        assert list(found.newest_first()) == []
+        assert found.capped_count() == 0
+
+
+def test_a_workflow_is_asked_for_by_its_id(runs):
+    found = good("workflow=claims").apply(Run.objects.all(), NOW)
+    workflow = found[0].workflow
+    assert f'"jobs"."workflow_id" = {workflow.pk}' in str(found.query)
+    assert "SELECT" not in str(found.query)[6:]
+
+
 def test_the_states_of_tabs_are_all_states():
     assert set(STATES.values()) == set(RunState)
 

@@ -71,6 +71,11 @@ def asked(query):
         "", "state=running", "state=failed", "state=terminated", "state=queued",
         "workflow=document_intake", "workflow=tax_audit", "workflow=rare", "workflow=none",
         "workflow=mail_routing&state=failed", "workflow=tax_audit&state=terminated",
+        "workflow=rare&state=failed", "workflow=none&state=failed",
+        "workflow=contract_review&state=running", "workflow=mail_routing&created=7d",
+        "workflow=tax_audit&state=terminated&created=7d", "workflow=tax_audit&trigger=webhook",
+        "workflow=contract_review&triggered_by=anna.lind",
+        "workflow=mail_routing&triggered_by=anna.lind&trigger=api",
         "created=1h", "created=24h", "created=30d&state=completed", "created_to=2026-01-03",
         "triggered_by=mail-gateway", "triggered_by=yara.aziz", "triggered_by=nobody",
         "trigger=schedule", "trigger=automation", "trigger=webhook&state=terminated",
@@ -79,6 +84,9 @@ def asked(query):
         "triggered_by=mail-gateway&workflow=ledger_export",
         "triggered_by=yara.aziz&state=terminated",
         "state=failed&workflow=contract_review&triggered_by=yara.aziz&created=30d",
+        "state=failed&workflow=contract_review&triggered_by=anna.lind&created=24h",
+        "state=failed&workflow=contract_review&triggered_by=anna.lind&created=30d",
+        "state=failed&workflow=contract_review&triggered_by=anna.lind",
     ],
 )  # fmt: skip
 def test_every_filter_is_answered_by_an_index(full, db, query):
