@@ -559,6 +559,25 @@ def test_the_export_holds_job_context_and_every_event(olga, monkeypatch):
     assert (entry.actor, entry.target_id) == ("olga", run.public_id)
 
 
+@pytest.mark.parametrize("what", ["json", "bundle"])
+def test_another_sites_link_to_a_download_leads_to_the_page_and_is_not_audited(olga, what):
+    run = stories.failed_invoice()
+    address = url(run, f"?download={what}")
+    answer = olga.get(address, headers={"Sec-Fetch-Site": "cross-site"}, follow=True)
+    assert answer.redirect_chain == [(url(run), 302)]
+    assert "Nothing was downloaded" in words(answer.content.decode())
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("site", ["same-origin", "same-site", "none", None])
+def test_a_download_asked_for_here_or_by_no_browser_is_given_and_audited(olga, site):
+    run = stories.failed_invoice()
+    headers = {"Sec-Fetch-Site": site} if site else {}
+    answer = olga.get(url(run, "?download=json"), headers=headers)
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert AuditEntry.objects.get().target_id == run.public_id
+
+
 def test_a_look_at_an_exports_headers_is_not_audited(olga):
     run = stories.failed_invoice()
     for what in ("json", "bundle"):
