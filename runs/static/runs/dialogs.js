@@ -4,6 +4,7 @@
 // `sendFrom(form, done)` sends the dialog's own form from there: where it fails, the page, the form
 // and what was typed stay, and the dialog says what happened.
 
+import { signInAgain } from "./signed_out.js";
 import { toast } from "./toast.js";
 
 const FIRST = "form.op-form :is(input:not([type=hidden]), select, button)";
@@ -31,7 +32,7 @@ export async function askIn(url, body) {
   const next = answer.headers.get("HX-Redirect");
   if (next) location.assign(next);
   // Who signs in again comes back to this page, not to the question.
-  else if (isSignIn(answer)) location.reload();
+  else if (isSignIn(answer)) signInAgain();
   else if (answer.redirected) location.assign(answer.url);
   else if (!answer.ok) toast(await refusal(answer));
   else {
