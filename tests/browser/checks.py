@@ -41,6 +41,15 @@ def three(teller, slug: str) -> list[str]:
     return [teller.tell("queued_run", slug, seconds) for seconds in (30, 20, 10)][::-1]
 
 
+# How one of them fails, for the teller.
+FAILED = (
+    ["active"],
+    ["start", "first"],
+    ["fail", "first"],
+    ["fail_run", {"node": "first", "kind": "Boom", "message": "it broke"}],
+)
+
+
 # -- The history of a run ---------------------------------------------------------------------
 
 

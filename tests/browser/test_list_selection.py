@@ -5,14 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.checks import LIST, PHONE, WIDE, live, order, row, rows, three
+from tests.browser.checks import FAILED, LIST, PHONE, WIDE, live, order, row, rows, three
 
-FAILED = (
-    ["active"],
-    ["start", "first"],
-    ["fail", "first"],
-    ["fail_run", {"node": "first", "kind": "Boom", "message": "it broke"}],
-)
 # The browser's own words for a request that was refused or came to nothing.
 REFUSED = "Failed to load resource"
 
