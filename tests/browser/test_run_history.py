@@ -82,6 +82,18 @@ def test_the_history_is_searched_and_filtered(visit_run, teller):
     expect(events(page)).to_have_count(31)
 
 
+def test_a_search_that_a_newer_one_has_overtaken_is_given_up(visit_run, teller):
+    page = live(visit_run(teller.tell("failed_invoice")))
+    page.route("**/*find=never*", lambda _: None)  # no answer comes
+    find = page.get_by_label("Find in history")
+    with page.expect_request("**/*find=never*fragment=events*"):
+        find.fill("never")
+    with page.expect_event("requestfailed", lambda request: "find=never" in request.url):
+        find.fill("totalsmismatch")
+    expect(page.locator("#log-found")).to_have_text("4 found")
+    expect(page.locator("#run-tab")).not_to_have_attribute("aria-busy", "true")
+
+
 def test_a_large_payload_is_fetched_when_it_is_unfolded(visit_run, teller):
     page = live(visit_run(teller.tell("large_run"), "?node=make"))
     fold = page.locator("#log-lines details", has_text="output")
