@@ -4,6 +4,7 @@ import html
 import re
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from runs import tokens
@@ -51,7 +52,7 @@ def test_without_tokens_the_page_says_what_they_are_for(olga):
 def test_a_token_is_made_and_its_secret_shown_once(olga):
     answer = olga.post(PATH, WANTED)
     assert answer.status_code == 200
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert "no-store" in answer.headers["Cache-Control"]
     secret = secret_in(answer)
     assert 'data-copy-from="#secret"' in text(answer)
     assert bearer(secret).get("/api/runs/").status_code == 200
@@ -162,7 +163,7 @@ def test_a_token_that_is_not_there_is_said(olga, wrong):
 def test_the_page_costs_the_same_however_many_there_are(boss, django_assert_num_queries):
     for number in range(3):
         token_of("boss", f"n{number}")
-    with django_assert_num_queries(8) as caught:
+    with django_assert_num_queries(10) as caught:
         boss.get(f"{PATH}?all=1")
     for number in range(5):
         account("runs.view_run", name=f"p{number}")
@@ -180,8 +181,6 @@ def test_nobody_is_asked_to_sign_in(client):
 
 
 def test_a_post_needs_the_csrf_token():
-    from django.test import Client
-
     client = Client(enforce_csrf_checks=True)
     client.force_login(account("runs.view_run", name="olga"))
     assert client.post(PATH, WANTED).status_code == 403
