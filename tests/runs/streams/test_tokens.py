@@ -1,10 +1,12 @@
 """Streams with a token: opened within its scope, ended soon after its end."""
 
+import http.client
+
 import pytest
 from django.utils import timezone
 
 from runs import ids, tokens
-from runs.models import ApiToken, User
+from runs.models import ApiToken, AuditEntry, User
 from tests.runs.streams.conftest import log
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -128,3 +130,11 @@ def test_who_shows_nothing_is_told_what_can_be_shown(web):
     with web.open("/api/sse-runs") as got:
         assert got.status == 401
         assert "Bearer" in got.headers["www-authenticate"]
+
+
+def test_the_web_server_believes_no_claimed_address(web, token):
+    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=10)
+    headers = {"Authorization": f"Bearer {token[1]}", "X-Forwarded-For": "203.0.113.9"}
+    connection.request("DELETE", f"/api/tokens/{token[0].public_id}/", headers=headers)
+    assert connection.getresponse().status == 204
+    assert AuditEntry.objects.get(action="revoke").address == "127.0.0.1"
