@@ -41,7 +41,11 @@ class PerMinute(BaseThrottle):
         minute, passed = divmod(time.time(), MINUTE)
         self._wait = MINUTE - passed
         counts = counter.count([f"rate:{who}:{int(minute)}" for who in most])
-        return all(count <= limit for count, limit in zip(counts, most.values(), strict=False))
+        over = [count - most[who] for count, who in zip(counts, most, strict=False)]
+        if 1 in over:
+            who, via = request.user.public_id, getattr(request.user, "via", "")
+            logger.warning("%s%s is held up until the minute ends", who, via and f" by token {via}")
+        return all(count <= 0 for count in over)
 
     def wait(self) -> float:
         return self._wait

@@ -53,6 +53,12 @@ def test_who_is_held_up_is_told_for_how_long(olga):
     assert 0 < int(response["Retry-After"]) <= 10**8
 
 
+def test_being_held_up_is_logged_once_a_minute(olga, caplog):
+    answers(client_of(olga), 8)
+    assert caplog.text.count("is held up") == 2  # the token, then the person
+    assert "Too Many Requests" not in caplog.text
+
+
 def test_another_token_of_the_same_person_shares_their_rate(olga):
     assert answers(client_of(olga, "first"), 3) == [200, 200, 200]
     assert answers(client_of(olga, "second"), 3) == [200, 200, 429]
