@@ -100,6 +100,14 @@ def test_a_thousand_nodes_are_usable(visit_run, teller):
     expect(page.locator('[data-key="n900"]')).to_be_in_viewport()
 
 
+def test_what_was_not_answered_is_asked_for_again(visit_run, teller):
+    page = live(visit_run(teller.tell("active_invoice"), known="ERR_FAILED"))
+    page.route("**/*same_lanes=1*", lambda route: route.abort(), times=1)
+    page.locator('[data-key="classify"] .op-tl-name').click()
+    expect(page.locator("#toast")).to_contain_text("The portal does not answer.")
+    expect(page.locator("#run-node-name")).to_have_text("classify")
+
+
 def test_the_context_is_folded_searched_and_copied(visit_run, teller):
     run = teller.tell("failed_invoice")
     page = live(visit_run(run, permissions=["clipboard-read", "clipboard-write"]))

@@ -16,6 +16,8 @@ const REGIONS = ["run-head", "run-notice", "run-facts", "run-timeline", "run-tab
 // asked for less often.
 const PACE = 400;
 const SLOW_PACE = 1500;
+// Milliseconds until what was not answered is asked for again.
+const AGAIN = 4000;
 
 const page = document.getElementById("run");
 const log = new History(Number(page.dataset.lastSeq));
@@ -39,13 +41,16 @@ async function refresh() {
     return;
   }
   const began = performance.now();
+  let answered = true;
   try {
     await showOverview(pageUrl({ fragment: "overview" }));
   } catch (error) {
     if (!(error instanceof Unanswered)) throw error; // the light says it
+    answered = false;
   }
   overview.lastAt = performance.now();
   overview.took = overview.lastAt - began;
+  if (!answered) refreshIn(AGAIN);
 }
 
 let asked = 0;
@@ -114,6 +119,8 @@ async function open(url, { focus, sameLanes = true } = {}) {
   } catch (error) {
     if (!(error instanceof Unanswered)) throw error;
     toast(error.message);
+    overview.lastAt = performance.now();
+    refreshIn(AGAIN); // the address says what is to be shown
     return;
   }
   const place = focus && document.getElementById(focus);
