@@ -355,6 +355,14 @@ def test_the_history_is_filtered_by_kind_and_node(olga):
     assert len(seqs(unknown)) == run.run.last_seq
 
 
+def test_no_address_breaks_the_history(olga):
+    run = stories.failed_invoice()
+    for name in ("of", "find", "kind", "after", "before", "limit"):
+        for value in ("\0", "route\0", "%_\\", "9" * 30, "<script>"):
+            query = "?" + urlencode({"fragment": "events", name: value})
+            assert "<script>" not in shown(olga, run, query)
+
+
 def test_a_large_payload_is_measured_not_read(olga):
     told = stories.Story(stories.completed_run().version, data={"rows": ["é" * 50] * 300})
     [entry] = run_history.after(told.id, 0, run_history.Filter()).entries
