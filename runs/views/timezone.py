@@ -18,7 +18,7 @@ class TimezoneMiddleware:
 
 
 def _zone(name: str) -> zoneinfo.ZoneInfo:
-    """One that this server does not know, though it was chosen once, must not shut its owner out."""
+    """One that this server does not know, though it was chosen once, shuts nobody out."""
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
