@@ -29,6 +29,7 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.utils.log import log_response
 from django.views.generic import View
+from django_htmx.http import HttpResponseClientRedirect
 
 from runs import ids, lifecycle
 from runs.context import context_of
@@ -134,6 +135,11 @@ class RunPage(PermissionRequiredMixin, View):
         if self.address.node is not None:
             return self.address.node
         return self.run.error_node if self.run.state == RunState.FAILED else ""
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a module asks, which puts the answer into a dialog."""
+        return bool(self.request.headers.get("HX-Request"))
 
     def can(self, act: str) -> bool:
         user = self.request.user
@@ -338,17 +344,25 @@ class RunPage(PermissionRequiredMixin, View):
         if self.run.pk not in outcome.done:
             why = outcome.skipped.get(self.run.pk, "it is gone")
             return self.refused(f"This run was not terminated: {why}.", 409)
+        if self.is_part:
+            return HttpResponseClientRedirect(self.base_context()["page_url"])
         return redirect("admin:runs_run_page", self.run.public_id)
 
     def confirm_terminate(self, form: TerminateForm, status: int = 200) -> HttpResponse:
         context = {**self.base_context(), "form": form, "back_url": self.address.link()}
+        if self.is_part:
+            template = "runs/run/terminate_asked.html"
+            return render(self.request, template, context, status=status)
         return self.framed("runs/run/terminate.html", context, status)
 
     def refused(self, why: str, status: int) -> HttpResponse:
-        """The page as it is now, with the reason above it."""
-        self.find(self.run.public_id)
-        messages.error(self.request, why)
-        answer = self.page(status)
+        """The page as it is now, with the reason above it; to a dialog the reason alone."""
+        if self.is_part:
+            answer = HttpResponse(why, status=status, content_type="text/plain; charset=utf-8")
+        else:
+            self.find(self.run.public_id)
+            messages.error(self.request, why)
+            answer = self.page(status)
         log_response(
             "%s: %s (%s)", self.request.path, why, self.request.user,
             response=answer, request=self.request,

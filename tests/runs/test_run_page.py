@@ -111,6 +111,11 @@ def test_times_are_in_the_persons_zone():
     assert ">14:54:07.112<" in page  # the history too
 
 
+def test_a_zone_that_the_server_does_not_know_any_more_shuts_nobody_out():
+    client = visitor("runs.view_run", time_zone="Europe/Nowhere")
+    assert "2 Mar 13:54:07.112" in words(shown(client, stories.failed_invoice()))
+
+
 def test_a_terminated_run_says_by_whom_why_and_what_still_drains(olga):
     told = stories.draining_invoice()
     notice = words(part(shown(olga, told), 'id="run-notice"', "</p>"))
@@ -355,6 +360,14 @@ def test_the_history_is_filtered_by_kind_and_node(olga):
     assert len(seqs(unknown)) == run.run.last_seq
 
 
+def test_no_address_breaks_the_history(olga):
+    run = stories.failed_invoice()
+    for name in ("of", "find", "kind", "after", "before", "limit"):
+        for value in ("\0", "route\0", "%_\\", "9" * 30, "<script>"):
+            query = "?" + urlencode({"fragment": "events", name: value})
+            assert "<script>" not in shown(olga, run, query)
+
+
 def test_a_large_payload_is_measured_not_read(olga):
     told = stories.Story(stories.completed_run().version, data={"rows": ["é" * 50] * 300})
     [entry] = run_history.after(told.id, 0, run_history.Filter()).entries
@@ -478,6 +491,24 @@ def test_a_terminated_run_keeps_the_reason_and_who(operator):
     answer = operator.post(url(run), {"act": "terminate", "reason": "wrong file"}, follow=True)
     assert answer.redirect_chain == [(url(run), 302)]
     assert "Terminated by oskar: wrong file" in words(answer.content.decode())
+
+
+def test_a_dialog_is_told_where_to_go_what_is_wrong_or_why_not(operator):
+    run = stories.active_invoice()
+
+    def sent(reason):
+        data = {"act": "terminate", "reason": reason}
+        return operator.post(url(run), data, headers={"HX-Request": "true"})
+
+    wrong = sent("  ")
+    assert wrong.status_code == 422
+    assert "Say why" in wrong.content.decode()
+    assert "<html" not in wrong.content.decode()
+    done = sent("wrong file")
+    assert (done.status_code, done.headers["HX-Redirect"]) == (200, url(run))
+    again = sent("wrong file")
+    assert again.status_code == 409
+    assert again.content.decode() == "This run was not terminated: it is terminated already."
 
 
 def test_retrying_what_has_not_failed_is_refused_with_the_reason_and_one_log_line(operator, caplog):

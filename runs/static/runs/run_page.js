@@ -1,5 +1,6 @@
 // A run's page: its stream, the parts that are fetched as it lives, the node's panel, tabs, acts.
 
+import { sendFrom } from "./dialogs.js";
 import { LiveStream } from "./live.js";
 import { tick } from "./ticks.js";
 import { toast } from "./toast.js";
@@ -16,8 +17,7 @@ const REGIONS = ["run-head", "run-notice", "run-facts", "run-timeline", "run-tab
 // asked for less often.
 const PACE = 400;
 const SLOW_PACE = 1500;
-// Milliseconds until what was not answered is asked for again.
-const AGAIN = 4000;
+const AGAIN_AFTER_FAILURE = 3000;
 
 const page = document.getElementById("run");
 const log = new History(Number(page.dataset.lastSeq));
@@ -41,16 +41,17 @@ async function refresh() {
     return;
   }
   const began = performance.now();
-  let answered = true;
+  let missed = false;
   try {
     await showOverview(pageUrl({ fragment: "overview" }));
   } catch (error) {
     if (!(error instanceof Unanswered)) throw error; // the light says it
-    answered = false;
+    missed = error.passes;
   }
   overview.lastAt = performance.now();
   overview.took = overview.lastAt - began;
-  if (!answered) refreshIn(AGAIN);
+  // What was told of may have been the last event: nothing else would ask again.
+  if (missed) refreshIn(AGAIN_AFTER_FAILURE);
 }
 
 let asked = 0;
@@ -120,7 +121,7 @@ async function open(url, { focus, sameLanes = true } = {}) {
     if (!(error instanceof Unanswered)) throw error;
     toast(error.message);
     overview.lastAt = performance.now();
-    refreshIn(AGAIN); // the address says what is to be shown
+    if (error.passes) refreshIn(AGAIN_AFTER_FAILURE); // the address says what is to be shown
     return;
   }
   const place = focus && document.getElementById(focus);
@@ -261,10 +262,11 @@ async function countAlike() {
 
 // A second press must not start a second retry.
 document.addEventListener("submit", (event) => {
-  const form = event.target.closest("form[data-once]");
+  const form = event.target.closest("form:is([data-once], [data-send])");
   if (!form) return;
-  if (form.dataset.sent) event.preventDefault();
-  form.dataset.sent = "1";
+  if (form.dataset.sent || form.dataset.send !== undefined) event.preventDefault();
+  if (form.dataset.send !== undefined) sendFrom(form, () => {});
+  else form.dataset.sent = "1";
 });
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
