@@ -155,6 +155,8 @@ def _log_refusal(request: Request, response: Response) -> None:
         # Refused before it was asked who calls, or for CSRF: the session still knows.
         user = get_user(request._request)
     who = f"{user.get_username()} ({user.public_id})" if user.is_authenticated else "anonymous"
+    if via := getattr(user, "via", ""):
+        who = f"{who} by token {via}"
     why = response.data["detail"]
     logger.warning(
         "refused with %d: %s %s by %s: %s",

@@ -2,6 +2,7 @@
 
 from rest_framework.routers import DefaultRouter
 
+from runs.api.tokens import TokenViewSet
 from runs.api.views import IndexView, RunViewSet, WorkflowViewSet
 
 app_name = "api"
@@ -11,5 +12,6 @@ router.APIRootView = IndexView
 router.include_format_suffixes = False
 router.register("runs", RunViewSet, basename="run")
 router.register("workflows", WorkflowViewSet, basename="workflow")
+router.register("tokens", TokenViewSet, basename="token")
 
 urlpatterns = router.urls
