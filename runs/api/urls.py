@@ -1,7 +1,9 @@
 """The REST API's addresses, all under /api/."""
 
+from django.urls import re_path
 from rest_framework.routers import DefaultRouter
 
+from runs.api.trpc.view import TrpcView
 from runs.api.views import IndexView, RunViewSet, WorkflowViewSet
 
 app_name = "api"
@@ -12,4 +14,7 @@ router.include_format_suffixes = False
 router.register("runs", RunViewSet, basename="run")
 router.register("workflows", WorkflowViewSet, basename="workflow")
 
-urlpatterns = router.urls
+urlpatterns = [
+    re_path(r"^trpc(?:/(?P<path>.*))?$", TrpcView.as_view(), name="trpc"),
+    *router.urls,
+]
