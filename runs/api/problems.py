@@ -17,7 +17,6 @@ from rest_framework import exceptions
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import exception_handler
 
 from runs.graph import DefinitionError
 from runs.payload import PayloadError, PayloadTooLarge
@@ -74,15 +73,18 @@ class TooSlow(Unavailable):
 
 def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
     """The REST framework's exception handler; what it does not know becomes Django's 500."""
+    # Its views import, by the settings, parsers that raise this module's errors.
+    from rest_framework.views import exception_handler
+
     request: Request = context["request"]
-    exc = _translated(exc)
+    exc = translated(exc)
     response = exception_handler(exc, context)
     if response is None:
         return None
     code, said = response.status_code, response.data
     if isinstance(exc, exceptions.ValidationError):
-        errors = list(_flat(said))[:MAX_ERRORS]
-        response.data = problem(code, request.path, _joined(errors), INVALID, errors=errors)
+        errors = errors_in(said)
+        response.data = problem(code, request.path, joined(errors), INVALID, errors=errors)
     elif isinstance(exc, WrongState):
         members = {"state": exc.state, "actions": exc.actions}
         response.data = problem(code, request.path, said["detail"], WRONG_STATE, **members)
@@ -93,7 +95,7 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
     if renderer is None or renderer.format == "json":
         response.content_type = MEDIA_TYPE
     if request.method not in SAFE_METHODS and response.status_code < 500:
-        _log_refusal(request, response)
+        log_refusal(request, response)
     return response
 
 
@@ -110,7 +112,8 @@ def problem(
     }
 
 
-def _translated(exc: Exception) -> Exception:
+def translated(exc: Exception) -> Exception:
+    """An error from further in as one of the REST framework's, where it can be one."""
     match exc:
         case RequestDataTooBig():
             return TooLarge()
@@ -127,6 +130,10 @@ def _translated(exc: Exception) -> Exception:
     return exc
 
 
+def errors_in(found: Any) -> list[dict[str, str]]:
+    return list(_flat(found))[:MAX_ERRORS]
+
+
 def _flat(found: Any, field: str = "") -> Iterator[dict[str, str]]:
     """The single messages in a serializer's nested errors."""
     if isinstance(found, dict):
@@ -141,14 +148,14 @@ def _flat(found: Any, field: str = "") -> Iterator[dict[str, str]]:
         yield {"field": field, "message": str(found)}
 
 
-def _joined(errors: list[dict[str, str]]) -> str:
+def joined(errors: list[dict[str, str]]) -> str:
     return "; ".join(
         f"{error['field']}: {error['message']}" if error["field"] else error["message"]
         for error in errors
     )
 
 
-def _log_refusal(request: Request, response: Response) -> None:
+def log_refusal(request: Request, response: Response) -> None:
     """One line that says who was refused what, and why."""
     user: Any = getattr(request, "_user", None)
     if user is None or not user.is_authenticated:

@@ -1,8 +1,10 @@
 """The REST API's addresses, all under /api/."""
 
+from django.urls import re_path
 from rest_framework.routers import DefaultRouter
 
 from runs.api.tokens import TokenViewSet
+from runs.api.trpc.view import TrpcView
 from runs.api.views import IndexView, RunViewSet, WorkflowViewSet
 
 app_name = "api"
@@ -14,4 +16,7 @@ router.register("runs", RunViewSet, basename="run")
 router.register("workflows", WorkflowViewSet, basename="workflow")
 router.register("tokens", TokenViewSet, basename="token")
 
-urlpatterns = router.urls
+urlpatterns = [
+    re_path(r"^trpc(?:/(?P<path>.*))?$", TrpcView.as_view(), name="trpc"),
+    *router.urls,
+]

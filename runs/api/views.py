@@ -7,12 +7,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ClassVar, cast
 
-from django.db.models import Case, Count, IntegerField, Max, OuterRef, QuerySet, Subquery, When
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,10 +19,19 @@ from rest_framework.reverse import reverse
 from rest_framework.routers import APIRootView
 from rest_framework.viewsets import GenericViewSet
 
-from runs import ids, lifecycle
+from runs import lifecycle
 from runs.actors import Actor
+from runs.api.acts import (
+    LIST_SECONDS,
+    change,
+    find_run,
+    find_workflow,
+    shown_runs,
+    shown_workflows,
+    start,
+)
 from runs.api.pagination import EventPages, RunPages, WorkflowPages
-from runs.api.problems import Conflict, LengthRequired, WrongState
+from runs.api.problems import LengthRequired
 from runs.api.serializers import (
     ContextSerializer,
     EventQuerySerializer,
@@ -38,13 +46,10 @@ from runs.api.serializers import (
 from runs.context import context_of, job_of
 from runs.filters import FilterForm, RunFilter
 from runs.live import public_event
-from runs.models import Attempt, Event, Run, User, Workflow, WorkflowVersion
+from runs.models import Event, Run, User, Workflow
 from runs.querysets import RunQuerySet
-from runs.states import FINAL_STATES, AttemptStatus, Trigger
 from runs.timeouts import statement_timeout
 
-# Seconds that PostgreSQL may spend on a page of the list.
-LIST_SECONDS = 5.0
 # Versions of a workflow that its page lists, newest first.
 MAX_VERSIONS = 200
 
@@ -114,19 +119,6 @@ class ApiViewSet(GenericViewSet):
         return Response(data, status=status, headers={"Location": place})
 
 
-def shown_runs() -> RunQuerySet:
-    """Runs with all that their serializer shows."""
-    running = Attempt.objects.filter(run=OuterRef("pk"), status=AttemptStatus.RUNNING).order_by()
-    count = Subquery(running.values("run").annotate(count=Count("pk")).values("count"))
-    draining = Case(
-        When(state__in=FINAL_STATES, then=Coalesce(count, 0)),
-        default=0,
-        output_field=IntegerField(),
-    )
-    runs = Run.objects.select_related("workflow", "version").defer("version__definition")
-    return runs.annotate(draining=draining)
-
-
 class RunViewSet(ApiViewSet):
     """Runs, newest first. A run keeps its id, its job and its whole history."""
 
@@ -140,11 +132,7 @@ class RunViewSet(ApiViewSet):
         return shown_runs()
 
     def get_object(self) -> Run:
-        run_id = ids.decode("run", self.kwargs["run_id"])
-        run = self.get_queryset().filter(pk=run_id).first() if run_id else None
-        if run is None:
-            raise NotFound(f"There is no run “{self.kwargs['run_id']}”.")
-        return run
+        return find_run(self.kwargs["run_id"])
 
     @extend_schema(parameters=_FILTERS)
     def list(self, request: Request) -> Response:
@@ -199,23 +187,7 @@ class RunViewSet(ApiViewSet):
     def _done(self, act: Callable[..., lifecycle.Outcome], request: Request) -> uuid.UUID:
         """Do it to the one run; gives the run that came of it."""
         run, reason = self.get_object(), self.checked(request)["reason"]
-        outcome = act(Run.objects.filter(pk=run.pk), by=self.actor, reason=reason, now=self.now)
-        if run.pk not in outcome.done:
-            # As it is now: it may have changed since it was asked for.
-            why = outcome.skipped.get(run.pk, "nothing was done")
-            raise _refusal(self.get_object(), why, tried=act.__name__)
-        return outcome.done[run.pk]
-
-
-def _refusal(run: Run, why: str, tried: str) -> WrongState:
-    """Why the run's state stands against an act, and what can be done instead."""
-    if run.can_retry and tried != "retry":
-        actions, words = ["retry", "start"], "It can be retried."
-    elif run.can_terminate:
-        actions, words = ["terminate"], "It can be terminated."
-    else:
-        actions, words = ["start"], "Its workflow can be started again."
-    return WrongState(f"{why[0].upper()}{why[1:]}. {words}", run.state, actions)
+        return change(act, run, by=self.actor, reason=reason, now=self.now)
 
 
 class WorkflowViewSet(ApiViewSet):
@@ -228,20 +200,10 @@ class WorkflowViewSet(ApiViewSet):
     serializer_class = WorkflowSerializer
 
     def get_queryset(self) -> QuerySet[Workflow]:
-        newest = (
-            WorkflowVersion.objects.filter(workflow=OuterRef("pk"))
-            .order_by()
-            .values("workflow")
-            .annotate(newest=Max("number"))
-            .values("newest")
-        )
-        return Workflow.objects.annotate(newest=Subquery(newest))
+        return shown_workflows()
 
     def get_object(self) -> Workflow:
-        workflow = self.get_queryset().filter(slug=self.kwargs["slug"]).first()
-        if workflow is None:
-            raise NotFound(f"There is no workflow “{self.kwargs['slug']}”.")
-        return workflow
+        return find_workflow(self.kwargs["slug"])
 
     def list(self, request: Request) -> Response:  # noqa: ARG002
         self.refuse_unknown()
@@ -264,24 +226,5 @@ class WorkflowViewSet(ApiViewSet):
     @action(detail=True, methods=["post"], url_path="runs", serializer_class=StartSerializer)
     def start(self, request: Request, slug: str) -> Response:  # noqa: ARG002
         """Start a run. One whose input breaks the workflow's schema is recorded as failed."""
-        workflow, given = self.get_object(), self.checked(request)
-        run = lifecycle.start(
-            self._version(workflow, given["version"]),
-            given["input"],
-            trigger=Trigger.API,
-            by=self.actor,
-            ref_type=given["ref_type"],
-            ref_id=given["ref_id"],
-            now=self.now,
-        )
+        run = start(self.get_object(), self.checked(request), by=self.actor, now=self.now)
         return self.run_response(run.pk, status=201)
-
-    def _version(self, workflow: Any, number: int | None) -> WorkflowVersion:
-        if workflow.newest is None:
-            raise Conflict("The workflow has no version yet.")
-        wanted = number or workflow.newest
-        version = workflow.versions.filter(number=wanted).select_related("workflow").first()
-        if version is None:
-            message = f"There is no version {number}; the newest is {workflow.newest}."
-            raise ValidationError({"version": [message]})
-        return version
