@@ -14,7 +14,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from runs import ids, lifecycle
 from runs.actors import Actor
 from runs.api.problems import Conflict, WrongState
-from runs.models import Attempt, Run, Workflow, WorkflowVersion
+from runs.models import Attempt, DeletedRun, Run, Workflow, WorkflowVersion
 from runs.querysets import RunQuerySet
 from runs.states import FINAL_STATES, AttemptStatus, Trigger
 
@@ -39,7 +39,9 @@ def find_run(public_id: str) -> Run:
     run_id = ids.decode("run", public_id)
     run = shown_runs().filter(pk=run_id).first() if run_id else None
     if run is None:
-        raise NotFound(f"There is no run “{public_id[:100]}”.")
+        deleted = DeletedRun.objects.filter(pk=run_id).first() if run_id else None
+        was = f" any more: it was deleted on {deleted.deleted_at:%Y-%m-%d}" if deleted else ""
+        raise NotFound(f"There is no run “{public_id[:100]}”{was}.")
     return run
 
 
@@ -100,7 +102,9 @@ def change(
 
 def _refusal(run: Run, why: str, tried: str) -> WrongState:
     """Why the run's state stands against an act, and what can be done instead."""
-    if run.can_retry and tried != "retry":
+    if tried == "delete" and run.can_terminate:
+        actions, words = ["terminate"], "It can be terminated, and then deleted."
+    elif run.can_retry and tried != "retry":
         actions, words = ["retry", "start"], "It can be retried."
     elif run.can_terminate:
         actions, words = ["terminate"], "It can be terminated."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -30,6 +31,8 @@ MEDIA_TYPE = "application/problem+json"
 PLAIN = "about:blank"
 INVALID = "urn:problem-type:runs:invalid"
 WRONG_STATE = "urn:problem-type:runs:wrong-state"
+OUTDATED = "urn:problem-type:runs:outdated"
+KEY_REUSED = "urn:problem-type:runs:idempotency-key-reused"
 MAX_DETAIL = 1_000
 MAX_ERRORS = 50
 
@@ -47,6 +50,25 @@ class LengthRequired(exceptions.APIException):
 class Conflict(exceptions.APIException):
     status_code = 409
     default_detail = "This cannot be done now."
+
+
+class Unprocessable(exceptions.APIException):
+    status_code = 422
+    default_detail = "This cannot be done as it is asked for."
+
+
+class KeyReused(Unprocessable):
+    default_detail = (
+        "This Idempotency-Key was sent with another request; give each request its own."
+    )
+
+
+class Outdated(Conflict):
+    """Somebody published a version meanwhile: `newest` is its number."""
+
+    def __init__(self, newest: int) -> None:
+        super().__init__(f"Version {newest} was published meanwhile; look at it first.")
+        self.newest = newest
 
 
 class WrongState(Conflict):
@@ -88,11 +110,15 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
     elif isinstance(exc, WrongState):
         members = {"state": exc.state, "actions": exc.actions}
         response.data = problem(code, request.path, said["detail"], WRONG_STATE, **members)
+    elif isinstance(exc, Outdated):
+        response.data = problem(code, request.path, said["detail"], OUTDATED, newest=exc.newest)
+    elif isinstance(exc, KeyReused):
+        response.data = problem(code, request.path, said["detail"], KEY_REUSED)
     else:
         response.data = problem(code, request.path, said["detail"])
     renderer = getattr(request, "accepted_renderer", None)
     # The browsable pages show the same as HTML.
-    if renderer is None or renderer.format == "json":
+    if renderer is None or renderer.format != "api":
         response.content_type = MEDIA_TYPE
     if request.method not in SAFE_METHODS and response.status_code < 500:
         log_refusal(request, response)
@@ -197,6 +223,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler for the whole portal; elsewhere than here it gives Django's page."""
     if not request.path.startswith(PREFIX):
         return defaults.server_error(request)
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        # Where it was needed before any view was reached: for the session, above all.
+        answer = _answer(request, 503, Unavailable.default_detail)
+        answer.headers["Retry-After"] = str(Unavailable.wait)
+        return answer
     return _answer(request, 500, "The portal met an unexpected error; its log says more.")
 
 

@@ -164,6 +164,7 @@ async def _log_chunks(
                 yield frames.KEEP_ALIVE
             for piece in in_pieces(entry.frame for entry in entries):
                 yield piece
+    yield frames.DELETED
 
 
 def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:

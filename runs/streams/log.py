@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
@@ -93,6 +93,12 @@ def page(run_id: uuid.UUID, after: int) -> list[Entry]:
 def end_of(run_id: uuid.UUID) -> int | None:
     """The number of the run's last event, or None where there is no such run."""
     return Run.objects.filter(pk=run_id).values_list("last_seq", flat=True).first()
+
+
+def gone(run_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the runs that there are no more."""
+    there = Run.objects.filter(pk__in=run_ids).order_by().values_list("pk", flat=True)
+    return set(run_ids) - set(there)
 
 
 class Ending(Enum):

@@ -127,7 +127,10 @@ async def _chunks(
             if ending in _LAST_WORDS:
                 yield _LAST_WORDS[ending]
                 return
-            entries = await anext(events)
+            entries = await anext(events, None)
+            if entries is None:  # the run was deleted
+                yield _LAST_WORDS[Ending.GONE]
+                return
             if not entries:
                 yield wire.PING
                 # An attempt may end without an event.
