@@ -41,8 +41,8 @@ JOB_KEYS = [
 
 @pytest.fixture
 def olga():
-    """May look, and nothing else."""
-    return visitor("runs.view_run")
+    """May look, also at home, and nothing else."""
+    return visitor("runs.view_run", "runs.export_run")
 
 
 @pytest.fixture
@@ -607,7 +607,8 @@ def test_the_bundle_says_what_was_run_by_what_and_nothing_secret(monkeypatch, se
         monkeypatch.setenv(name, value)
     settings.SECRET_KEY = "planted-django"
     settings.AWS_SECRET_ACCESS_KEY = "planted-aws"
-    run, client = stories.failed_invoice(), visitor("runs.view_run")
+    run = stories.failed_invoice()
+    client = visitor("runs.view_run", "runs.export_run")
     archive = zipfile.ZipFile(io.BytesIO(downloaded(client, run, "bundle")))
     assert archive.testzip() is None
     files = {name.split("/")[1]: archive.read(name).decode() for name in archive.namelist()}
