@@ -83,6 +83,9 @@ def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     for path, operations in result["paths"].items():
         for method, operation in operations.items():
             responses = operation["responses"]
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] == "format":  # the framework's own
+                    parameter["description"] = "Stands for an Accept header."
             for code in _codes(path, method, operation):
                 responses.setdefault(code, _problem(_WORDS[code]))
             responses.setdefault("default", _problem("Whatever else may go wrong."))
