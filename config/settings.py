@@ -291,6 +291,7 @@ SPECTACULAR_SETTINGS = {
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "runs.api.document.any_is_null_too",
         "runs.api.document.add_problems",
     ],
 }
