@@ -13,18 +13,22 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_asgi_application()
 
 from config.health import health  # noqa: E402  (needs Django's applications)
+from runs.api.trpc import subscription  # noqa: E402
 from runs.streams import asgi as streams  # noqa: E402
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     # Neither lifespan nor websockets come here: the server is started without.
     assert scope["type"] == "http"
-    await _responder(scope["path"])(scope, receive, send)
+    await _responder(scope)(scope, receive, send)
 
 
-def _responder(path: str) -> Callable[..., Awaitable[None]]:
+def _responder(scope: Any) -> Callable[..., Awaitable[None]]:
+    path = scope["path"]
     if path == "/healthz":
         return health
     if streams.serves(path):
         return streams.application
+    if subscription.serves(scope):
+        return subscription.application
     return django_application

@@ -41,8 +41,8 @@ JOB_KEYS = [
 
 @pytest.fixture
 def olga():
-    """May look, and nothing else."""
-    return visitor("runs.view_run")
+    """May look, also at home, and nothing else."""
+    return visitor("runs.view_run", "runs.export_run")
 
 
 @pytest.fixture
@@ -638,7 +638,8 @@ def test_the_bundle_says_what_was_run_by_what_and_nothing_secret(monkeypatch, se
         monkeypatch.setenv(name, value)
     settings.SECRET_KEY = "planted-django"
     settings.AWS_SECRET_ACCESS_KEY = "planted-aws"
-    run, client = stories.failed_invoice(), visitor("runs.view_run")
+    run = stories.failed_invoice()
+    client = visitor("runs.view_run", "runs.export_run")
     archive = zipfile.ZipFile(io.BytesIO(downloaded(client, run, "bundle")))
     assert archive.testzip() is None
     files = {name.split("/")[1]: archive.read(name).decode() for name in archive.namelist()}
@@ -790,3 +791,78 @@ def test_runs_that_failed_before_any_node_are_alike_too(olga):
     told = shown(olga, refused[0], "?fragment=alike")
     assert words(told).startswith("2 like it")
     assert listed(olga, told) == {story.public_id for story in refused}
+
+
+# -- Deleting --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cleaner():
+    return visitor("runs.view_run", "runs.delete_run", "runs.export_run", name="clara")
+
+
+def end_of(run):
+    return run.public_id[-8:]
+
+
+def test_only_a_run_that_has_ended_can_be_deleted_and_by_who_may(cleaner, olga):
+    ended, active = stories.failed_invoice(), stories.active_invoice()
+    assert "Delete…" in shown(cleaner, ended)
+    assert "Delete…" not in shown(cleaner, active)
+    assert "Delete…" not in shown(olga, ended)
+    for client, run, status in ((olga, ended, 403), (cleaner, active, 409)):
+        answer = client.post(
+            url(run), {"act": "delete", "reason": "test data", "typed": end_of(run)}
+        )
+        assert answer.status_code == status
+    assert Run.objects.count() == 2
+
+
+def test_the_question_is_a_page_of_its_own_and_offers_the_export_first(cleaner):
+    run = stories.failed_invoice()
+    page = shown(cleaner, run, "?confirm=delete")
+    assert f"Type {end_of(run)} , the end of its id" in words(page)
+    assert page.index("?download=json") < page.index('name="typed"')
+    assert "cannot be undone" in words(page)
+
+
+@pytest.mark.parametrize(
+    ("reason", "typed", "said"),
+    [
+        ("", "right", "Say why"),
+        ("test data", "", "the end of this run"),
+        ("test data", "run_wrong", "the end of this run"),
+    ],
+)
+def test_a_deletion_needs_a_reason_and_the_end_of_the_id(cleaner, reason, typed, said):
+    run = stories.failed_invoice()
+    typed = end_of(run) if typed == "right" else typed
+    answer = cleaner.post(url(run), {"act": "delete", "reason": reason, "typed": typed})
+    assert answer.status_code == 422
+    assert said in words(html.unescape(answer.content.decode()))
+    assert Run.objects.exists()
+
+
+@pytest.mark.parametrize("shape", ["{}", " {} ", "run_…{}"])
+def test_a_deleted_run_leads_to_the_list_and_its_page_says_what_became_of_it(cleaner, shape):
+    run = stories.failed_invoice()
+    typed = shape.format(end_of(run).upper() if shape == "{}" else end_of(run))
+    answer = cleaner.post(
+        url(run), {"act": "delete", "reason": "test data", "typed": typed}, follow=True
+    )
+    assert answer.redirect_chain == [("/admin/runs/run/", 302)]
+    assert "is deleted" in words(answer.content.decode())
+    assert not Run.objects.exists()
+    gone = cleaner.get(url(run))
+    assert gone.status_code == 404
+    assert "was deleted on" in words(gone.content.decode())
+    assert "by clara : test data" in words(gone.content.decode()).replace("clara:", "clara :")
+    entry = AuditEntry.objects.get(action="delete")
+    assert (entry.actor, entry.reason) == ("clara", "test data")
+
+
+def test_who_may_not_export_is_offered_none_and_given_none():
+    run, client = stories.failed_invoice(), visitor("runs.view_run", name="vera")
+    assert "?download=" not in shown(client, run)
+    assert client.get(url(run, "?download=json")).status_code == 403
+    assert not AuditEntry.objects.exists()

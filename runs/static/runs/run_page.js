@@ -99,9 +99,28 @@ function heard(data, id) {
 
 const stream = new LiveStream(`/api/sse-logs/${page.dataset.run}`, {
   lastId: page.dataset.lastSeq,
-  events: { status: heard, node: heard, log: heard, cost: heard, human: heard },
+  events: { status: heard, node: heard, log: heard, cost: heard, human: heard, deleted: showDeleted },
   caughtUp: (first) => first || refreshIn(0),
+  changed: (state) => state === "reconnecting" && lookWhetherDeleted(),
 });
+
+// What is shown stays to be read; nothing can be done with it any more.
+function showDeleted() {
+  stream.end();
+  clearTimeout(overview.timer);
+  document.getElementById("run-deleted").hidden = false;
+  document.querySelector("#run-head .end")?.remove();
+}
+
+// It may have been deleted while this page heard nothing: then there is no stream to say so.
+async function lookWhetherDeleted() {
+  try {
+    const answer = await fetch(location.pathname, { method: "HEAD" });
+    if (answer.status === 404) showDeleted();
+  } catch {
+    // the light says it
+  }
+}
 
 setInterval(() => grow(() => stream.state === "live" && refreshIn(PACE)), 500);
 

@@ -5,7 +5,7 @@
 
 import { LiveStream } from "./live.js";
 import { paced } from "./paced.js";
-import { heardStates, show as showSelection, toggleRow } from "./selection.js";
+import { forget, heardStates, show as showSelection, toggleRow } from "./selection.js";
 import { signInAgain } from "./signed_out.js";
 import { tick } from "./ticks.js";
 import "./dialogs.js";
@@ -19,6 +19,7 @@ const MOST_IDS = 100; // in one request
 const MOST_NEW = 200; // that the button counts
 const REMEMBERED = 10_000; // milliseconds of notices, for a list that is just being fetched
 
+const DELETED = "deleted"; // instead of a state, in a notice
 const KNOWN_STATES = 5000;
 const COUNTS_REST = 20; // times as long as counting took
 
@@ -53,10 +54,15 @@ function heard(runs) {
 function take(runs) {
   const here = list();
   if (!here || !runs.length) return;
-  heardStates(runs);
+  heardStates(runs.filter((run) => run.state !== DELETED));
   const sorted = here.hasAttribute("data-sorted"); // in another order nothing is new on top
   let moved = false;
   for (const run of runs) {
+    if (run.state === DELETED) {
+      markDeleted(run.id);
+      moved = true;
+      continue;
+    }
     if (states.get(run.id) !== run.state) moved = true;
     if (states.size > KNOWN_STATES) states.clear();
     states.set(run.id, run.state);
@@ -119,7 +125,8 @@ const fetchRows = paced(ROWS_EVERY, async () => {
   if (!ids.length) return;
   for (const id of asked) changed.delete(id);
   try {
-    put(await (await get(`?${new URLSearchParams({ rows: ids.join(",") })}`)).text());
+    const found = put(await (await get(`?${new URLSearchParams({ rows: ids.join(",") })}`)).text());
+    for (const id of ids) if (!found.has(id)) markDeleted(id);
   } catch (error) {
     for (const id of asked) changed.add(id);
     throw error;
@@ -130,12 +137,33 @@ const fetchRows = paced(ROWS_EVERY, async () => {
 function put(html) {
   const template = document.createElement("template");
   template.innerHTML = html;
+  const found = new Set();
   for (const next of template.content.querySelectorAll("tr")) {
+    found.add(next.id);
     const present = row(next.id);
     if (present) renew(present, next);
   }
   tick(document.getElementById("rows"));
   showSelection();
+  return found;
+}
+
+// The row stays in its place, so that nothing moves under the pointer, and leads nowhere.
+function markDeleted(id) {
+  changed.delete(id);
+  candidates.delete(id);
+  fresh.delete(id);
+  forget(id);
+  const present = row(id);
+  if (!present || present.classList.contains("is-deleted")) return;
+  present.classList.add("is-deleted");
+  present.title = "This run was deleted";
+  for (const box of present.querySelectorAll("input")) box.disabled = true;
+  for (const link of present.querySelectorAll("a")) link.removeAttribute("href");
+  const word = document.createElement("span");
+  word.className = "op-deleted";
+  word.textContent = "deleted";
+  present.querySelector(".op-id")?.after(word);
 }
 
 // Only cells that differ are changed, so that a selection, a focus and a turning icon stay.

@@ -15,7 +15,7 @@ from runs.scopes import Scope, scope_of, scopes_within
 from tests.runs.api.conftest import ALL, stored
 from tests.runs.api.test_access import ADDRESSES, ask
 
-SCOPES = ("view", "execute", "retry", "terminate")
+SCOPES = ("view", "execute", "retry", "terminate", "export", "delete")
 
 
 @pytest.fixture
