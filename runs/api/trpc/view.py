@@ -26,7 +26,7 @@ from runs.api.trpc.procedures import PROCEDURES, Asking, Procedure
 from runs.api.trpc.wire import Answer, Call, Failure
 
 # Calls of streamed batches that are worked on at a time, in all of this process.
-THREADS = 4
+THREADS = 8
 JSON = "application/json"
 JSON_LINES = "application/jsonl"
 METHODS = {"query": ("GET", "POST"), "mutation": ("POST",), "subscription": ("GET",)}
@@ -75,8 +75,9 @@ class TrpcView(APIView):
 
     def streamed(self, request: Request, calls: list[Call]) -> StreamingHttpResponse:
         response = StreamingHttpResponse(self.lines(request, calls), content_type=JSON)
-        # Each line is to arrive when it is written; compression would wait for more.
+        # Each line is to arrive when it is written: neither packed nor gathered on its way.
         response.headers["Content-Encoding"] = "identity"
+        response.headers["X-Accel-Buffering"] = "no"
         return response
 
     async def lines(self, request: Request, calls: list[Call]) -> AsyncIterator[bytes]:
@@ -136,7 +137,7 @@ class TrpcView(APIView):
     def handle_exception(self, exc: Exception) -> Response:
         """What no call was reached for; the client takes it for the answer to each."""
         failure = failure_of(exc)
-        request: Request = self.request  # type: ignore[assignment]
+        request: Request = self.request
         if request.method == "POST":
             log_refusal(request, failure)
         return _plain(wire.error(failure))  # type: ignore[return-value]
