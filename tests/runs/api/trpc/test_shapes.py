@@ -12,32 +12,31 @@ from runs.models import Event
 from tests.runs.api.conftest import INPUT
 from tests.runs.api.trpc.test_view import ask
 
-_TEXTS = (serializers.CharField, serializers.DateTimeField, serializers.DecimalField)
+_ANYTHING = (serializers.SerializerMethodField, serializers.JSONField)
+_LEAVES = [
+    (serializers.ChoiceField, lambda field, value: value in field.choices),
+    (serializers.IntegerField, lambda _, value: type(value) is int),
+    (
+        (serializers.CharField, serializers.DateTimeField, serializers.DecimalField),
+        lambda _, value: isinstance(value, str),
+    ),
+]
 
 
 def misfits(field, value, at="it"):
     """Where a value is other than the field says."""
-    if isinstance(field, serializers.SerializerMethodField | serializers.JSONField):
+    if isinstance(field, _ANYTHING):
         return
     if value is None:
         if not field.allow_null:
             yield f"{at} is null"
-    elif isinstance(field, serializers.ListSerializer | serializers.ListField):
-        for place, each in enumerate(value):
-            yield from misfits(field.child, each, f"{at}[{place}]")
-    elif isinstance(field, serializers.DictField):
-        for name, each in value.items():
-            yield from misfits(field.child, each, f"{at}.{name}")
     elif isinstance(field, serializers.Serializer):
         yield from members_that_misfit(field, value, at)
-    elif isinstance(field, serializers.ChoiceField):
-        if value not in field.choices:
-            yield f"{at} is {value}"
-    elif isinstance(field, serializers.IntegerField):
-        if type(value) is not int:
-            yield f"{at} is no number"
-    elif isinstance(field, _TEXTS) and not isinstance(value, str):
-        yield f"{at} is no text"
+    elif child := getattr(field, "child", None):
+        for name, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from misfits(child, each, f"{at}.{name}")
+    elif not all(fits(field, value) for kinds, fits in _LEAVES if isinstance(field, kinds)):
+        yield f"{at} is {value!r}"
 
 
 def members_that_misfit(shape, value, at):
