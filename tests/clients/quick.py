@@ -6,6 +6,7 @@ from runs.streams import asgi
 from tests.runs.streams import quick
 
 asgi.PATIENCE = 1.5
+asgi.FAREWELL = 5.0
 subscription.RETRY = 0.2
 subscription.SILENCE = 2.5
 
