@@ -20,9 +20,9 @@ from rest_framework.views import APIView
 
 from runs.api.parsers import BoundedJSONParser
 from runs.api.problems import LengthRequired
-from runs.api.trpc import wire
+from runs.api.trpc import procedures, wire
 from runs.api.trpc.errors import failure_of, log_refusal
-from runs.api.trpc.procedures import PROCEDURES, Asking, Procedure
+from runs.api.trpc.procedures import PROCEDURES, Asking, Procedure, Room
 from runs.api.trpc.wire import Answer, Call, Failure
 
 # Calls of streamed batches that are worked on at a time, in all of this process.
@@ -42,10 +42,12 @@ class TrpcView(APIView):
     # It has a document of its own: the TypeScript.
     schema = None
     now: datetime
+    room: Room
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Throttles and permissions come with each call: a batch must not pass for one."""
         self.now = timezone.now()
+        self.room = Room(procedures.EXPORT_CHARACTERS)
         self.perform_authentication(request)
 
     def get(self, request: Request, path: str = "") -> HttpResponseBase:
@@ -110,7 +112,8 @@ class TrpcView(APIView):
             assert procedure is not None
             assert procedure.answer is not None
             given = procedure.checked(call.input)
-            return wire.result(procedure.answer(Asking(request, self.now), given))
+            asking = Asking(request, self.now, self.room)
+            return wire.result(procedure.answer(asking, given))
         except Exception as exc:
             failure = failure_of(exc)
             if procedure is not None and procedure.kind == "mutation":

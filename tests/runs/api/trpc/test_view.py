@@ -239,6 +239,31 @@ def test_a_run_that_is_too_large_is_exported_from_its_page(client, run_in, monke
     assert not AuditEntry.objects.filter(action="export").exists()
 
 
+def test_the_exports_of_a_batch_are_bounded_together(client, run_in, monkeypatch):
+    run = run_in("completed")
+    single = len(ask(client, "runs.export", {"id": "{run}"}, run).content)
+    monkeypatch.setattr(procedures, "EXPORT_CHARACTERS", single * 5 // 2)
+    given = quote(json.dumps({place: {"id": str(run)} for place in range(4)}))
+    path = ",".join(["runs.export"] * 4)
+    answers = client.get(f"/api/trpc/{path}?batch=1&input={given}").json()
+    codes = [answer.get("error", {}).get("code") for answer in answers]
+    assert codes == [None, None, -32013, -32013]
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_a_list_takes_the_same_queries_however_long(
+    client, run_in, django_assert_num_queries, count
+):
+    for _ in range(count):
+        run_in("failed")
+    client.get("/api/trpc/runs.list")
+    # The session, the account, its permissions and its groups'; the list, with a time limit, within
+    # a savepoint.
+    with django_assert_num_queries(8):
+        response = client.get("/api/trpc/runs.list")
+    assert len(response.json()["result"]["data"]) == count
+
+
 def test_each_call_of_a_batch_is_throttled(client, monkeypatch):
     class ThreeInAll(BaseThrottle):
         asked = 0
