@@ -36,7 +36,10 @@ def failure_of(exc: Exception) -> Failure:
 
 
 def log_refusal(request: Request, failure: Failure) -> None:
-    """One line about a mutation that was refused, as for the REST API."""
-    if failure.status < 500:
+    """One line about a mutation that was refused, as for the REST API.
+
+    None for who calls too often: a line for each call would fill the log.
+    """
+    if failure.status < 500 and failure.code != "TOO_MANY_REQUESTS":
         answer = Response({"detail": str(failure)}, status=failure.status)
         problems.log_refusal(request, answer)

@@ -35,19 +35,33 @@ from runs.paging import Cursor, page_of
 from runs.timeouts import statement_timeout
 from runs.views.run_download import as_json
 
-# An export that is larger, in characters of JSON, is for the page, which sends it bit by bit.
-EXPORT_CHARACTERS = 32_000_000
+# Exports of one request together, in characters of JSON: they are in memory until they are sent.
+EXPORT_CHARACTERS = 16_000_000
 # What the filter calls them.
 _FILTER_NAMES = {"status": "state", "workflow_id": "workflow"}
 _INPUT_NAMES = {own: name for name, own in _FILTER_NAMES.items()}
 
 
+class Room:
+    """What the exports of a request may still hold."""
+
+    def __init__(self, characters: int) -> None:
+        self.left = characters
+
+    def take(self, characters: int) -> None:
+        self.left -= characters
+        if self.left < 0:
+            limit = f"{EXPORT_CHARACTERS // 1_000_000} MB of JSON in one request"
+            raise TooLarge(f"That is more than {limit}; export the run from its page.")
+
+
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks, and when."""
+    """Who asks, and when; `room` is shared by the calls of a batch."""
 
     request: Request
     now: datetime
+    room: Room
 
     @property
     def actor(self) -> Actor:
@@ -79,19 +93,16 @@ def get_run(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
 def export_run(asking: Asking, given: dict[str, Any]) -> JsonText:
     """The whole run, as the page gives it as a file. It leaves the portal, so it is audited."""
     run = acts.find_run(given["id"])
-    text = async_to_sync(_gather)(run, asking.now)
+    text = async_to_sync(_gather)(run, asking)
     AuditEntry.objects.note(asking.actor, "export", ("run", run.public_id))
     return JsonText(text)
 
 
-async def _gather(run: Run, now: datetime) -> str:
-    parts, size = [], 0
-    async for part in as_json(run, now):
+async def _gather(run: Run, asking: Asking) -> str:
+    parts = []
+    async for part in as_json(run, asking.now):
+        asking.room.take(len(part))
         parts.append(part)
-        size += len(part)
-        if size > EXPORT_CHARACTERS:
-            limit = EXPORT_CHARACTERS // 1_000_000
-            raise TooLarge(f"This run is over {limit} MB of JSON; export it from its page.")
     return "".join(parts)
 
 

@@ -32,6 +32,8 @@ RETRY = 2.0
 # pings, and than the database is waited for.
 SILENCE = 15.0
 _STATE_CHANGED = b'"kind":"state_changed"'
+# A frame begins with what every event has; its data, which may be long, comes last.
+_HEAD_BYTES = 200
 _LAST_WORDS = {
     Ending.OVER: wire.RETURN,
     Ending.GONE: wire.failed(Failure("NOT_FOUND", "The run was deleted."), STREAM_LOGS.path),
@@ -144,7 +146,7 @@ async def _chunks(
 
 
 def _may_end(entry: Entry) -> bool:
-    return _STATE_CHANGED in entry.frame
+    return entry.frame.find(_STATE_CHANGED, 0, _HEAD_BYTES) >= 0
 
 
 async def _once(chunk: bytes) -> AsyncGenerator[bytes, None]:

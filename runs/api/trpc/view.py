@@ -20,13 +20,13 @@ from rest_framework.views import APIView
 
 from runs.api.parsers import BoundedJSONParser
 from runs.api.problems import LengthRequired
-from runs.api.trpc import wire
+from runs.api.trpc import procedures, wire
 from runs.api.trpc.errors import failure_of, log_refusal
-from runs.api.trpc.procedures import PROCEDURES, Asking, Procedure
+from runs.api.trpc.procedures import PROCEDURES, Asking, Procedure, Room
 from runs.api.trpc.wire import Answer, Call, Failure
 
 # Calls of streamed batches that are worked on at a time, in all of this process.
-THREADS = 4
+THREADS = 8
 JSON = "application/json"
 JSON_LINES = "application/jsonl"
 METHODS = {"query": ("GET", "POST"), "mutation": ("POST",), "subscription": ("GET",)}
@@ -42,10 +42,12 @@ class TrpcView(APIView):
     # It has a document of its own: the TypeScript.
     schema = None
     now: datetime
+    room: Room
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Throttles and permissions come with each call: a batch must not pass for one."""
         self.now = timezone.now()
+        self.room = Room(procedures.EXPORT_CHARACTERS)
         self.perform_authentication(request)
 
     def get(self, request: Request, path: str = "") -> HttpResponseBase:
@@ -75,8 +77,9 @@ class TrpcView(APIView):
 
     def streamed(self, request: Request, calls: list[Call]) -> StreamingHttpResponse:
         response = StreamingHttpResponse(self.lines(request, calls), content_type=JSON)
-        # Each line is to arrive when it is written; compression would wait for more.
+        # Each line is to arrive when it is written: neither packed nor gathered on its way.
         response.headers["Content-Encoding"] = "identity"
+        response.headers["X-Accel-Buffering"] = "no"
         return response
 
     async def lines(self, request: Request, calls: list[Call]) -> AsyncIterator[bytes]:
@@ -109,7 +112,8 @@ class TrpcView(APIView):
             assert procedure is not None
             assert procedure.answer is not None
             given = procedure.checked(call.input)
-            return wire.result(procedure.answer(Asking(request, self.now), given))
+            asking = Asking(request, self.now, self.room)
+            return wire.result(procedure.answer(asking, given))
         except Exception as exc:
             failure = failure_of(exc)
             if procedure is not None and procedure.kind == "mutation":
@@ -136,7 +140,7 @@ class TrpcView(APIView):
     def handle_exception(self, exc: Exception) -> Response:
         """What no call was reached for; the client takes it for the answer to each."""
         failure = failure_of(exc)
-        request: Request = self.request  # type: ignore[assignment]
+        request: Request = self.request
         if request.method == "POST":
             log_refusal(request, failure)
         return _plain(wire.error(failure))  # type: ignore[return-value]
