@@ -37,6 +37,8 @@ RANGES: dict[str, tuple[str, timedelta]] = {
     "30d": ("Last 30 days", timedelta(days=30)),
 }
 
+# A kind may hold anything; a node's id has no “@”, and there may be none.
+_ERROR = r"\A[^\n\r]{0,100}@[^@\n\r]{0,64}\Z"
 _TRIGGER_WORDS: dict[str, str] = {
     Trigger.MANUAL: "by hand",
     Trigger.API: "by the API",
@@ -102,6 +104,12 @@ class FilterForm(forms.Form):
     triggered_by = forms.CharField(required=False, max_length=150)
     trigger = _choice("trigger", [str(trigger) for trigger in Trigger])
     ref = forms.CharField(required=False, max_length=200)
+    error = forms.RegexField(
+        _ERROR,
+        required=False,
+        error_messages={"invalid": "Write the error as its kind, “@” and the node that failed."},
+        help_text="Runs that failed so: the error’s kind, “@” and the node, if one failed.",
+    )
     q = forms.CharField(required=False, max_length=200)
 
     def clean_state(self) -> str:
@@ -131,8 +139,10 @@ class RunFilter:
     created_to: datetime | None = None
     triggered_by: str = ""
     trigger: str = ""
-    # A reference's id, or its beginning; and text of an error.
+    # A reference's id, or its beginning; what the run failed with, as “kind@node”; and text of an
+    # error.
     ref: str = ""
+    error: str = ""
     q: str = ""
 
     @classmethod
@@ -158,14 +168,11 @@ class RunFilter:
         return now - RANGES[self.created][1] if self.created else self.created_from
 
     def apply(self, runs: RunQuerySet, now: datetime) -> RunQuerySet:
+        """Those of `runs` that are meant. Reads the workflow's id, where one is named."""
         if self.state:
             runs = runs.filter(state=STATES[self.state])
         if self.workflow:
-            # As a scalar rather than by a join: so the index on (workflow, created_at) gives
-            # the order too.
-            runs = runs.filter(
-                workflow=Workflow.objects.filter(slug=self.workflow).values("pk")[:1]
-            )
+            runs = _of_workflow(runs, self.workflow)
         if since := self.since(now):
             runs = runs.filter(created_at__gte=since)
         if self.created_to:
@@ -176,6 +183,8 @@ class RunFilter:
             runs = runs.filter(trigger=self.trigger)
         if self.ref:
             runs = runs.with_reference(self.ref)
+        if self.error:
+            runs = runs.failed_like(*self.error_parts)
         if self.q:
             runs = runs.with_error_text(self.q)
         return runs
@@ -205,6 +214,10 @@ class RunFilter:
             parts.append(f"triggered by {self.triggered_by}")
         if self.ref:
             parts.append(f"with reference {self.ref}")
+        if self.error:
+            kind, node = self.error_parts
+            where = f"at {node}" if node else "before any node"
+            parts.append(f"with {kind or 'an error'} {where}")
         if self.q:
             parts.append(f"with “{self.q}” in their error")
         if self.created:
@@ -212,6 +225,12 @@ class RunFilter:
         elif self.created_from or self.created_to:
             parts.append(f"created {range_words(self.created_from, self.created_to, now)}")
         return " ".join(parts)
+
+    @property
+    def error_parts(self) -> tuple[str, str]:
+        """The error's kind and its node; no node where the run failed before any."""
+        kind, _, node = self.error.rpartition("@")
+        return kind, node
 
     @property
     def is_dated(self) -> bool:
@@ -234,6 +253,13 @@ class RunFilter:
         if (self.created_from or self.created_to) and not self.q:
             return self.with_(created_from=None, created_to=None)
         return None
+
+
+def _of_workflow(runs: RunQuerySet, slug: str) -> RunQuerySet:
+    """By its id: how many runs it has is known of a value, not of a subquery or a join."""
+    of_slug = Workflow.objects.filter(slug=slug).order_by()
+    workflow_id = of_slug.values_list("pk", flat=True).first()
+    return runs.none() if workflow_id is None else runs.filter(workflow=workflow_id)
 
 
 def pasted_id(text: str) -> uuid.UUID | None:

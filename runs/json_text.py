@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from typing import Any
 
+from runs.payload import MAX_DEPTH
+
 # What a reader of a definition looks for first; the database keeps no order of its own.
 _ORDER = (
     "id",
@@ -39,7 +41,6 @@ _ORDER = (
 )
 _RANK = {key: rank for rank, key in enumerate(_ORDER)}
 _LINE = 96
-MAX_DEPTH = 100
 _ID = re.compile(r'"id"\s*:\s*"([^"\\\n]+)"')
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _PLAIN = {

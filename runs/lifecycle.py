@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import BigIntegerField, F, Func, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from runs import ids, recorder
@@ -18,7 +20,7 @@ from runs.definitions import error_of, graph_of
 from runs.engine import dispatch, registry, steps
 from runs.graph import DefinitionError, Graph, NodeSpec
 from runs.models import AuditEntry, Event, Run, WorkflowVersion
-from runs.payload import bounded
+from runs.payload import PayloadError, bounded, check_depth
 from runs.querysets import RunQuerySet
 from runs.rows import NewEvent
 from runs.states import FINAL_STATES, Kind, RunState
@@ -27,6 +29,11 @@ from runs.states import FINAL_STATES, Kind, RunState
 PEOPLE = frozenset({"user", "token"})
 # Runs handled in one transaction.
 BATCH = 500
+# Bytes of their inputs, as JSON text, that are in memory at a time.
+BATCH_BYTES = 2_000_000
+_TEXT_BYTES = Func(
+    Cast(F("data"), TextField()), function="octet_length", output_field=BigIntegerField()
+)
 
 
 @dataclass(slots=True)
@@ -73,29 +80,55 @@ def retry(
     run_ids = list(runs.order_by("id").values_list("id", flat=True)[:BATCH])
     with transaction.atomic():
         chosen = _to_retry(run_ids, outcome)
-        inputs = dict(
-            Event.objects.filter(run__in=[run.id for run in chosen], seq=1).values_list(
-                "run_id", "data__input"
-            )
-        )
-        new_runs = []
-        for run in chosen:
-            own_word = run.ref_type not in ACTOR_REFS
-            new = _new_run(
-                run.version,
-                inputs[run.id],
-                trigger=run.trigger,
-                by=by,
-                ref=(run.ref_type, run.ref_id) if own_word else ("", ""),
-                now=now,
-                original=run,
-            )
-            new_runs.append(new)
-            outcome.done[run.id] = new.id
-        recorder.create(new_runs, now=now)
+        for batch in _by_size(chosen):
+            recorder.create(_retries(batch, outcome, by, now), now=now)
         _audit(by, "retry", outcome.done, reason)
         dispatch.wake()
     return outcome
+
+
+def _retries(
+    originals: list[Run], outcome: Outcome, by: Actor, now: datetime
+) -> list[recorder.NewRun]:
+    """A new run for each of these, with its input; `outcome` is told of it."""
+    first = Event.objects.filter(run__in=[run.id for run in originals], seq=1)
+    inputs = dict(first.values_list("run_id", "data__input"))
+    new_runs = []
+    for run in originals:
+        try:
+            check_depth(inputs[run.id], "its input")
+        except PayloadError as error:  # stored before there was a limit
+            outcome.skipped[run.id] = str(error)
+            continue
+        own_word = run.ref_type not in ACTOR_REFS
+        new = _new_run(
+            run.version,
+            inputs[run.id],
+            trigger=run.trigger,
+            by=by,
+            ref=(run.ref_type, run.ref_id) if own_word else ("", ""),
+            now=now,
+            original=run,
+        )
+        new_runs.append(new)
+        outcome.done[run.id] = new.id
+    return new_runs
+
+
+def _by_size(runs: list[Run]) -> Iterator[list[Run]]:
+    """The runs in their order, in batches whose inputs may be in memory together."""
+    first = Event.objects.filter(run__in=[run.id for run in runs], seq=1)
+    sizes = dict(first.values_list("run_id", _TEXT_BYTES))
+    batch: list[Run] = []
+    total = 0
+    for run in runs:
+        if batch and total + sizes[run.id] > BATCH_BYTES:
+            yield batch
+            batch, total = [], 0
+        batch.append(run)
+        total += sizes[run.id]
+    if batch:
+        yield batch
 
 
 def _to_retry(run_ids: list[uuid.UUID], outcome: Outcome) -> list[Run]:

@@ -69,6 +69,10 @@ class RunQuerySet(models.QuerySet["Run"]):
         """
         return self.failed().filter(IContains(error_words(), text))
 
+    def failed_like(self, kind: str, node: str) -> RunQuerySet:
+        """Failed ones with this kind of error at this node, or with "" before any node."""
+        return self.failed().filter(error_kind=kind, error_node=node)
+
     # -- Other orders: these sort all that the filter leaves, so bound `created_at` -----------
 
     def longest_first(self) -> RunQuerySet:

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from runs import live, recorder_sql
+from runs import live, recorder_batch, recorder_sql
 from runs.fold import NODELESS_KINDS, PLAIN_KINDS, Changes, fold
 from runs.rows import NewEvent, NodeRow, RunRow
 from runs.states import RunState
@@ -89,7 +89,7 @@ def create(new_runs: Sequence[NewRun], *, now: datetime) -> list[Recorded]:
         changes = fold(run, nodes, list(new.events), now)
         done.append(Recorded(run, 1, run.last_seq, changes))
     with transaction.atomic():
-        with recorder_sql.batch() as sql:
+        with recorder_batch.batch() as sql:
             sql.insert_runs(new_runs, [entry.run for entry in done], now)
             sql.insert_nodes([n for entry in done for n in entry.changes.nodes.values()])
             _write(sql, done, [list(new.events) for new in new_runs], now, created=True)
@@ -121,7 +121,7 @@ def transact(
             done.append(Recorded(run, first, run.last_seq, changes))
             written.append(events)
         if done:
-            with recorder_sql.batch() as sql:
+            with recorder_batch.batch() as sql:
                 _write(sql, done, written, now, created=False)
             _ring_on_commit([_bell(entry) for entry in done])
     return {entry.run.id: entry for entry in done}
@@ -156,7 +156,7 @@ def _append(
 
 
 def _write(
-    sql: recorder_sql.Batch,
+    sql: recorder_batch.Batch,
     done: list[Recorded],
     events: list[list[NewEvent]],
     now: datetime,

@@ -49,7 +49,11 @@ LIST_SECONDS = 5.0
 MAX_VERSIONS = 200
 
 _FILTERS = [
-    OpenApiParameter(name, enum=[str(key) for key, _ in getattr(field, "choices", ())] or None)
+    OpenApiParameter(
+        name,
+        description=str(field.help_text),
+        enum=[str(key) for key, _ in getattr(field, "choices", ())] or None,
+    )
     for name, field in FilterForm.base_fields.items()
 ]
 _LOCATION = OpenApiParameter(

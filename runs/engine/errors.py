@@ -33,6 +33,10 @@ class InputMissing(Permanent):
     """A path in the node's input leads to nothing."""
 
 
+class InputInvalid(Permanent):
+    """What the paths in the node's input gather cannot be stored."""
+
+
 class OutputInvalid(Permanent):
     """What the executor gave cannot be stored."""
 

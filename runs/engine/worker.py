@@ -23,6 +23,7 @@ from runs.engine import dispatch, executors, reading, steps
 from runs.engine.attendant import Attendant, Charge, attendant
 from runs.engine.context import Context
 from runs.engine.errors import (
+    InputInvalid,
     InputMissing,
     OutputInvalid,
     Permanent,
@@ -149,7 +150,7 @@ def _inputs(job: Job) -> tuple[dict[str, Any], Exception | None]:
     except LookupError as error:
         return {}, InputMissing(str(error.args[0]))
     except PayloadError as error:
-        return {}, Permanent(str(error))
+        return {}, InputInvalid(str(error))
     except Exception as error:
         return {}, error
 

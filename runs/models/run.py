@@ -123,6 +123,11 @@ class Run(models.Model):
                 condition=models.Q(state=RunState.FAILED),
             ),
             models.Index(
+                fields=["error_kind", "error_node", "created_at", "id"],
+                name="jobs_error_created",
+                condition=models.Q(state=RunState.FAILED),
+            ),
+            models.Index(
                 fields=["retry_of"],
                 name="jobs_retry_of",
                 condition=models.Q(retry_of__isnull=False),

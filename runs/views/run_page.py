@@ -183,6 +183,12 @@ class RunPage(PermissionRequiredMixin, View):
 
     def download(self, name: str) -> HttpResponseBase:
         """The whole run as a file. It leaves the portal, so it is audited."""
+        # Another site's link, image or frame: the person may not know what it asks for. Browsers
+        # say where a request comes from; other clients say nothing.
+        if self.request.headers.get("Sec-Fetch-Site") == "cross-site":
+            said = "Another site’s link asked for a download of this run. Nothing was downloaded."
+            messages.info(self.request, said)
+            return redirect("admin:runs_run_page", self.run.public_id)
         make, ending, content_type = DOWNLOADS[name]
         actor = self.request.user.as_actor()  # type: ignore[union-attr]
         AuditEntry.objects.create(

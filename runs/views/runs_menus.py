@@ -68,7 +68,7 @@ def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str,
         ),
         "without": {
             name: chosen.with_(**{name: RunFilter.__dataclass_fields__[name].default}).query()
-            for name in ("workflow", "triggered_by", "trigger", "ref", "q")
+            for name in ("workflow", "triggered_by", "trigger", "ref", "error", "q")
         }
         | {
             # Error text is never looked for without a beginning.

@@ -99,9 +99,13 @@ def _answers(found: Pages) -> bool:
 
 def sql_ms(runs: Any, rounds: int) -> float:
     """The median time that PostgreSQL takes to plan and execute a query."""
+    from django.core.exceptions import EmptyResultSet
     from django.db import connection
 
-    sql, params = runs.query.sql_with_params()
+    try:
+        sql, params = runs.query.sql_with_params()
+    except EmptyResultSet:  # known to be none without asking
+        return 0.0
     taken = []
     with connection.cursor() as cursor:
         for _ in range(rounds):

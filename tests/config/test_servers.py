@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from config.embedded import instance, locations, network
-from config.embedded.postgres import Postgres
+from config.embedded.postgres import CONFIGURATION, Postgres
 from config.embedded.processes import Child, StartError, stop
 from config.embedded.services import bring_up
 from config.embedded.valkey import Valkey
@@ -141,3 +141,89 @@ def test_a_secret_is_made_once(data_dir):
 def test_ports_are_not_those_the_kernel_gives_to_outgoing_connections():
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     assert all(network.free_port() < max(first, 32_000) for _ in range(20))
+
+
+SECRET = "a-word-that-no-log-may-hold"
+
+
+def log_after_trouble(data_dir: Path) -> str:
+    """The server's log after errors that quote statements, parameters, rows and hashes."""
+    url = locations.database_url(data_dir)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept (name text PRIMARY KEY)")
+        connection.execute("INSERT INTO kept VALUES (%s)", [SECRET])
+        for statement, values in (
+            ("INSERT INTO kept VALUES (%s)", [SECRET]),
+            ("SELECT %s::text::int", [SECRET]),
+            (f"SELECT '{SECRET}' FROM nowhere", None),
+            (f"ALTER ROLE nobody_here PASSWORD '{SECRET}'", None),
+        ):
+            with pytest.raises(psycopg.Error):
+                connection.execute(statement, values)
+        wait_in_vain(url)
+    return (data_dir / "logs" / "postgres.log").read_text()
+
+
+def wait_in_vain(url: str) -> None:
+    """Wait for a row that another transaction holds until the server says so in its log."""
+    change = f"UPDATE kept SET name = '{SECRET}!'"
+    with psycopg.connect(url) as holder, psycopg.connect(url) as waiter:
+        holder.execute(change)
+        waiter.execute("SET deadlock_timeout = '10ms'")
+        waiter.execute("SET lock_timeout = '300ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            waiter.execute(change)
+
+
+def test_the_log_tells_of_errors_and_waits_but_no_statement_parameter_or_row(data_dir, started):
+    started(hasty(data_dir))
+    log = log_after_trouble(data_dir)
+    for said in (
+        "duplicate key value violates unique constraint",
+        'relation "nowhere" does not exist',
+        'role "nobody_here" does not exist',
+        "still waiting for ShareLock",
+        "canceling statement due to lock timeout",
+    ):
+        assert said in log, said
+    # The words of an error may hold the value that it is about; nothing else does.
+    assert log.count(SECRET) == log.count(f'invalid input syntax for type integer: "{SECRET}"')
+    assert "STATEMENT:" not in log
+    assert "DETAIL:" not in log
+
+
+def test_a_log_as_postgresql_keeps_it_by_itself_would_quote_them(data_dir, started, monkeypatch):
+    lines = CONFIGURATION.splitlines(keepends=True)
+    quiet = ("log_min_error_statement", "log_error_verbosity", "log_parameter_max_length")
+    usual = "".join(line for line in lines if not line.startswith(quiet))
+    monkeypatch.setattr("config.embedded.postgres.CONFIGURATION", usual)
+    started(hasty(data_dir))
+    log = log_after_trouble(data_dir)
+    assert f"Key (name)=({SECRET}) already exists" in log
+    assert f"STATEMENT:  ALTER ROLE nobody_here PASSWORD '{SECRET}'" in log
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("log_min_duration_statement", "-1"),
+        ("log_statement", "none"),
+        ("log_duration", "off"),
+        ("log_min_error_statement", "panic"),
+        ("log_error_verbosity", "terse"),
+        ("log_parameter_max_length", "0"),
+        ("log_parameter_max_length_on_error", "0"),
+        ("log_lock_waits", "on"),
+        ("log_timezone", "UTC"),
+    ],
+)
+def test_what_is_logged_is_set_as_the_configuration_says(quiet_server, name, value):
+    assert query(quiet_server, f"SHOW {name}") == [(value,)]
+
+
+@pytest.fixture(scope="module")
+def quiet_server():
+    folder = temporary_folder()
+    child = bring_up(hasty(folder))
+    yield folder
+    stop([child], grace=5)

@@ -71,6 +71,15 @@ def large(ctx, size):
     return {"text": "x" * size}
 
 
+@executor("probe.nest")
+def nest(ctx, levels):
+    """An output of objects within each other, as many as `levels`."""
+    output = {}
+    for _ in range(levels - 1):
+        output = {"in": output}
+    return output
+
+
 @executor("probe.not_json")
 def not_json(ctx):
     return {"a set": {1, 2}}

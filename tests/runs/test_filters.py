@@ -41,7 +41,8 @@ def test_nothing_asked_means_all():
 def test_every_field_is_read():
     found = good(
         "state=failed&workflow=invoice_processing&created_from=2026-11-21T13:59Z"
-        "&created_to=2026-11-22T08:00Z&triggered_by=li.wei&trigger=webhook&ref=doc-17&q=totals"
+        "&created_to=2026-11-22T08:00Z&triggered_by=li.wei&trigger=webhook&ref=doc-17"
+        "&error=TotalsMismatch@check&q=totals"
     )
 
     assert found == RunFilter(
@@ -52,6 +53,7 @@ def test_every_field_is_read():
         triggered_by="li.wei",
         trigger="webhook",
         ref="doc-17",
+        error="TotalsMismatch@check",
         q="totals",
     )
 
@@ -88,6 +90,9 @@ def test_a_time_without_zone_is_in_the_person_s_zone():
         ("triggered_by=a%00b", "triggered_by", "Null"),
         ("triggered_by=" + "x" * 151, "triggered_by", "150"),
         ("trigger=cron", "trigger", "“cron”"),
+        ("error=TotalsMismatch", "error", "“@”"),
+        ("error=a%0A@b", "error", "“@”"),
+        ("error=" + "x" * 101 + "@b", "error", "“@”"),
         ("q=totals", "q", "within a date range"),
         ("q=totals&created_to=2026-01-01", "q", "within a date range"),
     ],
@@ -131,6 +136,7 @@ filters = st.builds(
     triggered_by=st.sampled_from(["", "li.wei", "after claims & co", "Zoë=?"]),
     trigger=st.sampled_from(["", *map(str, Trigger)]),
     ref=st.sampled_from(["", "doc 17&8"]),
+    error=st.sampled_from(["", "KeyError@check", "InputInvalid@", "@", "odd @ kind@check"]),
 )
 
 
@@ -232,6 +238,10 @@ def runs(db):
         ("trigger=webhook", []),
         ("q=NO%20DOC&created=30d", ["failed"]),
         ("q=no%20doc&created=1h", []),
+        ("error=InputInvalid@", ["failed"]),
+        ("error=InputInvalid@a", []),
+        ("error=Input@", []),
+        ("error=InputInvalid@&state=running", []),
         ("ref=user_", ["queued", "running", "failed", "old"]),
         ("ref=doc", []),
         ("workflow=claims&created=30d&triggered_by=erp-sync&state=running", ["running"]),
@@ -240,6 +250,22 @@ def runs(db):
 def test_a_filter_lets_through_what_it_says(runs, query, names):
     found = good(query).apply(Run.objects.newest_first(), NOW)
     assert [runs[run.pk] for run in found] == names
+
+
+def test_runs_of_an_unknown_workflow_are_none_and_ask_nothing_of_the_runs(
+    runs, django_assert_num_queries
+):
+    with django_assert_num_queries(1):
+        found = good("workflow=elsewhere&state=failed").apply(Run.objects.all(), NOW)
+        assert list(found.newest_first()) == []
+        assert found.capped_count() == 0
+
+
+def test_a_workflow_is_asked_for_by_its_id(runs):
+    found = good("workflow=claims").apply(Run.objects.all(), NOW)
+    workflow = found[0].workflow
+    assert f'"jobs"."workflow_id" = {workflow.pk}' in str(found.query)
+    assert "SELECT" not in str(found.query)[6:]
 
 
 def test_the_states_of_tabs_are_all_states():

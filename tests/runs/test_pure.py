@@ -57,6 +57,32 @@ def test_size_is_counted_in_bytes():
         payload.bounded("é" * 5, 10, "the input")
 
 
+def nested(depth):
+    """Lists, tuples and objects by turns, this many within each other."""
+    value = "innermost"
+    for level in range(depth):
+        value = ([value], (value,), {"in": value})[level % 3]
+    return value
+
+
+def test_as_many_levels_as_the_limit_are_taken_and_one_more_is_refused():
+    payload.bounded(nested(payload.MAX_DEPTH), 10_000, "x")
+    payload.bounded([[]] * payload.MAX_DEPTH, 10_000, "x")
+    payload.bounded("[" * 1_000, 10_000, "x")
+    for depth in (payload.MAX_DEPTH + 1, 900, 100_000):
+        with pytest.raises(
+            payload.PayloadTooDeep, match="the input is nested more than 100 levels deep"
+        ):
+            payload.bounded(nested(depth), 10_000, "the input")
+
+
+def test_what_is_taken_as_a_payload_fits_into_an_event():
+    fits = nested(payload.MAX_DEPTH)
+    assert payload.dump({"error": {"node": "a", "details": fits}})
+    with pytest.raises(payload.PayloadTooDeep):
+        payload.dump({"output": nested(payload.EVENT_DEPTH)})
+
+
 CONTEXT = {"data": {"n": 7, "s": "7.50", "tags": ["a", "b"]}, "nodes": {"x": {"output": None}}}
 
 

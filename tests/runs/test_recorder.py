@@ -4,14 +4,15 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
-from runs import outbox, recorder
+from runs import lifecycle, recorder
 from runs.models import Attempt, Event, Lease, LLMCall, Node, OutboxLine, ReadyNode, Run
+from runs.payload import EVENT_DEPTH, MAX_DEPTH, PayloadTooDeep
 from runs.rows import NewEvent
 from runs.states import Kind, NodeStatus
-from tests.runs.conftest import changed, new_run
+from tests.runs.conftest import ANNA, changed, new_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,6 +48,30 @@ def test_numbers_go_on_without_a_gap(make_run):
     record(run_id, log())
     assert seqs(run_id) == [1, 2, 3, 4]
     assert Run.objects.get(pk=run_id).last_seq == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(Kind.LOG, "details"), (Kind.NODE_FAILED, "error"), (Kind.HUMAN_ACTION, "answer")],
+)
+def test_an_event_nested_too_deep_is_refused_whoever_brings_it(make_run, kind, name):
+    run_id = make_run(NewEvent(Kind.NODE_QUEUED, node="first"), started())
+    before, deep = seqs(run_id), {}
+    for _ in range(EVENT_DEPTH):
+        deep = {"in": deep}
+    with pytest.raises(PayloadTooDeep):
+        record(run_id, log(), NewEvent(kind, node="first", attempt=1, data={name: deep}))
+    assert seqs(run_id) == before
+    record(run_id, NewEvent(kind, node="first", attempt=1, data={name: deep["in"]["in"]}))
+
+
+def test_a_run_whose_input_is_nested_too_deep_does_not_begin(version):
+    deep = []
+    for _ in range(MAX_DEPTH):
+        deep = [deep]
+    with pytest.raises(PayloadTooDeep, match="the input is nested more than 100 levels deep"):
+        lifecycle.start(version, deep, trigger="webhook", by=ANNA)
+    assert not Run.objects.exists()
 
 
 def test_a_batch_that_is_refused_leaves_nothing(make_run):
@@ -133,47 +158,3 @@ def test_statements_do_not_grow_with_the_batch(version, tmp_path):
         return sent.count("\tParse\t") + sent.count("\tQuery\t")
 
     assert 0 < count(1, 1) == count(40, 10) <= 10
-
-
-def test_outbox_has_one_line_a_run_and_commit_in_a_gapless_order(make_run):
-    run_ids = [make_run(), make_run()]
-    recorder.record({run_id: [log(), log()] for run_id in run_ids}, now=timezone.now())
-    with transaction.atomic():
-        lines = outbox.read("test")
-        outbox.advance("test", lines[-1], timezone.now())
-    assert [(line.first_seq, line.last_seq) for line in lines] == [(1, 1), (1, 1), (2, 3), (2, 3)]
-    with transaction.atomic():
-        assert outbox.read("test") == []
-
-
-def test_outbox_hides_what_an_older_open_transaction_could_still_precede(make_run):
-    import psycopg
-
-    run_id = make_run()
-    with psycopg.connect(**_psycopg_parameters()) as other:
-        other.execute("SELECT pg_current_xact_id()")  # an older transaction, still open
-        record(run_id, log())
-        with transaction.atomic():
-            assert [line.last_seq for line in outbox.read("late")] == [1]
-        other.rollback()
-    with transaction.atomic():
-        assert [line.last_seq for line in outbox.read("late")] == [1, 2]
-
-
-def test_outbox_is_pruned_only_where_all_readers_have_been(make_run):
-    run_id = make_run()
-    record(run_id, log())
-    later = timezone.now() + timedelta(hours=1)
-    with transaction.atomic():
-        lines = outbox.read("slow")
-        outbox.advance("slow", lines[0], later)
-    assert outbox.prune(later) == 1
-    with transaction.atomic():
-        assert [line.last_seq for line in outbox.read("slow")] == [2]
-
-
-def _psycopg_parameters():
-    parameters = connection.get_connection_params()
-    for name in ("context", "cursor_factory", "prepare_threshold"):
-        parameters.pop(name, None)
-    return parameters

@@ -1,5 +1,6 @@
 """The page of one run: what it says of each state, its parts, its acts, and its bounds."""
 
+import html
 import io
 import json
 import logging
@@ -558,6 +559,25 @@ def test_the_export_holds_job_context_and_every_event(olga, monkeypatch):
     assert (entry.actor, entry.target_id) == ("olga", run.public_id)
 
 
+@pytest.mark.parametrize("what", ["json", "bundle"])
+def test_another_sites_link_to_a_download_leads_to_the_page_and_is_not_audited(olga, what):
+    run = stories.failed_invoice()
+    address = url(run, f"?download={what}")
+    answer = olga.get(address, headers={"Sec-Fetch-Site": "cross-site"}, follow=True)
+    assert answer.redirect_chain == [(url(run), 302)]
+    assert "Nothing was downloaded" in words(answer.content.decode())
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("site", ["same-origin", "same-site", "none", None])
+def test_a_download_asked_for_here_or_by_no_browser_is_given_and_audited(olga, site):
+    run = stories.failed_invoice()
+    headers = {"Sec-Fetch-Site": site} if site else {}
+    answer = olga.get(url(run, "?download=json"), headers=headers)
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert AuditEntry.objects.get().target_id == run.public_id
+
+
 def test_a_look_at_an_exports_headers_is_not_audited(olga):
     run = stories.failed_invoice()
     for what in ("json", "bundle"):
@@ -698,10 +718,44 @@ def test_a_failed_run_says_how_many_failed_like_it_in_a_day(olga, django_assert_
     other = stories.active_invoice()
     other.fail("extract_fields", 2)
     other.fail_run({"node": "extract_fields", "kind": "Boom", "message": "it broke"})
-    with django_assert_num_queries(6):  # session, account, 2 of permissions, run, others
+    # Session, account, two of permissions, the run, its workflow's id, the others.
+    with django_assert_num_queries(7):
         told = shown(olga, run, "?fragment=alike")
     assert words(told) == "2 like it in 24 hours"
-    query = "?state=failed&amp;workflow=invoice_processing&amp;created=24h&amp;q=TotalsMismatch"
-    assert f'href="/admin/runs/run/{query}"' in told
     assert "Like it in 24 hours" in shown(olga, run), "without JavaScript it is a plain link"
     assert words(shown(olga, stories.completed_run(), "?fragment=alike")) == ""
+
+
+def listed(olga, told):
+    """The ids of the runs that the link leads to."""
+    answer = olga.get(html.unescape(re.search(r'href="([^"]+)"', told)[1]))
+    assert answer.status_code == 200
+    return set(re.findall(r'<tr role="row" id="(run_\w+)">', answer.content.decode()))
+
+
+def test_the_list_shows_the_runs_that_are_counted_and_no_other(olga):
+    run = stories.failed_invoice(zero=stories.ago(500))
+    alike = [stories.failed_invoice(zero=stories.ago(seconds)) for seconds in (900, 1_000)]
+    stories.failed_invoice(zero=stories.ago(26 * 3_600))
+    node = Run.objects.get(pk=run.id).error_node
+    for where, kind in ((node, "TotalsMismatchToo"), ("extract_fields", "TotalsMismatch")):
+        other = stories.active_invoice()
+        other.fail_run({"node": where, "kind": kind, "message": "TotalsMismatch"})
+    told = shown(olga, run, "?fragment=alike")
+    assert words(told).startswith("2 like it")
+    assert listed(olga, told) == {story.public_id for story in (run, *alike)}
+
+
+def test_runs_that_failed_before_any_node_are_alike_too(olga):
+    version = stories.publish(stories.node("read"), slug="refused")
+    error = {"node": "", "kind": "InputInvalid", "message": "no"}
+
+    def refuse(**more):
+        story = stories.Story(version, zero=stories.ago(60))
+        return story.state("created", "failed", error={**error, **more})
+
+    refused = [refuse() for _ in range(3)]
+    refuse(node="read")
+    told = shown(olga, refused[0], "?fragment=alike")
+    assert words(told).startswith("2 like it")
+    assert listed(olga, told) == {story.public_id for story in refused}

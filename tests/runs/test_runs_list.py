@@ -138,6 +138,18 @@ def test_htmx_gets_the_list_without_the_frame(olga, version):
     assert "HX-Request" in page["Vary"]
 
 
+def test_runs_that_failed_alike_are_a_filter_that_can_be_taken_off(olga):
+    failed = failed_invoice(zero=ago(400))
+    answer = olga.get(f"{LIST}?state=failed&error=TotalsMismatch%40check_totals")
+    assert shown(answer) == [failed.public_id]
+    assert "Runs that failed with TotalsMismatch at check_totals . All errors" in text_of(answer)
+    assert "?state=failed" in links(answer)
+    nothing = olga.get(f"{LIST}?error=InputInvalid%40")
+    assert "failed with InputInvalid before any node" in text_of(nothing)
+    assert shown(nothing) == []
+    assert "its kind, “@” and the node" in text_of(olga.get(f"{LIST}?error=TotalsMismatch"))
+
+
 def test_going_back_in_history_gets_the_whole_page(olga, version):
     answer = olga.get(LIST, headers={**HTMX, "HX-History-Restore-Request": "true"})
     assert b"<html" in answer.content

@@ -3,10 +3,12 @@
 import re
 from datetime import UTC, datetime
 from io import StringIO
+from urllib.parse import urlencode
 
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.db.models import Count
 from django.http import QueryDict
 
 from runs.filters import RunFilter
@@ -69,6 +71,11 @@ def asked(query):
         "", "state=running", "state=failed", "state=terminated", "state=queued",
         "workflow=document_intake", "workflow=tax_audit", "workflow=rare", "workflow=none",
         "workflow=mail_routing&state=failed", "workflow=tax_audit&state=terminated",
+        "workflow=rare&state=failed", "workflow=none&state=failed",
+        "workflow=contract_review&state=running", "workflow=mail_routing&created=7d",
+        "workflow=tax_audit&state=terminated&created=7d", "workflow=tax_audit&trigger=webhook",
+        "workflow=contract_review&triggered_by=anna.lind",
+        "workflow=mail_routing&triggered_by=anna.lind&trigger=api",
         "created=1h", "created=24h", "created=30d&state=completed", "created_to=2026-01-03",
         "triggered_by=mail-gateway", "triggered_by=yara.aziz", "triggered_by=nobody",
         "trigger=schedule", "trigger=automation", "trigger=webhook&state=terminated",
@@ -77,6 +84,9 @@ def asked(query):
         "triggered_by=mail-gateway&workflow=ledger_export",
         "triggered_by=yara.aziz&state=terminated",
         "state=failed&workflow=contract_review&triggered_by=yara.aziz&created=30d",
+        "state=failed&workflow=contract_review&triggered_by=anna.lind&created=24h",
+        "state=failed&workflow=contract_review&triggered_by=anna.lind&created=30d",
+        "state=failed&workflow=contract_review&triggered_by=anna.lind",
     ],
 )  # fmt: skip
 def test_every_filter_is_answered_by_an_index(full, db, query):
@@ -98,6 +108,17 @@ def test_a_search_by_the_end_of_an_id_or_a_reference_reads_what_it_finds(full, d
     assert_cheap(runs.with_short_id(order.public_id[-8:]).newest_first())
     assert_cheap(runs.with_reference(order.ref_id).newest_first())
     assert_cheap(runs.with_reference("nothing begins so").newest_first())
+
+
+@pytest.mark.parametrize("more", ["", "&created=24h", "&state=failed&workflow={}&created=24h"])
+def test_runs_that_failed_alike_are_found_by_an_index(full, db, more):
+    alike = Run.objects.failed().values_list("error_kind", "error_node", "workflow__slug")
+    by_count = alike.annotate(count=Count("pk")).order_by("count", "error_kind", "error_node")
+    rarest, commonest = by_count.first(), by_count.last()
+    never = ("NeverRaised", "nowhere", commonest[2])
+    for kind, node_key, slug, *_ in (rarest, commonest, never):
+        runs = asked(urlencode({"error": f"{kind}@{node_key}"}) + more.format(slug))
+        assert_cheap(runs.newest_first())
 
 
 def test_a_search_for_an_error_does_not_read_the_table(full, db):

@@ -468,6 +468,7 @@ LIMIT = settings.ENGINE_PAYLOAD_BYTES
         ('{"document": 5}', "must be text, not a number"),
         ('{"pages": 1}', "</b> is missing"),
         (json.dumps({"document": "x" * LIMIT}), f"the limit is {LIMIT:,}"),
+        ("[" * 101 + "]" * 101, "nested more than 100 levels deep"),
         (json.dumps({"document": "x" * 2 * LIMIT}), f"the limit of {LIMIT:,} bytes"),
     ],
 )

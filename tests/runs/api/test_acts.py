@@ -6,6 +6,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from runs.models import AuditEntry, Event, Run, Workflow
+from runs.payload import MAX_DEPTH
 from runs.states import RunState
 from tests.runs.api.conftest import ERROR, INPUT, record, stored
 from tests.runs.conftest import changed, executor_node
@@ -145,6 +146,29 @@ def test_an_input_that_is_too_large_is_refused(client, workflow, refusals, size)
     assert "bytes" in response.json()["detail"]
     assert stored() == before
     assert len(refusals()) == 1
+
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH, MAX_DEPTH + 1, 400])
+def test_an_input_that_is_nested_too_deep_is_refused(client, workflow, refusals, levels):
+    before = stored()
+    # The body itself is a level.
+    body = f'{{"input": {"[" * levels}{"]" * levels}}}'
+    response = client.post(START, body, content_type="application/json")
+    assert response.status_code == 400
+    assert response["Content-Type"] == "application/problem+json"
+    assert "nested more than 100 levels deep" in response.json()["detail"]
+    assert stored() == before
+    assert len(refusals()) == 1
+
+
+def test_the_deepest_input_is_taken_and_can_be_read_again(client, publish):
+    publish(executor_node("a"), slug="invoices")
+    levels = MAX_DEPTH - 1
+    body = f'{{"input": {"[" * levels}{"]" * levels}}}'
+    started = client.post(START, body, content_type="application/json")
+    assert started.status_code == 201
+    context = client.get(f"/api/runs/{started.json()['id']}/context/").json()
+    assert str(context["input_data"]) == "[" * levels + "]" * levels
 
 
 def test_the_largest_input_is_taken(client, workflow):

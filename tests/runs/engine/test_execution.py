@@ -1,13 +1,16 @@
 """What a run does on real workers while nothing goes wrong with them."""
 
+import json
 from datetime import timedelta
 
 import pytest
 from django.conf import settings
 
 from runs import lifecycle
+from runs.context import context_of
 from runs.engine.tasks import execute
 from runs.models import AuditEntry, LLMCall, Node, ReadyNode, Run
+from runs.payload import MAX_DEPTH
 from tests.runs.conftest import ANNA, executor_node
 from tests.runs.engine.conftest import kinds, node, wait_for, wait_for_end, wait_for_node
 
@@ -161,12 +164,31 @@ def test_a_node_that_takes_too_long_is_stopped(worker, begin, tmp_path):
     [
         ("probe.large", {"size": settings.ENGINE_PAYLOAD_BYTES + 1}, "the limit is"),
         ("probe.not_json", {}, "not JSON"),
+        ("probe.nest", {"levels": MAX_DEPTH + 1}, "the output is nested more than 100 levels"),
+        ("probe.nest", {"levels": 900}, "the output is nested more than 100 levels"),
+        ("probe.nest", {"levels": 50_000}, "the output is nested more than 100 levels"),
     ],
 )
 def test_an_output_that_cannot_be_stored_fails_the_node(worker, begin, executor, inputs, message):
     run = wait_for_end(begin(executor_node("a", executor, input=inputs, retries=3)))
     assert (run.error_kind, node(run, "a").attempts) == ("OutputInvalid", 1)
     assert message in run.error_message
+
+
+def test_the_deepest_output_is_taken_and_no_node_gets_it_deeper(worker, begin):
+    run = wait_for_end(
+        begin(
+            executor_node("a", "probe.nest", input={"levels": MAX_DEPTH}),
+            executor_node(
+                "b", "probe.echo", needs=["a"], input={"given": "$.nodes.a.output"}, retries=3
+            ),
+        )
+    )
+    assert node(run, "a").status == "completed"
+    assert (run.error_node, run.error_kind, node(run, "b").attempts) == ("b", "InputInvalid", 1)
+    assert run.error_message == "the node's input is nested more than 100 levels deep"
+    # What is stored can be told to whoever asks.
+    assert json.dumps(context_of(run)).count("{") > MAX_DEPTH
 
 
 def test_what_an_executor_says_is_stored_at_once_and_before_its_result(worker, begin, tmp_path):
