@@ -239,6 +239,9 @@ def _graph(version: WorkflowVersion) -> tuple[Graph | None, dict[str, str] | Non
 
 def _why_not(graph: Graph, data: Any) -> dict[str, str] | None:
     """Why a run with this input cannot start; None where it can."""
+    if graph.elsewhere:
+        message = "this workflow is executed elsewhere: start it there"
+        return {"node": "", "kind": "ExecutedElsewhere", "message": message}
     if problem := graph.check_input(data):
         return {"node": "", "kind": "InputInvalid", "message": problem}
     for node in graph.nodes.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import psycopg
 from django.db import connection
@@ -18,13 +19,26 @@ from runs.rows import NewEvent, NodeRow, RunRow
 _RUN_COLUMNS = (
     "id, version_id, state, state_seq, last_seq, started_at, completed_at, cost, input_tokens,"
     " output_tokens, cached_tokens, nodes_total, nodes_done, current_node, error_node,"
-    " error_kind, error_message, ended_by, reason"
+    " error_kind, error_message, ended_by, reason, source_id, created_at"
 )
 _NODE_COLUMNS = (
     "run_id, key, position, kind, executor, status, attempts, failures, queued_at, started_at,"
     " completed_at, input_seq, output_seq, error_seq, error_kind, error_message, selected,"
     " progress_done, progress_total, cost"
 )
+_LOCK_RUNS = (
+    f"SELECT {_RUN_COLUMNS} FROM jobs WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+)
+# What reports name, and what the end of a run would end or blame.
+_REPORTED_NODES = f"""
+SELECT {_NODE_COLUMNS} FROM nodes WHERE run_id = ANY(%s::uuid[])
+    AND (key = ANY(%s::text[]) OR status IN ('pending', 'queued', 'running', 'waiting', 'failed'))
+ORDER BY run_id, position
+"""
+_KNOWN = """
+SELECT source_id, sender_id FROM unnest(%s::bigint[], %s::text[]) AS given(source, told)
+JOIN event_tracking ON source_id = source AND sender_id = told COLLATE "C"
+"""
 _LOCK = "SELECT FROM jobs WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE"
 _APPEND = """
 WITH new AS MATERIALIZED (
@@ -80,12 +94,38 @@ def lock_runs(run_ids: Sequence[uuid.UUID]) -> list[RunRow]:
         connection.wrap_database_errors,
         psycopg.Cursor(driver(), row_factory=class_row(RunRow)) as cursor,
     ):
-        return cursor.execute(
-            f"SELECT {_RUN_COLUMNS} FROM jobs WHERE id = ANY(%s::uuid[])"
-            " ORDER BY id FOR NO KEY UPDATE",
-            [literal(run_ids)],
-            binary=True,
-        ).fetchall()
+        return cursor.execute(_LOCK_RUNS, [literal(run_ids)], binary=True).fetchall()
+
+
+class Reported(NamedTuple):
+    """What there is of what is reported on; the runs are locked."""
+
+    runs: list[RunRow]
+    nodes: dict[uuid.UUID, dict[str, NodeRow]]
+    known: set[tuple[int, str]]
+
+
+def lock_reported(
+    run_ids: Sequence[uuid.UUID], events: Sequence[tuple[int, str]], keys: Sequence[str]
+) -> Reported:
+    """Lock the runs, in id order, and look up which of the events, each a source and its id
+    there, are stored already. In one trip."""
+    raw = driver()
+    nodes: dict[uuid.UUID, dict[str, NodeRow]] = {}
+    with (
+        connection.wrap_database_errors,
+        psycopg.Cursor(raw, row_factory=class_row(RunRow)) as of_runs,
+        psycopg.Cursor(raw, row_factory=class_row(NodeRow)) as of_nodes,
+        psycopg.Cursor(raw) as of_events,
+    ):
+        with raw.pipeline():
+            listed = literal(run_ids)
+            of_runs.execute(_LOCK_RUNS, [listed], binary=True)
+            of_events.execute(_KNOWN, list(map(literal, zip(*events, strict=True))), binary=True)
+            of_nodes.execute(_REPORTED_NODES, [listed, literal(keys)], binary=True)
+        for row in of_nodes:
+            nodes.setdefault(row.run_id, {})[row.key] = row
+        return Reported(of_runs.fetchall(), nodes, set(of_events.fetchall()))
 
 
 def load_nodes(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, NodeRow]]:

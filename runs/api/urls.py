@@ -1,7 +1,9 @@
 """The REST API's addresses, all under /api/."""
 
+from django.urls import path
 from rest_framework.routers import DefaultRouter
 
+from runs.api.ingest import EventsView
 from runs.api.views import IndexView, RunViewSet, WorkflowViewSet
 
 app_name = "api"
@@ -12,4 +14,9 @@ router.include_format_suffixes = False
 router.register("runs", RunViewSet, basename="run")
 router.register("workflows", WorkflowViewSet, basename="workflow")
 
-urlpatterns = router.urls
+urlpatterns = [
+    # Programs send there: no redirect, which would lose the body.
+    path("events", EventsView.as_view(), name="events"),
+    path("events/", EventsView.as_view()),
+    *router.urls,
+]

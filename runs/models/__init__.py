@@ -4,6 +4,7 @@ from runs.models.llm_call import LLMCall
 from runs.models.node import Attempt, Lease, Node, ReadyNode
 from runs.models.outbox import OutboxCursor, OutboxLine
 from runs.models.run import Run
+from runs.models.source import Source
 from runs.models.user import User
 from runs.models.view import SavedView
 from runs.models.workflow import Workflow, WorkflowVersion
@@ -20,6 +21,7 @@ __all__ = [
     "ReadyNode",
     "Run",
     "SavedView",
+    "Source",
     "User",
     "Workflow",
     "WorkflowVersion",
