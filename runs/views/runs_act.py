@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.generic import View
+from django_htmx.http import HttpResponseClientRedirect
 
 from runs import ids, lifecycle
 from runs.models import Run
@@ -73,7 +74,12 @@ class RunsAct(PermissionRequiredMixin, View):
     model_admin: Any = None
     permission_required = "runs.view_run"
     raise_exception = True
-    http_method_names = ["post", "options"]
+    http_method_names = ["get", "head", "post", "options"]
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Who had to sign in before the act is led here, without what was sent."""
+        messages.warning(request, "Nothing was done. Select the runs and choose again.")
+        return redirect("admin:runs_run_changelist")
 
     def post(self, request: HttpRequest) -> HttpResponse:
         self.now = timezone.now()
@@ -82,7 +88,7 @@ class RunsAct(PermissionRequiredMixin, View):
         chosen = self._named()
         if act is None or not chosen:
             messages.error(request, "Select runs in the list first.")
-            return redirect(self.back)
+            return self._lead_back()
         if not request.user.has_perm(act.permission):
             raise PermissionDenied(f"Your account may not {act.verb.lower()} runs.")
         if "confirm" not in request.POST:
@@ -103,6 +109,12 @@ class RunsAct(PermissionRequiredMixin, View):
         query = self.request.POST.get("back", "")
         path = reverse("admin:runs_run_changelist")
         return path + query if query.startswith("?") else path
+
+    def _lead_back(self) -> HttpResponse:
+        # A redirect that a script followed would show the messages to nobody.
+        if self.request.headers.get("HX-Request"):
+            return HttpResponseClientRedirect(self.back)
+        return redirect(self.back)
 
     def ask(
         self, name: str, act: Act, chosen: list[uuid.UUID], form: ReasonForm, status: int = 200
@@ -146,7 +158,7 @@ class RunsAct(PermissionRequiredMixin, View):
         for words, count in why.most_common():
             said = f"{count} {'run was' if count == 1 else 'runs were'} not {act.past}: {words}."
             messages.warning(self.request, said)
-        return redirect(self.back)
+        return self._lead_back()
 
 
 def _done_words(act: Act, run_ids: list[uuid.UUID]) -> SafeString:

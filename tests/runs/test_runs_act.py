@@ -102,6 +102,21 @@ def test_retrying_makes_new_runs_and_leads_to_them(olga, some):
     assert AuditEntry.objects.get(action="retry").reason == "disk was full"
 
 
+def test_a_dialog_is_told_where_to_go_and_the_words_wait_for_that_page(olga, some):
+    data = {"act": "retry", "runs": named(some), "confirm": "1", "back": "?state=failed"}
+    answer = olga.post(ACT, data, headers=HTMX)
+    assert answer.status_code == 200
+    assert answer["HX-Redirect"] == f"{LIST}?state=failed"
+    assert "1 run was retried." in text_of(olga.get(answer["HX-Redirect"]))
+
+
+def test_who_had_to_sign_in_first_is_told_that_nothing_was_done(olga, some):
+    answer = olga.get(ACT, follow=True)
+    assert answer.redirect_chain == [(LIST, 302)]
+    assert "Nothing was done. Select the runs and choose again." in text_of(answer)
+    assert state_of(some["running"]) == RunState.ACTIVE
+
+
 def test_where_nothing_can_be_done_no_button_does_it(olga, some):
     answer = olga.post(ACT, {"act": "retry", "runs": some["queued"].public_id}, headers=HTMX)
     assert "None of them can be retried" in text_of(answer)

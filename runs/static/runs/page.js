@@ -4,6 +4,7 @@
 import "./menus.js";
 import "./copy.js";
 import "./ticks.js";
+import { signInAgain } from "./signed_out.js";
 import { toast } from "./toast.js";
 
 // The zone that this device is set to, offered wherever times say theirs.
@@ -36,6 +37,6 @@ document.addEventListener("htmx:responseError", (event) => {
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (new URL(event.detail.xhr.responseURL || location.href).pathname.endsWith("/login/")) {
     event.detail.shouldSwap = false;
-    location.reload();
+    signInAgain();
   }
 });

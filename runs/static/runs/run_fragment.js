@@ -1,5 +1,7 @@
 // Parts of the run's page: fetched from its own URL, which says what the page shows.
 
+import { signInAgain } from "./signed_out.js";
+
 export class Unanswered extends Error {}
 
 // The page's URL with `changes`: null takes a parameter away, a list sets it several times.
@@ -38,7 +40,7 @@ export async function fetchText(url, options = {}) {
     throw new Unanswered("The portal does not answer.");
   }
   if (answer.redirected && new URL(answer.url).pathname.endsWith("/login/")) {
-    location.reload();
+    signInAgain();
     throw new Unanswered("You are signed out.");
   }
   // The run was deleted, or the right to see it taken away.

@@ -23,6 +23,7 @@ export class History {
     this.following = false;
     this.loading = null;
     this.lastAsked = 0;
+    this.finding = null;
     this.watcher = new IntersectionObserver((seen) => this.reached(seen), { rootMargin: "600px" });
     document.addEventListener("click", (event) => this.click(event));
     document.addEventListener("input", (event) => {
@@ -57,6 +58,8 @@ export class History {
 
   // A tab or another filter was put on the page.
   shown() {
+    this.finding?.abort();
+    this.finding = null;
     this.upTo = this.atEnd ? Math.max(this.last, this.knownLast) : this.last;
     this.watcher.disconnect();
     for (const id of ["log-before", "log-after", "log-end"]) {
@@ -327,20 +330,25 @@ export class History {
     this.follow(false);
     goTo(url);
     url.searchParams.set("fragment", "events");
-    this.findings = (this.findings || 0) + 1;
-    const number = this.findings;
+    // One that is overtaken is not worth the server's work.
+    this.finding?.abort();
+    const finding = new AbortController();
+    this.finding = finding;
     const tab = document.getElementById("run-tab");
     tab.setAttribute("aria-busy", "true");
     try {
-      const found = parsed(await fetchText(url)).querySelector("#log");
-      if (number !== this.findings || !this.box) return;
+      const html = await fetchText(url, { signal: finding.signal });
+      if (finding.signal.aborted || !this.box) return;
+      const found = parsed(html).querySelector("#log");
+      this.finding = null;
       this.box.replaceWith(found);
       this.shown();
     } catch (error) {
+      if (finding.signal.aborted) return;
       if (!(error instanceof Unanswered)) throw error;
       toast(`${error.message} The history on the page stays.`);
     } finally {
-      if (number === this.findings) tab.removeAttribute("aria-busy");
+      if (!this.finding || this.finding === finding) tab.removeAttribute("aria-busy");
     }
   }
 

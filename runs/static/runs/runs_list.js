@@ -6,6 +6,7 @@
 import { LiveStream } from "./live.js";
 import { paced } from "./paced.js";
 import { heardStates, show as showSelection, toggleRow } from "./selection.js";
+import { signInAgain } from "./signed_out.js";
 import { tick } from "./ticks.js";
 import "./dialogs.js";
 
@@ -35,7 +36,7 @@ const part = (query, more) => query + (query === "?" ? "" : "&") + new URLSearch
 async function get(url) {
   const answer = await fetch(url, { headers: { "X-Requested-With": "fetch" } });
   // Signed out meanwhile: the sign-in page came instead.
-  if (answer.redirected && new URL(answer.url).pathname.endsWith("/login/")) location.reload();
+  if (answer.redirected && new URL(answer.url).pathname.endsWith("/login/")) signInAgain();
   if (!answer.ok) throw new Error(`answer ${answer.status}`);
   return answer;
 }

@@ -2,7 +2,7 @@
 // between. They are kept for this tab, across pages and filters, with the state they were last
 // seen in, and at most as many as one click may act on.
 
-import { askIn } from "./dialogs.js";
+import { askIn, sendFrom } from "./dialogs.js";
 import { toast } from "./toast.js";
 
 const KEPT_AS = "runs selected";
@@ -149,14 +149,11 @@ bar?.addEventListener("submit", (event) => {
 
 // A second press must not act twice. What was acted on is selected no longer.
 document.addEventListener("submit", (event) => {
-  const form = event.target.closest("form[data-once]");
+  const form = event.target.closest("form:is([data-once], [data-send])");
   if (!form) return;
-  if (form.dataset.sent) event.preventDefault();
-  form.dataset.sent = "1";
-  if (form.elements.confirm) {
-    selected.clear();
-    keep();
-  }
+  if (form.dataset.sent || form.dataset.send !== undefined) event.preventDefault();
+  if (form.dataset.send !== undefined) sendFrom(form, clear);
+  else form.dataset.sent = "1";
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {

@@ -1,0 +1,120 @@
+"""What a person keeps of the list: saved views, columns, the zone of times; and where they were."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.checks import LIST, at_rest, live, order, row, rows, three
+
+VIEWS = f"{LIST}views/"
+
+
+def notice(page, words):
+    return page.locator(".op-notice", has_text=words)
+
+
+def test_a_view_is_saved_opened_renamed_made_the_default_and_deleted(visit, teller):
+    made = three(teller, "viewed")
+    page = live(visit("?state=queued&workflow=viewed"))
+    page.click("#menu-views")
+    page.get_by_role("link", name="Save this view…").click()
+    dialog = page.get_by_role("dialog", name="Save this view")
+    expect(dialog).to_contain_text("queued runs of viewed")
+    dialog.get_by_label("Name").fill("Waiting claims")
+    dialog.get_by_label("Shared with all staff").check()
+    dialog.get_by_role("button", name="Save view").click()
+    expect(notice(page, "The view “Waiting claims” is saved.")).to_be_visible()
+    expect(page).to_have_url(f"{page.base}{LIST}?state=queued&workflow=viewed")
+    expect(page.locator("#menu-views")).to_contain_text("Waiting claims")
+
+    page.goto(f"{page.base}{LIST}")
+    page.click("#menu-views")
+    page.locator("details[open]").get_by_role("link", name="Waiting claims").click()
+    expect(rows(page)).to_have_count(3)
+    expect(page).to_have_url(f"{page.base}{LIST}?state=queued&workflow=viewed")
+    assert order(page) == made
+
+    page.click("#menu-views")
+    page.get_by_role("link", name="Manage views…").click()
+    page.wait_for_url(f"**{VIEWS}")
+    page.get_by_label("Rename Waiting claims").click()
+    page.get_by_label("Name", exact=True).fill("Claims that wait")
+    page.get_by_role("button", name="Rename", exact=True).click()
+    expect(notice(page, "“Waiting claims” is “Claims that wait” now.")).to_be_visible()
+    page.get_by_role("button", name="Stop sharing Claims that wait").click()
+    expect(notice(page, "is seen by only its owner now")).to_be_visible()
+    page.get_by_role("button", name="Share Claims that wait").click()
+    expect(notice(page, "is seen by all staff now")).to_be_visible()
+
+    page.get_by_role("button", name="Make Claims that wait my default").click()
+    expect(page.locator(".op-saved")).to_contain_text("my default")
+    page.goto(f"{page.base}{LIST}")
+    expect(page).to_have_url(f"{page.base}{LIST}?state=queued&workflow=viewed")
+    page.goto(f"{page.base}{VIEWS}")
+    page.get_by_role("button", name="Open all runs instead of Claims that wait").click()
+    expect(notice(page, "Runs opens all runs from now on.")).to_be_visible()
+
+    page.get_by_label("Delete Claims that wait").click()
+    page.get_by_role("button", name="Delete view").click()
+    expect(notice(page, "is deleted. No run was touched.")).to_be_visible()
+    expect(page.get_by_role("link", name="Claims that wait")).to_have_count(0)
+
+
+def test_chosen_columns_stay(visit, teller):
+    three(teller, "columned")
+    page = live(visit("?workflow=columned"))
+    head = page.get_by_role("columnheader")
+    expect(head.filter(has_text="Cost")).to_be_visible()
+    expect(head.filter(has_text="Reference")).to_be_hidden()
+    page.click("#menu-columns")
+    page.get_by_role("checkbox", name="Reference").check()
+    page.get_by_role("checkbox", name="Cost").uncheck()
+    page.get_by_role("button", name="Show these").click()
+    for _ in range(2):
+        expect(head.filter(has_text="Reference")).to_be_visible()
+        expect(head.filter(has_text="Cost")).to_be_hidden()
+        expect(page).to_have_url(f"{page.base}{LIST}?workflow=columned")
+        page.reload()
+    page.click("#menu-columns")
+    page.get_by_role("button", name="The usual ones").click()
+    expect(head.filter(has_text="Cost")).to_be_visible()
+    expect(head.filter(has_text="Reference")).to_be_hidden()
+
+
+def test_times_are_shown_in_the_zone_that_is_chosen_at_the_foot(visit, teller):
+    made = three(teller, "zoned_list")
+    teller.go_on(made[0], ["active"])
+    page = live(visit("?workflow=zoned_list", timezone_id="Asia/Tokyo"))
+    time = row(page, made[0]).locator("[data-c=start] time")
+    expect(time).to_have_attribute("datetime", re.compile(r"\+00:00$"))
+    expect(page.locator("#menu-zone")).to_contain_text("UTC")
+    utc = time.inner_text()
+    page.click("#menu-zone")
+    page.get_by_role("button", name="Asia/Tokyo (this device)").click()
+    try:
+        expect(page.locator("#menu-zone")).to_contain_text("Asia/Tokyo (JST)")
+        expect(time).to_have_attribute("datetime", re.compile(r"\+09:00$"))
+        expect(time).not_to_have_text(utc)
+        expect(page).to_have_url(f"{page.base}{LIST}?workflow=zoned_list")
+    finally:
+        page.click("#menu-zone")
+        page.get_by_role("button", name="UTC", exact=True).click()
+    expect(time).to_have_text(utc)
+
+
+def test_back_from_a_run_leads_to_the_same_place_of_the_same_list(visit, teller):
+    for second in range(40):
+        teller.tell("queued_run", "returned", 100 - second)
+    page = live(visit("?workflow=returned"))
+    page.click("#tab-queued")
+    expect(page).to_have_url(f"{page.base}{LIST}?state=queued&workflow=returned")
+    expect(rows(page)).to_have_count(40)
+    page.evaluate("scrollTo(0, 500)")
+    before = at_rest(page)
+    assert before > 0
+    page.locator(f"#rows > tr[id='{order(page)[30]}'] .op-id").click()
+    page.wait_for_url("**/run_*/")
+    page.go_back()
+    expect(page).to_have_url(f"{page.base}{LIST}?state=queued&workflow=returned")
+    expect(rows(page)).to_have_count(40)
+    page.wait_for_function("before => Math.abs(scrollY - before) <= 1", arg=before)
