@@ -53,8 +53,11 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not LOCAL
 SECURE_HSTS_SECONDS = 0 if LOCAL else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not LOCAL
 SECURE_REFERRER_POLICY = "same-origin"
-if _flag("BEHIND_PROXY", default=False):
+BEHIND_PROXY = _flag("BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# So many entries of X-Forwarded-For, from its end, are written by proxies of ours.
+PROXIES = _number("PROXIES", int(BEHIND_PROXY), least=0)
 if LOCAL:
     # Two instances on one host name would overwrite each other's cookies.
     SESSION_COOKIE_NAME = f"sessionid_{PORT}"
@@ -109,6 +112,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "runs.callers.AddressMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -252,8 +256,12 @@ WHITENOISE_USE_FINDERS = LOCAL
 # -- API -------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["runs.api.authentication.PortalSession"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "runs.api.authentication.BearerToken",
+        "runs.api.authentication.PortalSession",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["runs.api.permissions.StaffWithPermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["runs.api.throttling.PerMinute"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
@@ -269,6 +277,9 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
 }
+# Requests a minute: by one token, and by one person with all their tokens and sessions.
+API_TOKEN_RATE = _number("API_TOKEN_RATE", 600)
+API_USER_RATE = _number("API_USER_RATE", 1200)
 # Largest request body, in bytes. The ingest API has a limit of its own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 
@@ -309,6 +320,7 @@ UNFOLD = {
     },
     "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": navigation},
     "ACCOUNT": {"navigation": account_links},
+    "LOGIN": {"form": "runs.views.login.LoginForm"},
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": favicon}],
 }
 

@@ -98,5 +98,6 @@ def account_links(request: HttpRequest) -> list[dict[str, Any]]:  # noqa: ARG001
     """What stands in the menu under one's own name."""
     return [
         {"title": "My settings", "link": reverse("my_settings")},
+        {"title": "API tokens", "link": reverse("api_tokens")},
         {"title": "Change password", "link": reverse("admin:password_change")},
     ]

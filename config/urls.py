@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from config.home import home
 from runs.views.my_settings import MySettings
 from runs.views.own_password import OwnPassword
+from runs.views.tokens import Tokens
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -14,6 +15,7 @@ urlpatterns = [
     path("admin/", admin.site.admin_view(home)),
     path("admin/runs/", admin.site.admin_view(home)),
     path("admin/me/", admin.site.admin_view(MySettings.as_view()), name="my_settings"),
+    path("admin/tokens/", admin.site.admin_view(Tokens.as_view()), name="api_tokens"),
     path("admin/password_change/", admin.site.admin_view(OwnPassword.as_view(), cacheable=True)),
     path("admin/", admin.site.urls),
     path("api/", include("runs.api.urls")),

@@ -10,6 +10,9 @@ class Actor:
     name: str
     ref_type: str
     ref_id: str
+    # Where the request came from, and the prefix of the API token that it came with.
+    address: str | None = None
+    via: str = ""
 
 
 ENGINE = Actor(name="engine", ref_type="engine", ref_id="engine")

@@ -119,12 +119,5 @@ def publish(
 
 
 def _audit(version: WorkflowVersion, by: User) -> None:
-    actor = by.as_actor()
-    AuditEntry.objects.create(
-        actor=actor.name,
-        ref_type=actor.ref_type,
-        ref_id=actor.ref_id,
-        action="publish",
-        target_type="workflow",
-        target_id=f"{version.workflow.slug} v{version.number}",
-    )
+    target = ("workflow", f"{version.workflow.slug} v{version.number}")
+    AuditEntry.objects.note(by.as_actor(), "publish", target)

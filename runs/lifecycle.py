@@ -253,10 +253,8 @@ def _why_not(graph: Graph, data: Any) -> dict[str, str] | None:
 
 def _audit(by: Actor, action: str, run_ids: Iterable[uuid.UUID], reason: str = "") -> None:
     AuditEntry.objects.bulk_create(
-        AuditEntry(
-            actor=by.name,
-            ref_type=by.ref_type,
-            ref_id=by.ref_id,
+        AuditEntry.by(
+            by,
             action=action,
             target_type="run",
             target_id=ids.encode("run", run_id),

@@ -35,7 +35,8 @@ def web(data_dir: Path, env: Mapping[str, str], port: int) -> Command:
         "uvicorn",
         "config.asgi:application",
         *("--host", "127.0.0.1", "--port", str(port)),
-        *("--lifespan", "off", "--ws", "none"),
+        # Else whoever calls from this machine could claim any address: see runs.callers.
+        *("--lifespan", "off", "--ws", "none", "--no-proxy-headers"),
         # Open streams would keep it for ever.
         *("--timeout-graceful-shutdown", "2"),
         *("--no-access-log", "--log-level", "warning"),

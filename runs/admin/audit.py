@@ -29,15 +29,22 @@ def _link(entries: list[AuditEntry], request: HttpRequest) -> None:
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    list_display = ("at", "actor", "action", "target_type", "target", "count", "reason")
+    list_display = (
+        "at", "actor", "origin", "action", "target_type", "target", "count", "reason",
+    )  # fmt: skip
     list_filter = (ByDay, OfTarget, ByAction)
     search_fields = ("actor",)
     search_help_text = "User name, in full"
     fields = (
-        "at", "actor", "ref_type", "ref_id", "action", "target_type", "target", "target_id",
-        "count", "reason", "filter",
+        "at", "actor", "ref_type", "ref_id", "address", "via", "action", "target_type",
+        "target", "target_id", "count", "reason", "filter",
     )  # fmt: skip
     ordering = ("-at", "-id")
+
+    @admin.display(description="from", empty_value="")
+    def origin(self, entry: AuditEntry) -> str:
+        by = f"token {entry.via}" if entry.via else ""
+        return " · ".join(filter(None, (entry.address, by)))
 
     @admin.display(description="target")
     def target(self, entry: AuditEntry) -> str:

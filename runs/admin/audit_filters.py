@@ -13,7 +13,7 @@ from django.utils.dateparse import parse_date
 
 ACTIONS = (
     "start", "retry", "terminate", "export", "bundle", "publish",
-    "create", "change", "change_password", "delete",
+    "create", "change", "change_password", "delete", "revoke", "lock_login",
 )  # fmt: skip
 
 
@@ -30,6 +30,7 @@ class OfTarget(admin.SimpleListFilter):
     ) -> list[tuple[str, str]]:
         kinds = [
             ("run", "Runs"), ("workflow", "Workflows"), ("user", "Users"), ("group", "Groups"),
+            ("token", "API tokens"),
         ]  # fmt: skip
         value = self.value() or ""
         return [*kinds, (value, value.partition(":")[2])] if ":" in value else kinds

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 
 from runs import ids
-from runs.models import AuditEntry, Run, User, WorkflowVersion
+from runs.models import ApiToken, AuditEntry, Run, User, WorkflowVersion
 
 
 class Target(NamedTuple):
@@ -53,6 +53,13 @@ def _groups(numbers: Collection[str]) -> Found:
         yield str(pk), Target(name, reverse("admin:auth_group_change", args=[pk]))
 
 
+def _tokens(public_ids: Collection[str]) -> Found:
+    wanted = [pk for text in public_ids if (pk := ids.decode("token", text))]
+    for token in ApiToken.objects.filter(pk__in=wanted):
+        page = reverse("api_tokens")
+        yield token.public_id, Target(str(token), f"{page}?all=1#{token.public_id}")
+
+
 def _workflows(labels: Collection[str]) -> Found:
     """Of texts such as “invoices v3”."""
     slugs = {text.partition(" ")[0] for text in labels}
@@ -67,4 +74,5 @@ _KINDS: dict[str, tuple[str, Callable[[Collection[str]], Found]]] = {
     "workflow": ("runs.view_workflow", _workflows),
     "user": ("runs.view_user", _users),
     "group": ("auth.view_group", _groups),
+    "token": ("runs.view_apitoken", _tokens),
 }

@@ -93,7 +93,10 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
     # The browsable pages show the same as HTML.
     if renderer is None or renderer.format == "json":
         response.content_type = MEDIA_TYPE
-    if request.method not in SAFE_METHODS and response.status_code < 500:
+    if isinstance(exc, exceptions.Throttled):
+        # Said once a minute by what holds up; a line for each would fill the log.
+        response._has_been_logged = True  # type: ignore[attr-defined]
+    elif request.method not in SAFE_METHODS and response.status_code < 500:
         _log_refusal(request, response)
     return response
 
@@ -160,6 +163,8 @@ def _log_refusal(request: Request, response: Response) -> None:
         # Refused before it was asked who calls, or for CSRF: the session still knows.
         user = get_user(request._request)
     who = f"{user.get_username()} ({user.public_id})" if user.is_authenticated else "anonymous"
+    if via := getattr(user, "via", ""):
+        who = f"{who} by token {via}"
     why = response.data["detail"]
     logger.warning(
         "refused with %d: %s %s by %s: %s",

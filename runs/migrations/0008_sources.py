@@ -38,6 +38,7 @@ class Migration(migrations.Migration):
         ('auth', '0012_alter_user_first_name_max_length'),
         ('contenttypes', '0002_remove_content_type_name'),
         ('runs', '0006_error_index'),
+        ('runs', '0007_tokens'),
     ]
 
     operations = [

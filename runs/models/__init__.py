@@ -1,20 +1,24 @@
 from runs.models.audit import AuditEntry
 from runs.models.event import Event
 from runs.models.llm_call import LLMCall
+from runs.models.login import LoginTry
 from runs.models.node import Attempt, Lease, Node, ReadyNode
 from runs.models.outbox import OutboxCursor, OutboxLine
 from runs.models.run import Run
 from runs.models.source import Source
+from runs.models.token import ApiToken
 from runs.models.user import User
 from runs.models.view import SavedView
 from runs.models.workflow import Workflow, WorkflowVersion
 
 __all__ = [
+    "ApiToken",
     "Attempt",
     "AuditEntry",
     "Event",
     "LLMCall",
     "Lease",
+    "LoginTry",
     "Node",
     "OutboxCursor",
     "OutboxLine",

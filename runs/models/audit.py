@@ -1,5 +1,7 @@
 """Who did what, why, and to how many. Append-only; it outlives the account."""
 
+from typing import Any
+
 import pgtrigger
 from django.db import models
 from django.db.models.functions import Now
@@ -17,10 +19,11 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
         target_type, target_id = target
         if len(reason) > REASON_LENGTH:
             reason = f"{reason[: REASON_LENGTH - 1]}…"
-        return self.create(
-            actor=by.name, ref_type=by.ref_type, ref_id=by.ref_id,
-            action=action, target_type=target_type, target_id=target_id, reason=reason,
-        )  # fmt: skip
+        entry = AuditEntry.by(
+            by, action=action, target_type=target_type, target_id=target_id, reason=reason
+        )
+        entry.save(force_insert=True)
+        return entry
 
 
 class AuditEntry(models.Model):
@@ -28,6 +31,9 @@ class AuditEntry(models.Model):
     actor = models.CharField(max_length=150)
     ref_type = models.CharField(max_length=64, blank=True)
     ref_id = models.CharField(max_length=200, blank=True)
+    # From where; the prefix of the API token, for what was done by one.
+    address = models.GenericIPAddressField(null=True, blank=True)
+    via = models.CharField("token", max_length=16, blank=True, db_default="")
     # A verb such as "retry"; what it was done to, such as "run" and its public id.
     action = models.CharField(max_length=32)
     target_type = models.CharField(max_length=32)
@@ -59,3 +65,15 @@ class AuditEntry(models.Model):
                 func="RAISE EXCEPTION 'the audit only grows' USING ERRCODE = '23514';",
             )
         ]
+
+    @classmethod
+    def by(cls, actor: Actor, **fields: Any) -> "AuditEntry":
+        """An entry that is yet to be saved."""
+        return cls(
+            actor=actor.name,
+            ref_type=actor.ref_type,
+            ref_id=actor.ref_id,
+            address=actor.address,
+            via=actor.via,
+            **fields,
+        )

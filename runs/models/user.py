@@ -31,9 +31,19 @@ class User(AbstractUser):
     )
     list_columns = ArrayField(models.CharField(max_length=20), default=list, blank=True)
 
+    # Where the request came from that this account makes, and by which API token: its prefix.
+    address: str | None = None
+    via: str = ""
+
     @property
     def public_id(self) -> str:
         return ids.encode("user", self.id)
 
     def as_actor(self) -> Actor:
-        return Actor(name=self.get_username(), ref_type="user", ref_id=self.public_id)
+        return Actor(
+            name=self.get_username(),
+            ref_type="token" if self.via else "user",
+            ref_id=self.public_id,
+            address=self.address,
+            via=self.via,
+        )

@@ -13,8 +13,12 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest, parse_cookie
+from django.utils import timezone
 
+from runs.bearer import digest_in
 from runs.live import may_listen
+from runs.models import ApiToken
+from runs.scopes import Scope
 from runs.streams.database import Readers
 
 logger = logging.getLogger(__name__)
@@ -24,18 +28,24 @@ RECHECK_SECONDS = 15.0
 
 
 class Verdict(Enum):
-    ALLOWED = 200
-    UNKNOWN = 401
-    FORBIDDEN = 403
+    ALLOWED = "allowed"
+    UNKNOWN = "unknown"
+    FORBIDDEN = "forbidden"
+    OUT_OF_SCOPE = "out of scope"
 
 
 class Credential(NamedTuple):
-    """What a request shows for itself. Bearer tokens will be another one."""
+    """What a request shows for itself: a session, or a token, of which only the digest is kept."""
 
-    session_key: str
+    session_key: str = ""
+    token_digest: str | None = None
 
 
 def credential(headers: Iterable[tuple[bytes, bytes]]) -> Credential | None:
+    headers = list(headers)
+    given = next((value for name, value in headers if name == b"authorization"), b"")
+    if (digest := digest_in(given)) is not None:
+        return Credential(token_digest=digest)
     cookies = b"; ".join(value for name, value in headers if name == b"cookie")
     session_key = parse_cookie(cookies.decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
     return Credential(session_key) if session_key else None
@@ -44,12 +54,25 @@ def credential(headers: Iterable[tuple[bytes, bytes]]) -> Credential | None:
 def judge(shown: Credential | None) -> Verdict:
     if shown is None:
         return Verdict.UNKNOWN
+    if shown.token_digest is not None:
+        return _judge_token(shown.token_digest)
     request = HttpRequest()
     request.session = _session(shown.session_key)
     user = get_user(request)
     if not user.is_authenticated:
         return Verdict.UNKNOWN
     return Verdict.ALLOWED if may_listen(user) else Verdict.FORBIDDEN
+
+
+def _judge_token(digest: str) -> Verdict:
+    now = timezone.now()
+    token = ApiToken.objects.with_digest(digest)
+    if token is None or token.flaw(now):
+        return Verdict.UNKNOWN
+    token.used(now)
+    if not may_listen(token.user):
+        return Verdict.FORBIDDEN
+    return Verdict.ALLOWED if token.allows(Scope.VIEW) else Verdict.OUT_OF_SCOPE
 
 
 def _session(key: str) -> Any:
@@ -100,7 +123,7 @@ class Guard:
                 try:
                     verdict = await self.admit(shown)
                 except Exception:
-                    logger.exception("streams: a session could not be checked")
+                    logger.exception("streams: a listener could not be checked")
                     verdict = Verdict.UNKNOWN
                 if verdict is not Verdict.ALLOWED:
                     self._end(self._guests.get(shown, ()))

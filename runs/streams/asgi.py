@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from runs import ids
+from runs.bearer import CHALLENGES, REFUSED_TOKEN
 from runs.streams import access, frames, hub, log
 from runs.streams.access import Credential, Verdict
 
@@ -34,7 +35,7 @@ _GUARDED = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"vary", b"cookie"),
+    (b"vary", b"cookie, authorization"),
 ]
 _STREAM = [
     (b"content-type", b"text/event-stream"),
@@ -96,16 +97,27 @@ async def _open(at: hub.Hub, scope: HTTPScope) -> Opened:
         )
     shown = access.credential(scope["headers"])
     verdict = await at.guard.admit(shown)
-    if shown is None or verdict is Verdict.UNKNOWN:
-        raise Refusal(401, "Unauthorized", "Log in to see this stream.")
-    if verdict is Verdict.FORBIDDEN:
-        raise Refusal(403, "Forbidden", "You may not see runs.")
+    if shown is None or verdict is not Verdict.ALLOWED:
+        raise _turned_away(shown, verdict)
     if not scope["path"].startswith(LOG_PATH):
         return Opened(shown, _list_chunks(at))
     run_id, end = await _find(at, scope["path"].removeprefix(LOG_PATH).removesuffix("/"))
     wanted = _resume_point(scope)
     after = end if wanted is None else min(wanted, end)
     return Opened(shown, _log_chunks(at, run_id, after, end))
+
+
+def _turned_away(shown: Credential | None, verdict: Verdict) -> Refusal:
+    if verdict is Verdict.FORBIDDEN:
+        return Refusal(403, "Forbidden", "You may not see runs.")
+    if verdict is Verdict.OUT_OF_SCOPE:
+        said = "This needs the scope view, which the token does not have."
+        return Refusal(403, "Forbidden", said)
+    if shown is not None and shown.token_digest is not None:
+        said = "The token is unknown, has expired or was revoked, or its owner's account is shut."
+        return Refusal(401, "Unauthorized", said, www_authenticate=REFUSED_TOKEN)
+    said = "Log in, or send a token, to see this stream."
+    return Refusal(401, "Unauthorized", said, www_authenticate=CHALLENGES)
 
 
 async def _find(at: hub.Hub, public_id: str) -> tuple[uuid.UUID, int]:

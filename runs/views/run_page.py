@@ -191,11 +191,8 @@ class RunPage(PermissionRequiredMixin, View):
             return redirect("admin:runs_run_page", self.run.public_id)
         make, ending, content_type = DOWNLOADS[name]
         actor = self.request.user.as_actor()  # type: ignore[union-attr]
-        AuditEntry.objects.create(
-            actor=actor.name, ref_type=actor.ref_type, ref_id=actor.ref_id,
-            action=name if name == "bundle" else "export",
-            target_type="run", target_id=self.run.public_id,
-        )  # fmt: skip
+        action = name if name == "bundle" else "export"
+        AuditEntry.objects.note(actor, action, ("run", self.run.public_id))
         # Asynchronous: of a synchronous one the server would gather all before it sends any.
         answer = StreamingHttpResponse(make(self.run, self.now), content_type=content_type)
         return self.as_file(answer, ending)

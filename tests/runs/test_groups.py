@@ -105,6 +105,7 @@ PAGES = {
     "/admin/runs/workflow/example/versions/1/": GROUPS,
     "/admin/runs/workflowversion/": GROUPS,
     "/admin/me/": GROUPS,
+    "/admin/tokens/": GROUPS,
     "/admin/password_change/": GROUPS,
     "/api/runs/": GROUPS,
     "/api/runs/{run}/context/": GROUPS,

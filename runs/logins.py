@@ -1,0 +1,85 @@
+"""How often a wrong password may be tried: per user name and address, then not for a while.
+
+It costs a few queries at each try to sign in, and nothing at any other request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
+from typing import NamedTuple
+
+from django.db import transaction
+
+from runs.actors import Actor
+from runs.models import AuditEntry, LoginTry, User
+
+logger = logging.getLogger(__name__)
+
+MOST_TRIES = 5
+LOCKED = timedelta(minutes=10)
+# Old tries that are forgotten at one new one.
+FORGOTTEN = 100
+
+
+class Try(NamedTuple):
+    key: str
+    is_last: bool
+    # Until this the name is locked from there, and the password is not looked at.
+    locked_until: datetime | None = None
+
+
+def begin(username: str, address: str | None, now: datetime) -> Try:
+    """Count a try before its password is checked: many at once are no way around."""
+    _forget_old(now)
+    key = _key_of(username, address)
+    with transaction.atomic():
+        found, _ = LoginTry.objects.select_for_update().get_or_create(key=key, defaults={"at": now})
+        until = found.at + LOCKED
+        if until <= now:
+            found.count = 0
+        if found.count >= MOST_TRIES:
+            return Try(key, is_last=False, locked_until=until)
+        found.count += 1
+        found.at = now
+        found.save(update_fields=["count", "at"])
+        return Try(key, is_last=found.count == MOST_TRIES)
+
+
+def succeeded(tried: Try) -> None:
+    LoginTry.objects.filter(key=tried.key).delete()
+
+
+def lock(username: str, address: str | None) -> None:
+    """Tell of the last try's failure. What was typed is told only if it names an account."""
+    user = User.objects.filter(username=username).first()
+    if user is None:
+        logger.warning("sign-in locked for an unknown user name from %s", address)
+        return
+    logger.warning("sign-in locked for %s from %s", user.public_id, address)
+    nobody = Actor(name="sign-in", ref_type="", ref_id="", address=address)
+    minutes = LOCKED // timedelta(minutes=1)
+    reason = f"{user}: {MOST_TRIES} wrong passwords, locked for {minutes} minutes from there"
+    AuditEntry.objects.note(nobody, "lock_login", ("user", user.public_id), reason)
+
+
+def _key_of(username: str, address: str | None) -> str:
+    return hashlib.sha256(f"{username}\0{_place_of(address)}".encode()).hexdigest()
+
+
+def _place_of(address: str | None) -> str:
+    """The address; of IPv6 the network, within which a caller has as many as they like."""
+    if address is None:
+        return ""
+    if ip_address(address).version == 4:
+        return address
+    return str(ip_network(f"{address}/64", strict=False))
+
+
+def _forget_old(now: datetime) -> None:
+    old = LoginTry.objects.filter(at__lt=now - LOCKED).order_by("at")
+    # Those that somebody is at just now are left to them.
+    free = old.select_for_update(skip_locked=True).values("key")[:FORGOTTEN]
+    LoginTry.objects.filter(key__in=free).delete()

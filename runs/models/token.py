@@ -1,0 +1,114 @@
+"""Personal tokens for the API: a secret that acts for its owner, within its scopes."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import string
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from runs import ids
+
+NAME_LENGTH = 80
+# Longer ones are none of ours.
+SECRET_LENGTH = 100
+PREFIX = "runs_"
+# When a token was last used is written no more often.
+USED_EVERY = timedelta(minutes=1)
+_MARK = string.ascii_lowercase + string.digits
+
+
+def new_secret() -> tuple[str, str]:
+    """A secret, and the part of it by which its owner knows it again."""
+    # The part that is shown is drawn for itself: all 256 bits of the rest stay unknown.
+    prefix = PREFIX + "".join(secrets.choice(_MARK) for _ in range(6))
+    return f"{prefix}_{secrets.token_urlsafe(32)}", prefix
+
+
+def digest_of(secret: str) -> str:
+    """What is stored of a secret.
+
+    A slow hash is for passwords, which can be guessed: it makes each guess dear. Nobody guesses
+    256 random bits, so a fast one is as safe, costs a request nothing, and can be looked up. That
+    also compares in constant time: how far a digest agrees tells nothing about the secret.
+    """
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    def with_digest(self, digest: str) -> ApiToken | None:
+        return self.select_related("user").filter(digest=digest).first()
+
+    def usable(self, now: datetime) -> ApiTokenQuerySet:
+        return self.filter(
+            Q(expires_at__isnull=True) | Q(expires_at__gt=now), revoked_at__isnull=True
+        )
+
+
+class ApiToken(models.Model):
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens"
+    )
+    name = models.CharField(max_length=NAME_LENGTH)
+    scopes = ArrayField(models.CharField(max_length=20))
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    prefix = models.CharField(max_length=16, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ApiTokenQuerySet.as_manager()
+
+    class Meta:
+        db_table = "api_tokens"
+        verbose_name = "API token"
+        constraints = [
+            # Also whoever sends the form twice gets one.
+            models.UniqueConstraint(
+                fields=["user", "name"],
+                name="api_tokens_name",
+                condition=Q(revoked_at__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prefix} “{self.name}”"
+
+    @property
+    def public_id(self) -> str:
+        return ids.encode("token", self.id)
+
+    def is_expired(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
+    def flaw(self, now: datetime) -> str:
+        """Why nobody comes in with it; "" where somebody does."""
+        if self.revoked_at is not None:
+            return f"The token {self.prefix} was revoked."
+        if self.is_expired(now):
+            return f"The token {self.prefix} has expired."
+        if not self.user.is_active:
+            return f"The account of the token {self.prefix} is shut."
+        return ""
+
+    def used(self, now: datetime) -> None:
+        """Note that it was used. A request writes nothing where one did so a moment ago."""
+        before = now - USED_EVERY
+        if self.last_used_at is None or self.last_used_at < before:
+            unnoted = Q(last_used_at__isnull=True) | Q(last_used_at__lt=before)
+            ApiToken.objects.filter(unnoted, pk=self.pk).update(last_used_at=now)
+
+    def allows(self, scope: str | None) -> bool:
+        return scope in self.scopes
+
+    @property
+    def is_revoked(self) -> bool:
+        return self.revoked_at is not None

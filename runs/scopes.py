@@ -1,0 +1,52 @@
+"""What a token may be given: verbs, each of which stands for permissions of its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import TextChoices
+
+# Their pages are for people: no token reads or changes accounts, groups or tokens.
+_OF_ACCOUNTS = frozenset({"user", "group", "permission", "apitoken"})
+
+
+class Scope(TextChoices):
+    VIEW = "view", "See runs, their events and workflows"
+    EXECUTE = "execute", "Start runs"
+    RETRY = "retry", "Retry runs"
+    TERMINATE = "terminate", "Terminate runs"
+    EXPORT = "export", "Export runs"
+    DELETE = "delete", "Delete runs for good"
+    DECIDE = "decide", "Approve, reject and correct what waits for a person"
+    INGEST = "ingest", "Report runs that are executed elsewhere"
+    RETENTION = "retention", "Change how long runs are kept"
+
+
+def scope_of(permission: str) -> Scope | None:
+    """The scope that a token needs for a permission such as ``runs.retry_run``.
+
+    None: no token may, whatever its owner may.
+    """
+    app, _, codename = permission.partition(".")
+    verb, _, noun = codename.partition("_")
+    if noun in _OF_ACCOUNTS or app == "auth":
+        return None
+    if verb == Scope.VIEW:
+        return Scope.VIEW
+    if app == Scope.RETENTION or noun.startswith(Scope.RETENTION):
+        return Scope.RETENTION
+    # Django makes such a permission for every table; only runs are deleted by the API.
+    if verb == Scope.DELETE and noun != "run":
+        return None
+    return Scope(verb) if verb in Scope.values else None
+
+
+def scopes_within(permissions: Iterable[str]) -> list[Scope]:
+    """The scopes that are of any use to who has these permissions."""
+    found = {scope_of(permission) for permission in permissions}
+    return [scope for scope in Scope if scope in found]
+
+
+def scopes_of(user: Any) -> list[Scope]:
+    return scopes_within(user.get_all_permissions())

@@ -1,0 +1,99 @@
+"""So many requests a minute, by token and by person; without the broker nobody is held up."""
+
+import pytest
+from django.utils import timezone
+
+from config.embedded.network import free_port
+from runs import tokens
+from runs.api import throttling
+from runs.models import User
+from tests.runs.api.conftest import ALL
+from tests.runs.api.test_tokens import bearer
+
+pytestmark = pytest.mark.django_db
+PATH = "/api/tokens/"
+
+
+@pytest.fixture(autouse=True)
+def _one_long_minute(monkeypatch, settings):
+    """No test runs over the end of it."""
+    monkeypatch.setattr(throttling, "MINUTE", 10**8)
+    monkeypatch.setattr(throttling, "counter", throttling.Counter())
+    settings.API_TOKEN_RATE, settings.API_USER_RATE = 3, 5
+
+
+@pytest.fixture
+def olga(person):
+    return person(*ALL)
+
+
+def client_of(user, name="script"):
+    _, secret = tokens.make(
+        user, name=name, scopes=["view"], days=1, by=user.as_actor(), now=timezone.now()
+    )
+    return bearer(secret)
+
+
+def answers(client, count):
+    return [client.get(PATH).status_code for _ in range(count)]
+
+
+def test_a_token_is_held_up_past_its_rate(olga):
+    client = client_of(olga)
+    assert answers(client, 5) == [200, 200, 200, 429, 429]
+
+
+def test_who_is_held_up_is_told_for_how_long(olga):
+    client = client_of(olga)
+    answers(client, 3)
+    response = client.get(PATH)
+    assert response.status_code == 429
+    assert response["Content-Type"] == "application/problem+json"
+    assert response.json()["status"] == 429
+    assert 0 < int(response["Retry-After"]) <= 10**8
+
+
+def test_being_held_up_is_logged_once_a_minute(olga, caplog):
+    answers(client_of(olga), 8)
+    assert caplog.text.count("is held up") == 2  # the token, then the person
+    assert "Too Many Requests" not in caplog.text
+
+
+def test_another_token_of_the_same_person_shares_their_rate(olga):
+    assert answers(client_of(olga, "first"), 3) == [200, 200, 200]
+    assert answers(client_of(olga, "second"), 3) == [200, 200, 429]
+
+
+def test_another_person_is_not_held_up(olga):
+    answers(client_of(olga), 5)
+    anna = User.objects.create_user("anna", is_staff=True, is_superuser=True)
+    assert answers(client_of(anna), 3) == [200, 200, 200]
+
+
+def test_a_session_has_the_persons_rate(login):
+    assert answers(login(*ALL), 6) == [200] * 5 + [429]
+
+
+def test_the_next_minute_is_a_new_one(olga, monkeypatch):
+    client = client_of(olga)
+    answers(client, 4)
+    monkeypatch.setattr(throttling, "MINUTE", 10**8 + 10**7)  # another number of minutes
+    assert client.get(PATH).status_code == 200
+
+
+def test_what_is_counted_is_forgotten_by_the_broker(olga):
+    answers(client_of(olga), 1)
+    broker = throttling.counter._connected()
+    for key in broker.scan_iter(f"rate:user:{olga.pk}:*"):
+        assert 0 < broker.ttl(key) <= 2 * 10**8
+        return
+    raise AssertionError("nothing was counted")
+
+
+def test_without_the_broker_requests_pass(olga, settings, caplog):
+    settings.EVENTSTREAM_REDIS = {
+        **settings.EVENTSTREAM_REDIS, "host": "127.0.0.1", "port": free_port()
+    }  # fmt: skip
+    assert answers(client_of(olga), 8) == [200] * 8
+    # Said once, and asked again only after a while.
+    assert caplog.text.count("requests pass uncounted") == 1
