@@ -57,6 +57,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Users", "person", "runs_user_changelist", "runs.view_user"),
             Entry("Groups", "group", "auth_group_changelist", "auth.view_group"),
+            Entry("Sources", "sensors", "runs_source_changelist", "runs.view_source"),
             Entry("Audit", "policy", "runs_auditentry_changelist", "runs.view_auditentry"),
         ),
     ),

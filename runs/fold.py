@@ -301,7 +301,8 @@ def apply(changes: Changes, event: NewEvent, now: datetime) -> None:
     run.last_seq += 1
     if run.elsewhere:
         now = _time(run, event, now)
-        if event.node and event.node not in changes.nodes:
+        # What is heard of after the end is history only.
+        if event.node and event.node not in changes.nodes and not run.is_final:
             _hear_of(changes, event.node)
     handler = HANDLERS.get(event.kind)
     if handler is None:

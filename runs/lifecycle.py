@@ -27,6 +27,8 @@ from runs.states import FINAL_STATES, Kind, RunState
 
 # Whose starts are audited; a trigger's are told by the run itself.
 PEOPLE = frozenset({"user", "token"})
+# Why nothing is done to a run that is only reported.
+ELSEWHERE = "it is executed elsewhere, where it must be done"
 # Runs handled in one transaction.
 BATCH = 500
 # Bytes of their inputs, as JSON text, that are in memory at a time.
@@ -142,7 +144,9 @@ def _to_retry(run_ids: list[uuid.UUID], outcome: Outcome) -> list[Run]:
     underway = dict(open_retries.values_list("retry_of", "id"))
     chosen = []
     for run in originals:
-        if not run.can_retry:
+        if run.is_elsewhere:
+            outcome.skipped[run.id] = ELSEWHERE
+        elif not run.can_retry:
             outcome.skipped[run.id] = f"only failed runs are retried; this one is {run.state}"
         elif run.id in underway:
             new = ids.encode("run", underway[run.id])
@@ -163,6 +167,9 @@ def terminate(
     def decide(found: recorder.Snapshot) -> list[NewEvent]:
         if found.run.is_final:
             outcome.skipped[found.run.id] = f"it is {found.run.state} already"
+        elif found.run.elsewhere:
+            outcome.skipped[found.run.id] = ELSEWHERE
+            return []
         return steps.terminate(found, by.name, reason)
 
     with transaction.atomic():

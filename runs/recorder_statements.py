@@ -31,8 +31,8 @@ UPDATE_RUNS = """
 UPDATE jobs SET state = new.state, state_seq = new.state_seq, last_seq = new.last_seq,
     started_at = new.started_at, completed_at = new.completed_at, cost = new.cost,
     input_tokens = new.input_tokens, output_tokens = new.output_tokens,
-    cached_tokens = new.cached_tokens, nodes_total = new.nodes_total,
-    nodes_done = new.nodes_done, current_node = new.current_node, error_node = new.error_node, error_kind = new.error_kind,
+    cached_tokens = new.cached_tokens, nodes_total = new.nodes_total, nodes_done = new.nodes_done,
+    current_node = new.current_node, error_node = new.error_node, error_kind = new.error_kind,
     error_message = new.error_message, ended_by = new.ended_by, reason = new.reason
 FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::int[], %s::timestamptz[], %s::timestamptz[],
     %s::numeric[], %s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::int[], %s::text[],

@@ -155,10 +155,8 @@ def _items(request: Request) -> tuple[Iterator[Any], bool]:
         raise UnsupportedMediaType(encoding, "The only Content-Encoding taken is gzip.")
     if int(request.META.get("CONTENT_LENGTH") or 0) > body.MAX_BYTES:
         raise TooLarge(f"The body is over {body.MAX_BYTES:,} bytes; send it in parts.")
-    found = body.gathered(_pieces(request), gzipped=encoding == "gzip")
-    text = body.decoded(found)
-    items = body.array(text) if media_type == JSON else body.lines(found)
-    return items, body.is_doubtful(text)
+    text = body.decoded(body.gathered(_pieces(request), gzipped=encoding == "gzip"))
+    return (body.array if media_type == JSON else body.lines)(text), body.is_doubtful(text)
 
 
 def _pieces(request: Request) -> Iterator[bytes]:

@@ -209,6 +209,8 @@ class RunViewSet(ApiViewSet):
 
 def _refusal(run: Run, why: str, tried: str) -> WrongState:
     """Why the run's state stands against an act, and what can be done instead."""
+    if run.is_elsewhere:
+        return WrongState(f"{why[0].upper()}{why[1:]}.", run.state, [])
     if run.can_retry and tried != "retry":
         actions, words = ["retry", "start"], "It can be retried."
     elif run.can_terminate:

@@ -14,16 +14,17 @@ MAX_EVENTS = 10_000
 MAX_EVENT = 1_100_000
 _PIECE = 64 * 1024
 _SPACE = re.compile(r"[ \t\r\n]*")
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
-_DOUBTFUL = re.compile("\\\\u0000|\\\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+# A string that has no end goes to the text's end: it must not be tried again from each quote in it.
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_ESCAPES = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
-class BadBody(ValueError):
+class BadBody(ValueError):  # noqa: N818
     """A body that is not to be read at all; nothing of it is stored."""
 
 
-class BodyTooLarge(ValueError):
+class BodyTooLarge(ValueError):  # noqa: N818
     """More than is taken at once; nothing of it is stored."""
 
 
@@ -76,7 +77,15 @@ def decoded(body: bytes) -> str:
 
 def is_doubtful(text: str) -> bool:
     """Whether a string in this JSON may hold what PostgreSQL has no text for."""
-    return _DOUBTFUL.search(text) is not None
+    if "\\u" in text and _ESCAPES.search(text):
+        return True
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def holds_no_text(value: Any) -> bool:
@@ -194,25 +203,24 @@ def _broken(text: str, at: int, why: str) -> BadBody:
     return BadBody(f"The body is not a JSON array: {why} (line {line:,}, column {column:,}).")
 
 
-def lines(body: bytes) -> Iterator[Any]:
+def lines(text: str) -> Iterator[Any]:
     """The events of NDJSON; NotAnEvent stands for a line that cannot be read. Empty lines are
     passed over."""
     at = 0
-    while at < len(body):
-        end = body.find(b"\n", at)
-        end = len(body) if end < 0 else end
-        line = body[at:end].strip()
+    while at < len(text):
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        line = text[at:end].strip(" \t\r")
         at = end + 1
         if line:
             yield _line(line)
 
 
-def _line(line: bytes) -> Any:
-    if len(line) > 4 * MAX_EVENT:
+def _line(line: str) -> Any:
+    if len(line) > MAX_EVENT:
         return _too_long()
     try:
-        text = decoded(line)
-        return _decoder.decode(text) if len(text) <= MAX_EVENT else _too_long()
+        return _decoder.decode(line)
     except json.JSONDecodeError as error:
         return NotAnEvent(f"it is not JSON (column {error.colno:,}): {error.msg}")
     except (ValueError, RecursionError) as error:

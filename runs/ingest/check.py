@@ -51,19 +51,13 @@ TYPES: dict[str, tuple[Kind, RunState | None]] = {
 def report_of(item: Any, index: int, now: datetime, limit: int, *, doubtful: bool) -> Report:
     """`limit` is the most bytes of an event's data; `doubtful` that strings are to be looked at
     closely. Raises Refused."""
-    if not isinstance(item, dict):
-        why = str(item) if isinstance(item, NotAnEvent) else "an event is a JSON object"
-        raise Refused("", why)
-    if not item.keys() <= _FIELDS:
-        unknown = min(item.keys() - _FIELDS)
-        raise Refused(_shown(unknown), "there is no such field")
-    if doubtful and holds_no_text(item):
-        raise Refused("", "a text holds a NUL character, half a character, or is not UTF-8")
+    _check_object(item, doubtful)
     get = item.get
     report = Report(index)
     report.event_id = _matching(get("event_id"), _EVENT_ID, "event_id",
                                 "1 to 100 printable ASCII characters without spaces")  # fmt: skip
-    report.kind, to = _type(get("type"))
+    kind, to = _type(get("type"))
+    report.kind = kind
     _run(report, get)
     if (node := get("node")) is not None:
         report.node = _matching(node, _NODE, "node",
@@ -75,23 +69,38 @@ def report_of(item: Any, index: int, now: datetime, limit: int, *, doubtful: boo
     if (actor := get("actor")) is not None:
         report.actor = _text(actor, "actor", 150)
     _creation(report, item)
-    data = get("data", {})
+    report.data = _data(report, item, to)
+    try:
+        report.json = dump(report.data, "data")
+    except PayloadError as error:
+        raise Refused("data", str(error)) from None
+    if len(report.json) > limit or len(report.json.encode()) > limit:
+        raise Refused("data", f"is over {limit:,} bytes of JSON")
+    return report
+
+
+def _check_object(item: Any, doubtful: bool) -> None:
+    if not isinstance(item, dict):
+        why = str(item) if isinstance(item, NotAnEvent) else "an event is a JSON object"
+        raise Refused("", why)
+    if not item.keys() <= _FIELDS:
+        unknown = min(item.keys() - _FIELDS)
+        raise Refused(_shown(unknown), "there is no such field")
+    if doubtful and holds_no_text(item):
+        raise Refused("", "a text holds a NUL character, half a character, or is not UTF-8")
+
+
+def _data(report: Report, item: dict[str, Any], to: RunState | None) -> dict[str, Any]:
+    data = item.get("data")
+    data = {} if data is None else data
     if not isinstance(data, dict):
         raise Refused("data", "an object")
     if "input" in item:
         data["input"] = item["input"]
     if to is not None and data.setdefault("to", str(to)) != to:
         raise Refused("data.to", f"is {to} for this type")
-    if (check := _CHECKS.get(report.kind)) is not None:
-        check(report, data)
-    report.data = data
-    try:
-        report.json = dump(data, "data")
-    except PayloadError as error:
-        raise Refused("data", str(error)) from None
-    if len(report.json) > limit or len(report.json.encode()) > limit:
-        raise Refused("data", f"is over {limit:,} bytes of JSON")
-    return report
+    _CHECKS[report.kind](report, data)
+    return data
 
 
 def _type(value: Any) -> tuple[Kind, RunState | None]:
@@ -164,13 +173,12 @@ def _state(report: Report, data: dict[str, Any]) -> None:
         data.pop("error", None)
 
 
-def _node(report: Report, data: dict[str, Any]) -> None:
+def _queued(report: Report, data: dict[str, Any]) -> None:
     if not report.node:
         raise Refused("node", "needed for this type")
 
 
-def _queued(report: Report, data: dict[str, Any]) -> None:
-    _node(report, data)
+_node = _queued
 
 
 def _started(report: Report, data: dict[str, Any]) -> None:

@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, OperationalError, transaction
 from psycopg.errors import DeadlockDetected, UniqueViolation
 
 from runs import ids, recorder
 from runs.arrays import literal
 from runs.driver import plain_cursor
 from runs.ingest.report import Report
-from runs.models import Source, User, Workflow, WorkflowVersion
+from runs.models import AuditEntry, Source, User, Workflow, WorkflowVersion
 from runs.models.source import PORTAL, check_free
 from runs.payload import dump
 from runs.rows import NewEvent, Refused
@@ -80,9 +80,11 @@ def _chunks(reports: Iterable[Report]) -> Iterator[list[_Told]]:
     chunk: list[_Told] = []
     room = MAX_EVENTS
     for name, told in by_run.items():
-        while told:
-            part, told = told[:room], told[room:]
+        taken = 0
+        while taken < len(told):
+            part = told[taken : taken + room]
             chunk.append(_Told(name, part))
+            taken += len(part)
             room -= len(part)
             if not room or len(chunk) == MAX_RUNS:
                 yield chunk
@@ -137,35 +139,39 @@ def _sources(
         return found
     why: dict[str, Refused] = {}
     room = MAX_SOURCES - Source.objects.count()
-    new = []
+    new: list[Source] = []
     for name in missing:
-        try:
-            check_free(name)
-        except ValidationError as error:
-            why[name] = Refused("source", error.messages[0])
-            continue
-        if len(new) >= room:
+        if refusal := _why_no_source(name, chunk):
+            why[name] = Refused("source", refusal)
+        elif len(new) >= room:
             why[name] = Refused("source", f"there are {MAX_SOURCES:,} sources already")
-        elif name == PORTAL or _may_make(chunk, name):
-            new.append(Source(name=name, created_by=by))
         else:
-            why[name] = Refused("source", "there is no such source")
-    Source.objects.bulk_create(new, ignore_conflicts=True)
+            new.append(Source(name=name, created_by=by))
+    if new:
+        with transaction.atomic():
+            Source.objects.bulk_create(new, ignore_conflicts=True)
+            for source in new:
+                AuditEntry.objects.note(
+                    by.as_actor(), "create", ("source", source.name), "its first event came"
+                )
     found |= {source.name: source for source in Source.objects.filter(name__in=missing)}
-    for told in chunk:
-        for report in told.reports:
-            if report.source in why and isinstance(told.name, tuple):
-                refused.append((report, why[report.source]))
+    named = [told for told in chunk if isinstance(told.name, tuple)]
+    refused += [(r, why[r.source]) for told in named for r in told.reports if r.source in why]
     return found
 
 
-def _may_make(chunk: Sequence[_Told], name: str) -> bool:
-    """A source is made with its first run, not by what is going to be refused."""
-    return any(
-        report.source == name and (report.workflow or isinstance(told.name, uuid.UUID))
-        for told in chunk
-        for report in told.reports
+def _why_no_source(name: str, chunk: Sequence[_Told]) -> str:
+    """Why it is not made; "" where it is: with its first run, not by what is to be refused."""
+    try:
+        check_free(name)
+    except ValidationError as error:
+        return error.messages[0]
+    of_it = (
+        (told.name, report) for told in chunk for report in told.reports if report.source == name
     )
+    if name == PORTAL or any(isinstance(n, uuid.UUID) or r.workflow for n, r in of_it):
+        return ""
+    return "there is no such source, and no workflow that would make it one"
 
 
 def _by_run_id(

@@ -141,7 +141,7 @@ class RunPage(PermissionRequiredMixin, View):
             return self.run.can_retry and user.has_perm("runs.retry_run")
         if act == "terminate":
             return self.run.can_terminate and user.has_perm("runs.terminate_run")
-        return user.has_perm("runs.execute_workflow")
+        return not self.run.is_elsewhere and user.has_perm("runs.execute_workflow")
 
     # -- Answers -----------------------------------------------------------------------------
 

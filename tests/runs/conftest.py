@@ -53,10 +53,11 @@ def installed_groups(db):
 
 
 def make_groups():
-    """As the migration does it, with the models as it sees them."""
-    state = MigrationLoader(connection).project_state(("runs", "0004_access"))
-    migration = import_module("runs.migrations.0004_access")
-    migration.make_groups(state.apps, SimpleNamespace(connection=connection))
+    """As the migrations do it, with the models as they see them."""
+    for name, act in (("0004_access", "make_groups"), ("0008_sources", "give_permissions")):
+        state = MigrationLoader(connection).project_state(("runs", name))
+        migration = import_module(f"runs.migrations.{name}")
+        getattr(migration, act)(state.apps, SimpleNamespace(connection=connection))
 
 
 def executor_node(key, executor="probe.noop", **fields):
