@@ -30,10 +30,15 @@ MESSAGE = "page 3 of 12 read, 41 lines, nothing unusual found"
 AT = "2026-01-31T02:00:0{}.123456Z"
 
 
-def setup_client() -> None:
+_start: Any = None
+
+
+def setup_client(start: Any) -> None:
     import django
 
     django.setup()
+    global _start
+    _start = start
 
 
 # -- Events ----------------------------------------------------------------------------------
@@ -90,17 +95,14 @@ def whole_run(name: str) -> list[dict[str, Any]]:
 # -- Clients ---------------------------------------------------------------------------------
 
 
-def send_client(
-    shape: str, client: int, begin: int, at: float, seconds: float, port: int, token: str
-) -> int:
+def send_client(shape: str, client: int, begin: int, seconds: float, port: int, token: str) -> int:
     """Events stored in the time."""
     made = batches(shape, client, begin)
     bodies = [json.dumps(next(made)).encode() for _ in range(int(seconds * 120) + 20)]
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.connect()
-    assert time.time() < at, "the clients were not ready in time"
-    time.sleep(at - time.time())
+    _start.wait(120)
     stored, ended = 0, time.monotonic() + seconds
     for body in bodies:
         if time.monotonic() > ended:
@@ -113,7 +115,7 @@ def send_client(
 
 
 def insert_client(
-    shape: str, client: int, begin: int, at: float, seconds: float, port: int, token: str
+    shape: str, client: int, begin: int, seconds: float, port: int, token: str
 ) -> int:
     from django.db import connection
     from django.utils import timezone
@@ -138,8 +140,7 @@ def insert_client(
                        each.get("node", ""), each.get("attempt"), "", now, now,
                        Jsonb(each["data"]), each["event_id"]]  # fmt: skip
         ready.append(values)
-    assert time.time() < at, "the clients were not ready in time"
-    time.sleep(at - time.time())
+    _start.wait(120)
     stored, ended = 0, time.monotonic() + seconds
     for values in ready:
         if time.monotonic() > ended:
@@ -153,9 +154,8 @@ def rate(
     pool: ProcessPoolExecutor, client: Any, shape: str, begin: int, seconds: float,
     ports: list[int], token: str,
 ) -> float:  # fmt: skip
-    at = time.time() + 2 + seconds
     waiting = [
-        pool.submit(client, shape, number, begin, at, seconds, ports[number % len(ports)], token)
+        pool.submit(client, shape, number, begin, seconds, ports[number % len(ports)], token)
         for number in range(CONNECTIONS)
     ]
     return sum(done.result() for done in waiting) / seconds
@@ -190,6 +190,7 @@ def bench(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         (place / "logs").mkdir(parents=True)
         webs.append(Web(place, settings.REDIS_URL, application="config.asgi:application"))
     ports = [web.port for web in webs]
+    context = multiprocessing.get_context("spawn")
     figures: dict[str, Any] = {
         "web_processes": len(webs), "connections": CONNECTIONS, "batch": BATCH,
         "rounds": options.rounds, "seconds": options.seconds,
@@ -201,7 +202,10 @@ def bench(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         with (
             Stream(ports[0], "/api/sse-runs", {"Cookie": session}) as stream,
             ProcessPoolExecutor(
-                CONNECTIONS, multiprocessing.get_context("spawn"), initializer=setup_client
+                CONNECTIONS,
+                context,
+                initializer=setup_client,
+                initargs=(context.Barrier(CONNECTIONS),),
             ) as pool,
         ):
             assert stream.status == 200
