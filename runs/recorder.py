@@ -189,6 +189,8 @@ def take_in(told: Sequence[Reports[R]], *, now: datetime) -> TakenIn[R]:
     A run that is new is recorded with the first report that is not refused.
     """
     taken: TakenIn[R] = TakenIn()
+    if not told:
+        return taken
     with transaction.atomic():
         found = recorder_sql.lock_reported(
             sorted(each.run_id for each in told if each.new is None),

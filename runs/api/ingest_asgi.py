@@ -81,29 +81,35 @@ class Ingest:
     async def _answer(
         self, scope: Any, headers: dict[bytes, bytes], body: bytes, receive: Any, send: Any
     ) -> None:
-        request = ASGIRequest(scope, BytesIO(body))
         shows_token = headers.get(b"authorization", b"")[:7].lower() == b"bearer "
-        if shows_token and (request.is_secure() or not settings.SECURE_SSL_REDIRECT):
-            request.session = {}
+        is_secure = ASGIRequest(scope, BytesIO()).is_secure()
+        if shows_token and (is_secure or not settings.SECURE_SSL_REDIRECT):
             loop = asyncio.get_running_loop()
-            await _send(send, await loop.run_in_executor(self._threads, self._called, request))
+            await _send(send, await loop.run_in_executor(self._threads, self._called, scope, body))
         else:
             await self._django(scope, _again(body, receive), send)
 
-    def _called(self, request: ASGIRequest) -> HttpResponse:
+    def _called(self, scope: Any, body: bytes) -> HttpResponse:
+        response = self._answered(scope, body)
         connection.close_if_unusable_or_obsolete()
-        try:
-            request.get_host()
-            response = self._view(request)
-            response.render()
-        except DisallowedHost as error:
-            response = bad_request(request, error)
-        except Exception:
-            logger.exception("events could not be taken in")
-            response = server_error(request)
-        finally:
+        # The connection broke, most often long ago. What was stored already is a duplicate then.
+        if response.status_code == 503 and connection.connection is None:
+            response = self._answered(scope, body)
             connection.close_if_unusable_or_obsolete()
         return response
+
+    def _answered(self, scope: Any, body: bytes) -> HttpResponse:
+        request: Any = ASGIRequest(scope, BytesIO(body))
+        # No session: whoever is here shows a token.
+        request.session = {}
+        try:
+            request.get_host()
+            return self._view(request).render()
+        except DisallowedHost as error:
+            return bad_request(request, error)
+        except Exception:
+            logger.exception("events could not be taken in")
+            return server_error(request)
 
 
 def _size(headers: dict[bytes, bytes]) -> int:
@@ -164,4 +170,6 @@ def _own_connection() -> None:
     options = {k: v for k, v in own.settings_dict["OPTIONS"].items() if k != "pool"}
     own.settings_dict["OPTIONS"] = options
     own.settings_dict["CONN_MAX_AGE"] = LIFETIME
+    # One that broke shows by its error, and the call is repeated.
+    own.settings_dict["CONN_HEALTH_CHECKS"] = False
     connections[DEFAULT_DB_ALIAS] = own

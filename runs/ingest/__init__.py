@@ -1,5 +1,5 @@
-"""Events of runs that are executed elsewhere: read (`body`), checked (`check`), judged by the run
-as it is (`report`), and stored (`intake`).
+"""Events of runs that are executed elsewhere: read (`body`), checked (`check`), their runs found
+(`places`), judged by the run as it is (`report`), and stored (`intake`).
 
 What is stored, in short:
 

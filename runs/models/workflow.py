@@ -48,7 +48,8 @@ class WorkflowQuerySet(models.QuerySet["Workflow"]):
         if missing := [slug for slug in wanted if slug not in found]:
             with transaction.atomic():
                 # In order of name: two who make the same ones must not deadlock.
-                self.bulk_create([Workflow(slug=slug) for slug in missing], ignore_conflicts=True)
+                new = [Workflow(slug=slug) for slug in missing]
+                Workflow.objects.bulk_create(new, ignore_conflicts=True)
                 bare = self.filter(slug__in=missing, versions=None).order_by("slug")
                 WorkflowVersion.objects.bulk_create(
                     [

@@ -241,7 +241,7 @@ def test_another_format(client, kind, encoding):
 
 
 def test_new_workflows_and_nodes_have_bounds(client, monkeypatch):
-    monkeypatch.setattr("runs.ingest.intake.MAX_NEW_WORKFLOWS", 3)
+    monkeypatch.setattr("runs.ingest.places.MAX_NEW_WORKFLOWS", 3)
     events = [told("log", f"r{n}", workflow=f"w{n}", **GOOD) for n in range(5)]
     said = post(client, json.dumps(events)).json()
     assert (said["stored"], said["refused"]) == (3, 2)
@@ -253,7 +253,7 @@ def test_new_workflows_and_nodes_have_bounds(client, monkeypatch):
 
 
 def test_sources_have_bounds(client, monkeypatch):
-    monkeypatch.setattr("runs.ingest.intake.MAX_SOURCES", 2)
+    monkeypatch.setattr("runs.ingest.places.MAX_SOURCES", 2)
     events = [told("log", source=f"s{n}", **GOOD) for n in range(4)]
     said = post(client, json.dumps(events)).json()
     assert (said["stored"], said["refused"]) == (2, 2)
