@@ -66,7 +66,8 @@ def _state_changed(changes: Changes, event: NewEvent, seq: int, now: datetime) -
             if node.status not in NODE_FINAL:
                 if run.elsewhere:
                     _lose_attempt(changes, node, seq, now)
-                node.status, node.completed_at = NodeStatus.TERMINATED, now
+                node.status = NodeStatus.TERMINATED
+                node.completed_at = max(now, node.started_at or now)
                 _wait(changes, node.key, None)
                 changes.changed_nodes.add(node.key)
     changes.visible = True
