@@ -83,6 +83,12 @@ class Report(Protocol):
     @property
     def node(self) -> str: ...
 
+    @property
+    def is_line(self) -> bool:
+        """Whether it only adds a line to a history, whatever the run is in."""
+
+    def line(self) -> NewEvent: ...
+
     def events(self, found: Snapshot) -> Sequence[NewEvent]:
         """What is to be recorded of it, at least one event, as the run now is. Or it is Refused."""
 
@@ -222,6 +228,37 @@ def take_in(told: Sequence[Reports[R]], *, now: datetime) -> TakenIn[R]:
                 _write(sql, done, written, now, created=False)
             _ring_on_commit([_bell(entry) for entry in done])
     return taken
+
+
+def append_lines(
+    told: Sequence[Reports[R]], *, now: datetime
+) -> tuple[TakenIn[R], list[Reports[R]]]:
+    """Store reports that are lines only, of runs that are there, in one trip: runs are locked for
+    as long as the database works. Gives also those that `take_in` must judge, such as lines of
+    nodes that were not heard of yet: nothing of these is stored."""
+    taken: TakenIn[R] = TakenIn()
+    if not told:
+        return taken, []
+    seen: set[tuple[int, str]] = set()
+    lines: dict[uuid.UUID, list[NewEvent]] = {}
+    for each in told:
+        own = lines[each.run_id] = []
+        for report in each.reports:
+            if report.key not in seen:
+                seen.add(report.key)
+                own.append(report.line())
+    rows = recorder_sql.append_reported(lines, now)
+    grown = [row for row in rows if row[3] >= row[2]]
+    _ring_on_commit(
+        [live.Bell(run, last, state, new=False, visible=False) for run, state, _, last in grown]
+    )
+    stored = {run: last - first + 1 for run, _, first, last in rows}
+    left = [each for each in told if each.run_id not in stored]
+    taken.stored = sum(stored.values())
+    taken.duplicates = (
+        sum(len(each.reports) for each in told if each.run_id in stored) - taken.stored
+    )
+    return taken, left
 
 
 def _unborn(new: NewRun) -> RunRow:

@@ -61,11 +61,51 @@ WITH new AS MATERIALIZED (
 )
 SELECT id, state, first_seq, last_seq FROM grown
 """
+# As _APPEND, for what others report: without what is stored already, and of runs of that source
+# whose nodes are all known.
+_APPEND_REPORTED = """
+WITH new AS MATERIALIZED (
+    SELECT * FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::smallint[],
+        %s::text[], %s::timestamptz[], %s::text[]::jsonb[], %s::bigint[], %s::text[])
+        AS new(run_id, place, kind, node, attempt, actor, at, data, source, sender)
+), of_run AS (
+    SELECT new.run_id, min(source) AS source
+    FROM new LEFT JOIN nodes ON nodes.run_id = new.run_id AND nodes.key = new.node
+    GROUP BY new.run_id HAVING bool_and(node = '' OR nodes.id IS NOT NULL)
+), judged AS (
+    SELECT new.*, state, last_seq, EXISTS (
+        SELECT FROM event_tracking AS told
+        WHERE told.source_id = new.source AND told.sender_id = sender COLLATE "C"
+    ) AS known
+    FROM new JOIN of_run USING (run_id)
+    JOIN jobs ON jobs.id = run_id AND jobs.source_id = of_run.source
+), numbered AS MATERIALIZED (
+    SELECT *, last_seq
+        + count(*) FILTER (WHERE NOT known) OVER (PARTITION BY run_id ORDER BY place) AS seq
+    FROM judged
+), grown AS MATERIALIZED (
+    SELECT run_id AS id, min(state) AS state, min(last_seq) + 1 AS first_seq,
+        max(seq)::int AS last_seq
+    FROM numbered GROUP BY run_id
+), touched AS (
+    UPDATE jobs SET last_seq = grown.last_seq FROM grown
+    WHERE jobs.id = grown.id AND grown.last_seq >= first_seq
+), logged AS (
+    INSERT INTO event_tracking (run_id, seq, kind, node, attempt, actor, at, data, source_id,
+        sender_id, recorded_at)
+    SELECT run_id, seq, kind, node, attempt, actor, at, data, source, sender, %s
+    FROM numbered WHERE NOT known
+), told AS (
+    INSERT INTO outbox (run_id, first_seq, last_seq, recorded_at)
+    SELECT id, first_seq, last_seq, %s FROM grown WHERE last_seq >= first_seq
+)
+SELECT id, state, first_seq, last_seq FROM grown
+"""
+# Of a run: its state, and the first and the last number of what was appended.
+Appended = list[tuple[uuid.UUID, str, int, int]]
 
 
-def append(
-    events: Mapping[uuid.UUID, Sequence[NewEvent]], now: datetime
-) -> list[tuple[uuid.UUID, str, int, int]]:
+def append(events: Mapping[uuid.UUID, Sequence[NewEvent]], now: datetime) -> Appended:
     """Lock, number and log in one trip what changes no other row. Outside of a transaction it is
     one by itself: the server commits at the end of the pipeline.
 
@@ -78,12 +118,40 @@ def append(
     ]
     if not rows:
         return []
+    return _append(_APPEND, sorted(events), rows, now)
+
+
+def append_reported(events: Mapping[uuid.UUID, Sequence[NewEvent]], now: datetime) -> Appended:
+    """The same for what others report; where all of a run was stored before, its last number is
+    before its first. Runs that are left out take their events another way."""
+    rows = [
+        (
+            run_id,
+            place,
+            e.kind.value,
+            e.node,
+            e.attempt,
+            e.actor,
+            e.at or now,
+            e.json or dump(e.data),
+            e.source,
+            e.sender_id,
+        )
+        for run_id, batch in events.items()
+        for place, e in enumerate(batch, 1)
+    ]
+    return _append(_APPEND_REPORTED, sorted(events), rows, now) if rows else []
+
+
+def _append(
+    statement: str, run_ids: Sequence[uuid.UUID], rows: Sequence[tuple], now: datetime
+) -> Appended:
     columns = map(literal, zip(*rows, strict=True))
     with plain_cursor() as cursor:
         with driver().pipeline():
             # A statement of its own: the next one sees what was committed while this one waited.
-            cursor.execute(_LOCK, [literal(sorted(events))])
-            cursor.execute(_APPEND, [*columns, now, now], binary=True)
+            cursor.execute(_LOCK, [literal(run_ids)])
+            cursor.execute(statement, [*columns, now, now], binary=True)
         cursor.nextset()
         return cursor.fetchall()
 

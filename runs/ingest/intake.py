@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from django.db import IntegrityError, OperationalError
 from psycopg.errors import DeadlockDetected, UniqueViolation
@@ -20,6 +21,8 @@ MAX_EVENTS = 2_000
 MAX_RUNS = 500
 # Two calls may store the same events, or make the same run, at once: the second one looks again.
 TRIES = 5
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -68,15 +71,40 @@ def _chunks(reports: Iterable[Report]) -> Iterator[Chunk]:
 
 
 def _stored(chunk: Chunk, search: Search) -> recorder.TakenIn[Report]:
-    for tried in range(1, TRIES + 1):
-        found = search.runs(chunk)
+    found = search.runs(chunk)
+    lines = [each for each in found if _is_lines(each)]
+    appended, left = _repeated(lambda _: recorder.append_lines(lines, now=search.now))
+    rest = [*(each for each in found if not _is_lines(each)), *left]
+    indexes = {report.index for each in rest for report in each.reports}
+
+    def judged(again: bool) -> recorder.TakenIn[Report]:
+        # What was to be made may be there by now.
+        told = search.runs(_only(chunk, indexes)) if again else rest
+        return recorder.take_in(told, now=search.now)
+
+    taken = _repeated(judged)
+    taken.stored += appended.stored
+    taken.duplicates += appended.duplicates
+    taken.refused += search.refused.values()
+    return taken
+
+
+def _is_lines(told: recorder.Reports[Report]) -> bool:
+    return told.new is None and all(report.is_line for report in told.reports)
+
+
+def _only(chunk: Chunk, indexes: set[int]) -> Chunk:
+    parts = [Told(name, [r for r in reports if r.index in indexes]) for name, reports in chunk]
+    return [told for told in parts if told.reports]
+
+
+def _repeated(act: Callable[[bool], T]) -> T:
+    """Do it again where somebody stored the same at the same time; `act` is told whether."""
+    for tried in range(TRIES):
         try:
-            taken = recorder.take_in(found, now=search.now)
+            return act(tried > 0)
         except (IntegrityError, OperationalError) as error:
             raced = isinstance(error.__cause__, UniqueViolation | DeadlockDetected)
-            if not raced or tried == TRIES:
+            if not raced or tried == TRIES - 1:
                 raise
-            continue
-        taken.refused += search.refused
-        return taken
     raise AssertionError("unreachable")

@@ -63,16 +63,16 @@ Found = list[recorder.Reports[Report]]
 
 
 class Search:
-    """`refused` is what names no run, `unnoted` are sources that were not heard of lately."""
+    """`refused` is what names no run, by its place in the call; `unnoted` are sources that were
+    not heard of lately."""
 
     def __init__(self, by: User, now: datetime) -> None:
         self.by = by
         self.now = now
-        self.refused: list[tuple[Report, Refused]] = []
+        self.refused: dict[int, tuple[Report, Refused]] = {}
         self.unnoted: set[int] = set()
 
     def runs(self, chunk: Chunk) -> Found:
-        self.refused = []
         found: dict[uuid.UUID, recorder.Reports[Report]] = {}
         by_id = [ById(name, told) for name, told in chunk if isinstance(name, uuid.UUID)]
         elsewhere = [Elsewhere(*name, told) for name, told in chunk if isinstance(name, tuple)]
@@ -86,7 +86,7 @@ class Search:
         return list(found.values())
 
     def _refuse(self, reports: Iterable[Report], why: Refused) -> None:
-        self.refused += [(report, why) for report in reports]
+        self.refused |= {report.index: (report, why) for report in reports}
 
     # -- By their ids elsewhere --------------------------------------------------------------
 

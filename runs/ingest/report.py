@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from runs.fold import PLAIN_KINDS
 from runs.graph import MAX_NODES
 from runs.rows import NewEvent, NodeRow, Refused, RunRow
 from runs.states import NODE_FINAL, Kind, NodeStatus, RunState, may_follow
@@ -60,6 +61,13 @@ class Report:
     @property
     def key(self) -> tuple[int, str]:
         return self.source_id, self.event_id
+
+    @property
+    def is_line(self) -> bool:
+        return self.kind in PLAIN_KINDS
+
+    def line(self) -> NewEvent:
+        return self._event(self.kind)
 
     def events(self, found: Found) -> list[NewEvent]:
         run = found.run

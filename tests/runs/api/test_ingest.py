@@ -242,6 +242,22 @@ def test_history_is_in_order_of_arrival(reporter):
     assert times == [10, 20]
 
 
+def test_lines_alone_are_stored_once_in_order_and_bring_up_their_nodes(reporter):
+    reporter(told("node_started", node="a"))
+    lines = [told("log", node="a", data={"message": str(n)}) for n in range(5)]
+    assert counts(reporter(*lines[:3])) == (3, 0, 0)
+    # What is there is passed over; a node that is new makes its run take the long way.
+    new = told("log", node="b", data={"message": "5"})
+    other = told("log", "r2", data={"message": "6"})
+    assert counts(reporter(*lines, lines[4], other)) == (3, 4, 0)
+    assert counts(reporter(lines[0], new, other)) == (1, 2, 0)
+    logged = Event.objects.filter(run=the_run(), kind="log").order_by("seq")
+    assert [event.data["message"] for event in logged] == ["0", "1", "2", "3", "4", "5"]
+    assert list(Node.objects.values_list("key", "status")) == [("a", "running"), ("b", "pending")]
+    assert the_run().last_seq == 9
+    assert_whole()
+
+
 def test_no_final_state_is_left(reporter):
     reporter(told("node_started", node="a", s=1), told("run_completed", s=2))
     assert Node.objects.get().status == "terminated"

@@ -94,6 +94,15 @@ def test_senders_of_different_events_of_the_same_new_runs(sender):
     assert_whole()
 
 
+def test_two_calls_with_the_same_lines_store_each_once(sender):
+    send([told("node_started", f"r{n}", node="a") for n in range(20)], sender)
+    lines = [told("log", f"r{n % 20}", node="a", data={"message": str(n)}) for n in range(100)]
+    outcomes = at_once(*[lambda: send(lines, sender)] * 4)
+    assert sum(outcome.stored for outcome in outcomes) == 100
+    assert sum(outcome.duplicates for outcome in outcomes) == 300
+    assert_whole()
+
+
 def test_one_id_for_two_runs_is_stored_for_one_of_them(sender):
     send([told("run_created", run) for run in ("r1", "r2")], sender)
     acts = [
