@@ -13,8 +13,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_asgi_application()
 
 from config.health import health  # noqa: E402  (needs Django's applications)
+from runs.api import ingest_asgi  # noqa: E402
 from runs.api.trpc import subscription  # noqa: E402
 from runs.streams import asgi as streams  # noqa: E402
+
+ingest = ingest_asgi.Ingest(django_application)
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -27,6 +30,8 @@ def _responder(scope: Any) -> Callable[..., Awaitable[None]]:
     path = scope["path"]
     if path == "/healthz":
         return health
+    if path in ingest_asgi.PATHS:
+        return ingest
     if streams.serves(path):
         return streams.application
     if subscription.serves(scope):

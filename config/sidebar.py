@@ -64,6 +64,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Users", "person", "admin:runs_user_changelist", "runs.view_user"),
             Entry("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
+            Entry("Sources", "sensors", "admin:runs_source_changelist", "runs.view_source"),
             Entry("Audit", "policy", "admin:runs_auditentry_changelist", "runs.view_auditentry"),
         ),
     ),

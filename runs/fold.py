@@ -29,6 +29,8 @@ class Changes:
     changed_nodes: set[str] = field(default_factory=set)
     begun: list[AttemptBegun] = field(default_factory=list)
     ended: list[AttemptEnded] = field(default_factory=list)
+    # Nodes that were first heard of now.
+    new_nodes: list[NodeRow] = field(default_factory=list)
     # Node → when it may be claimed; None: it waits no longer.
     ready: dict[str, datetime | None] = field(default_factory=dict)
     model_calls: list[ModelCall] = field(default_factory=list)
@@ -48,7 +50,7 @@ def _state_changed(changes: Changes, event: NewEvent, seq: int, now: datetime) -
     if run.state == RunState.ACTIVE and data.get("started", True):
         run.started_at = now
     if run.state in FINAL_STATES:
-        run.completed_at = now
+        run.completed_at = max(now, run.started_at or now)
         run.current_node = ""
         run.reason = _short(data.get("reason"), 500)
     if run.state == RunState.FAILED:
@@ -58,12 +60,23 @@ def _state_changed(changes: Changes, event: NewEvent, seq: int, now: datetime) -
         run.error_message = _short(error.get("message"), 500)
     if run.state == RunState.TERMINATED:
         run.ended_by = _short(event.actor, 150)
+    # The engine ends its runs with their nodes; who reports may have left some open.
+    if run.state == RunState.TERMINATED or (run.elsewhere and run.state in FINAL_STATES):
         for node in changes.nodes.values():
             if node.status not in NODE_FINAL:
-                node.status, node.completed_at = NodeStatus.TERMINATED, now
-                changes.ready[node.key] = None
+                if run.elsewhere:
+                    _lose_attempt(changes, node, seq, now)
+                node.status = NodeStatus.TERMINATED
+                node.completed_at = max(now, node.started_at or now)
+                _wait(changes, node.key, None)
                 changes.changed_nodes.add(node.key)
     changes.visible = True
+
+
+def _wait(changes: Changes, key: str, at: datetime | None) -> None:
+    """When the node may be claimed, which nobody does with one that is executed elsewhere."""
+    if not changes.run.elsewhere:
+        changes.ready[key] = at
 
 
 def _run_created(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
@@ -72,35 +85,78 @@ def _run_created(changes: Changes, event: NewEvent, seq: int, now: datetime) -> 
 
 def _node_queued(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
     node = changes.nodes[event.node]
+    _reopen(changes, node)
     node.status, node.queued_at = NodeStatus.QUEUED, now
-    changes.ready[event.node] = now
+    _wait(changes, event.node, now)
 
 
 def _node_started(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
     node, attempt = changes.nodes[event.node], event.attempt or 1
+    if changes.run.elsewhere:
+        if attempt <= node.attempts:
+            # Its result came first: only its time and its input are news.
+            node.started_at, node.input_seq = min(node.started_at or now, now), seq
+            _begin_attempt(changes, event, seq, now)
+            return
+        _lose_attempt(changes, node, seq, now)
+        _reopen(changes, node)
     node.status, node.attempts, node.input_seq = NodeStatus.RUNNING, attempt, seq
     node.started_at = node.started_at or now
     node.progress_done = node.progress_total = None
-    changes.begun.append(
-        AttemptBegun(
-            run_id=changes.run.id,
-            node=event.node,
-            number=attempt,
-            worker=_short(event.data.get("worker"), 128),
-            started_at=now,
-            input_seq=seq,
-            timeout=float(event.data["timeout_seconds"]),
-        )
-    )
-    changes.ready[event.node] = None
+    _begin_attempt(changes, event, seq, now)
+    _wait(changes, event.node, None)
     changes.run.current_node = event.node
     changes.visible = True
 
 
+def _begin_attempt(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    leased = not changes.run.elsewhere
+    changes.begun.append(
+        AttemptBegun(
+            run_id=changes.run.id,
+            node=event.node,
+            number=event.attempt or 1,
+            worker=_short(event.data.get("worker"), 128),
+            started_at=now,
+            input_seq=seq,
+            timeout=float(event.data["timeout_seconds"]) if leased else None,
+        )
+    )
+
+
+def _begin_unheard(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    """A result of an attempt that was not reported to begin: it began with its result, until
+    somebody says when."""
+    node, attempt = changes.nodes[event.node], event.attempt or 1
+    if not changes.run.elsewhere or attempt <= node.attempts:
+        return
+    _lose_attempt(changes, node, seq, now)
+    _reopen(changes, node)
+    node.attempts, node.input_seq = attempt, None
+    node.started_at = node.started_at or now
+    _begin_attempt(changes, event, seq, now)
+
+
+def _reopen(changes: Changes, node: NodeRow) -> None:
+    """A failed node that is tried again is not done."""
+    if node.status in NODE_FINAL:
+        node.completed_at = None
+        changes.run.nodes_done -= 1
+        changes.visible = True
+
+
+def _lose_attempt(changes: Changes, node: NodeRow, seq: int, now: datetime) -> None:
+    """The attempt that runs is over without a result; one that comes yet is late."""
+    if node.status == NodeStatus.RUNNING:
+        ended = NewEvent(Kind.NODE_FAILED, node=node.key, attempt=node.attempts)
+        _end_attempt(changes, ended, seq, now, AttemptStatus.LOST)
+
+
 def _leave(changes: Changes, node: NodeRow, now: datetime) -> None:
     """`node` came to its end: count it, and show another running one in its place."""
-    node.completed_at = now
-    changes.ready[node.key] = None
+    # The clock of who reports may have gone back.
+    node.completed_at = max(now, node.started_at or now)
+    _wait(changes, node.key, None)
     changes.run.nodes_done += 1
     if changes.run.current_node == node.key:
         running = (n.key for n in changes.nodes.values() if n.status == NodeStatus.RUNNING)
@@ -109,6 +165,7 @@ def _leave(changes: Changes, node: NodeRow, now: datetime) -> None:
 
 
 def _node_completed(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    _begin_unheard(changes, event, seq, now)
     node = changes.nodes[event.node]
     node.status, node.output_seq = NodeStatus.COMPLETED, seq
     _end_attempt(changes, event, seq, now, AttemptStatus.COMPLETED)
@@ -116,6 +173,7 @@ def _node_completed(changes: Changes, event: NewEvent, seq: int, now: datetime) 
 
 
 def _node_failed(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    _begin_unheard(changes, event, seq, now)
     node, error = changes.nodes[event.node], event.data.get("error") or {}
     node.error_seq = seq
     node.error_kind = _short(error.get("kind"), 100)
@@ -128,7 +186,7 @@ def _node_failed(changes: Changes, event: NewEvent, seq: int, now: datetime) -> 
         node.failures += status == AttemptStatus.FAILED
     if retry_at is not None:
         node.status, node.queued_at = NodeStatus.QUEUED, now
-        changes.ready[event.node] = retry_at
+        _wait(changes, event.node, retry_at)
         return
     node.status = NodeStatus.FAILED
     _leave(changes, node, now)
@@ -234,11 +292,38 @@ def fold(run: RunRow, nodes: dict[str, NodeRow], events: list[NewEvent], now: da
     """Apply `events`, numbered on from ``run.last_seq``, to the rows. They are changed in place."""
     changes = Changes(run=run, nodes=nodes)
     for event in events:
-        run.last_seq += 1
-        handler = HANDLERS.get(event.kind)
-        if handler is None:
-            continue
-        handler(changes, event, run.last_seq, now)
-        if event.kind in _CHANGE_NODE:
-            changes.changed_nodes.add(event.node)
+        apply(changes, event, now)
     return changes
+
+
+def apply(changes: Changes, event: NewEvent, now: datetime) -> None:
+    """Apply one more event, stored at `now`."""
+    run = changes.run
+    run.last_seq += 1
+    if run.elsewhere:
+        now = _time(run, event, now)
+        # What is heard of after the end is history only.
+        if event.node and event.node not in changes.nodes and not run.is_final:
+            _hear_of(changes, event.node)
+    handler = HANDLERS.get(event.kind)
+    if handler is None:
+        return
+    handler(changes, event, run.last_seq, now)
+    if event.kind in _CHANGE_NODE:
+        changes.changed_nodes.add(event.node)
+
+
+def _time(run: RunRow, event: NewEvent, now: datetime) -> datetime:
+    """When it happened by the sender's clock; the rows hold nothing that is before the run's
+    creation or yet to come, whatever that clock says."""
+    at = event.at or now
+    return min(max(at, run.created_at or at), now)
+
+
+def _hear_of(changes: Changes, key: str) -> None:
+    run = changes.run
+    node = NodeRow(run.id, key, run.nodes_total, "external", "", NodeStatus.PENDING)
+    run.nodes_total += 1
+    changes.nodes[key] = node
+    changes.new_nodes.append(node)
+    changes.visible = True

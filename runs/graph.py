@@ -29,6 +29,9 @@ _FIELDS = {
     "branch": _COMMON | {"paths", "default"},
 }
 _TOP = {"description", "input_schema", "nodes", "output", "start_deadline_seconds"}
+_TOP_ELSEWHERE = {"description", "executed"}
+# The whole definition of a workflow whose runs are executed by another system and reported.
+ELSEWHERE: dict[str, Any] = {"executed": "elsewhere"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ class Graph:
     input_schema: dict[str, Any]
     output: dict[str, Any]
     start_deadline_seconds: float | None
+    # Executed by another system: its nodes appear in each run as they are heard of.
+    elsewhere: bool = False
 
     @property
     def roots(self) -> list[str]:
@@ -318,6 +323,8 @@ def parse(definition: Any, executors: Collection[str] | None = None) -> Graph:
     checker = _Checker(executors)
     if not isinstance(definition, dict):
         raise DefinitionError([Problem("", "a workflow is a JSON object with a list of “nodes”")])
+    if definition.get("executed") == "elsewhere" and definition.keys() <= _TOP_ELSEWHERE:
+        return Graph({}, {}, {}, None, elsewhere=True)
     if unknown := sorted(set(definition) - _TOP):
         checker.say("", f"unknown field {', '.join(unknown)}")
     rows = definition.get("nodes")

@@ -1,6 +1,7 @@
 """TypeIDs outside, UUIDv7 inside: ``run_01j…`` is the UUID's base32 with a prefix."""
 
 import uuid
+from datetime import datetime
 from typing import Any, cast
 
 from typeid import TypeID
@@ -11,6 +12,12 @@ from uuid_utils import compat
 def new_id() -> uuid.UUID:
     """A UUIDv7: later ids sort after earlier ones."""
     return compat.uuid7()
+
+
+def id_at(moment: datetime) -> uuid.UUID:
+    """A UUIDv7 as it would have been made then."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return uuid.UUID(int=milliseconds << 80 | new_id().int & (1 << 80) - 1)
 
 
 def encode(prefix: str, value: uuid.UUID) -> str:

@@ -27,6 +27,8 @@ from runs.states import FINAL_STATES, Kind, RunState
 
 # Whose starts are audited; a trigger's are told by the run itself.
 PEOPLE = frozenset({"user", "token"})
+# Why nothing is done to a run that is only reported.
+ELSEWHERE = "it is executed elsewhere, where it must be done"
 # Runs handled in one transaction.
 BATCH = 500
 # Runs that one transaction deletes: each may have many thousand events.
@@ -144,7 +146,9 @@ def _to_retry(run_ids: list[uuid.UUID], outcome: Outcome) -> list[Run]:
     underway = dict(open_retries.values_list("retry_of", "id"))
     chosen = []
     for run in originals:
-        if not run.can_retry:
+        if run.is_elsewhere:
+            outcome.skipped[run.id] = ELSEWHERE
+        elif not run.can_retry:
             outcome.skipped[run.id] = f"only failed runs are retried; this one is {run.state}"
         elif run.id in underway:
             new = ids.encode("run", underway[run.id])
@@ -165,6 +169,9 @@ def terminate(
     def decide(found: recorder.Snapshot) -> list[NewEvent]:
         if found.run.is_final:
             outcome.skipped[found.run.id] = f"it is {found.run.state} already"
+        elif found.run.elsewhere:
+            outcome.skipped[found.run.id] = ELSEWHERE
+            return []
         return steps.terminate(found, by.name, reason)
 
     with transaction.atomic():
@@ -264,6 +271,9 @@ def _graph(version: WorkflowVersion) -> tuple[Graph | None, dict[str, str] | Non
 
 def _why_not(graph: Graph, data: Any) -> dict[str, str] | None:
     """Why a run with this input cannot start; None where it can."""
+    if graph.elsewhere:
+        message = "this workflow is executed elsewhere: start it there"
+        return {"node": "", "kind": "ExecutedElsewhere", "message": message}
     if problem := graph.check_input(data):
         return {"node": "", "kind": "InputInvalid", "message": problem}
     for node in graph.nodes.values():

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Generic, Protocol, TypeVar
 
 from django.db import transaction
 
 from runs import live, recorder_batch, recorder_deletion, recorder_sql
-from runs.fold import NODELESS_KINDS, PLAIN_KINDS, Changes, fold
+from runs.fold import NODELESS_KINDS, PLAIN_KINDS, Changes, apply, fold
 from runs.models import Run
-from runs.rows import NewEvent, NodeRow, RunRow
+from runs.rows import AttemptBegun, AttemptEnded, NewEvent, NodeRow, Refused, RunRow
 from runs.states import RunState
 
 
@@ -38,6 +39,10 @@ class NewRun:
     retry_of: uuid.UUID | None = None
     first: uuid.UUID | None = None
     start_deadline: datetime | None = None
+    # For a run that is executed elsewhere.
+    source_id: int | None = None
+    external_id: str = ""
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,47 @@ class Numbers:
 
 
 Decide = Callable[[Snapshot], Sequence[NewEvent]]
+
+
+class Report(Protocol):
+    """An event as somebody else tells it."""
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Its source, and its id there."""
+
+    @property
+    def node(self) -> str: ...
+
+    @property
+    def is_line(self) -> bool:
+        """Whether it only adds a line to a history, whatever the run is in."""
+
+    def line(self) -> NewEvent: ...
+
+    def events(self, found: Snapshot) -> Sequence[NewEvent]:
+        """What is to be recorded of it, at least one event, as the run now is. Or it is Refused."""
+
+
+R = TypeVar("R", bound=Report)
+
+
+@dataclass(frozen=True, slots=True)
+class Reports(Generic[R]):
+    """What is told of one run, in order of arrival; `new` where there is no such run yet."""
+
+    run_id: uuid.UUID
+    reports: Sequence[R]
+    new: NewRun | None = None
+
+
+@dataclass(slots=True)
+class TakenIn(Generic[R]):
+    """What became of reports."""
+
+    stored: int = 0
+    duplicates: int = 0
+    refused: list[tuple[R, Refused]] = field(default_factory=list)
 
 
 def create(new_runs: Sequence[NewRun], *, now: datetime) -> list[Recorded]:
@@ -164,6 +210,117 @@ def delete(
     return [run.pk for run in gone]
 
 
+def take_in(told: Sequence[Reports[R]], *, now: datetime) -> TakenIn[R]:
+    """Store reports that are not stored yet, each judged by the run as those before it left it.
+
+    A run that is new is recorded with the first report that is not refused.
+    """
+    taken: TakenIn[R] = TakenIn()
+    if not told:
+        return taken
+    with transaction.atomic():
+        found = recorder_sql.lock_reported(
+            sorted(each.run_id for each in told if each.new is None),
+            [report.key for each in told for report in each.reports],
+            sorted({report.node for each in told for report in each.reports if report.node}),
+        )
+        rows = {row.id: row for row in found.runs}
+        new, done, written = [], [], []
+        for each in told:
+            run = rows.get(each.run_id) if each.new is None else _unborn(each.new)
+            if run is None:  # deleted since it was looked up
+                gone = Refused("run", "there is no such run")
+                taken.refused += [(report, gone) for report in each.reports]
+                continue
+            first = run.last_seq + 1
+            changes = Changes(run, found.nodes.get(run.id, {}))
+            events = _take(each.reports, changes, found.known, taken, now)
+            if events:
+                done.append(Recorded(run, first, run.last_seq, changes))
+                written.append(events)
+                if each.new is not None:
+                    new.append((each.new, run))
+        if done:
+            with recorder_batch.batch() as sql:
+                # In order of their ids elsewhere: two who make the same ones must not deadlock.
+                new.sort(key=lambda pair: (pair[0].source_id or 0, pair[0].external_id))
+                sql.insert_runs([each for each, _ in new], [run for _, run in new], now)
+                sql.insert_nodes([n for entry in done for n in entry.changes.new_nodes])
+                _write(sql, done, written, now, created=False)
+            _ring_on_commit([_bell(entry) for entry in done])
+    return taken
+
+
+def append_lines(
+    told: Sequence[Reports[R]], *, now: datetime
+) -> tuple[TakenIn[R], list[Reports[R]]]:
+    """Store reports that are lines only, of runs that are there, in one trip: runs are locked for
+    as long as the database works. Gives also those that `take_in` must judge, such as lines of
+    nodes that were not heard of yet: nothing of these is stored."""
+    taken: TakenIn[R] = TakenIn()
+    if not told:
+        return taken, []
+    seen: set[tuple[int, str]] = set()
+    lines: dict[uuid.UUID, list[NewEvent]] = {}
+    for each in told:
+        own = lines[each.run_id] = []
+        for report in each.reports:
+            if report.key not in seen:
+                seen.add(report.key)
+                own.append(report.line())
+    rows = recorder_sql.append_reported(lines, now)
+    grown = [row for row in rows if row[3] >= row[2]]
+    _ring_on_commit(
+        [live.Bell(run, last, state, new=False, visible=False) for run, state, _, last in grown]
+    )
+    stored = {run: last - first + 1 for run, _, first, last in rows}
+    left = [each for each in told if each.run_id not in stored]
+    taken.stored = sum(stored.values())
+    taken.duplicates = (
+        sum(len(each.reports) for each in told if each.run_id in stored) - taken.stored
+    )
+    return taken, left
+
+
+def _unborn(new: NewRun) -> RunRow:
+    return RunRow(
+        id=new.id,
+        version_id=new.version_id,
+        state=RunState.CREATED,
+        state_seq=1,
+        last_seq=0,
+        source_id=new.source_id,
+        created_at=new.created_at,
+    )
+
+
+def _take(
+    reports: Sequence[R],
+    changes: Changes,
+    known: set[tuple[int, str]],
+    taken: TakenIn[R],
+    now: datetime,
+) -> list[NewEvent]:
+    """Fold one run's reports into `changes`; gives what is to be written."""
+    written: list[NewEvent] = []
+    snapshot = Snapshot(changes.run, changes.nodes)
+    for report in reports:
+        if report.key in known:
+            taken.duplicates += 1
+            continue
+        try:
+            events = report.events(snapshot)
+        except Refused as refused:
+            taken.refused.append((report, refused))
+            continue
+        known.add(report.key)
+        taken.stored += 1
+        for event in events:
+            apply(changes, event, now)
+        written += events
+    return written
+
+
 def _append(
     events: Mapping[uuid.UUID, Sequence[NewEvent]], now: datetime
 ) -> dict[uuid.UUID, Numbers]:
@@ -193,11 +350,27 @@ def _write(
     sql.update_nodes(
         [change.nodes[key] for change in changes for key in sorted(change.changed_nodes)]
     )
-    sql.begin_attempts([a for change in changes for a in change.begun])
-    sql.end_attempts([a for change in changes for a in change.ended])
+    sql.begin_attempts(_begun([a for change in changes for a in change.begun]))
+    sql.end_attempts(_ended([a for change in changes for a in change.ended]))
     sql.set_ready([(c.run.id, key, at) for c in changes for key, at in sorted(c.ready.items())])
     sql.insert_model_calls([call for change in changes for call in change.model_calls])
     sql.insert_outbox([(e.run.id, e.first_seq, e.last_seq) for e in done], now)
+
+
+def _begun(attempts: list[AttemptBegun]) -> list[AttemptBegun]:
+    """One row an attempt: its start may be told after its result."""
+    found: dict[tuple[uuid.UUID, str, int], AttemptBegun] = {}
+    for each in attempts:
+        key = each.run_id, each.node, each.number
+        before = found.get(key)
+        earliest = min(before.started_at, each.started_at) if before else each.started_at
+        found[key] = replace(each, started_at=earliest) if before else each
+    return list(found.values())
+
+
+def _ended(attempts: list[AttemptEnded]) -> list[AttemptEnded]:
+    """One row an attempt, the last: what was lost may have a result, if a late one."""
+    return list({(each.run_id, each.node, each.number): each for each in attempts}.values())
 
 
 def _bell(entry: Recorded) -> live.Bell:

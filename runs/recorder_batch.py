@@ -49,6 +49,7 @@ class Batch:
                     n.workflow_id,
                     n.version_id,
                     row.last_seq,
+                    row.created_at or now,
                     n.start_deadline,
                     n.trigger,
                     n.triggered_by,
@@ -57,10 +58,11 @@ class Batch:
                     n.retry_of,
                     n.first,
                     row.nodes_total,
+                    row.source_id,
+                    n.external_id,
                 )
                 for n, row in zip(new, rows, strict=True)
             ],
-            now,
         )
 
     def insert_nodes(self, nodes: Sequence[NodeRow]) -> None:
@@ -83,7 +85,9 @@ class Batch:
                     e.attempt,
                     e.actor,
                     e.at or now,
-                    dump(e.data),
+                    e.json or dump(e.data),
+                    e.source,
+                    e.sender_id,
                 )
                 for run_id, first, events in batches
                 for seq, e in enumerate(events, first)
@@ -116,6 +120,7 @@ class Batch:
                     r.input_tokens,
                     r.output_tokens,
                     r.cached_tokens,
+                    r.nodes_total,
                     r.nodes_done,
                     r.current_node,
                     r.error_node,
@@ -159,8 +164,10 @@ class Batch:
         lease = timedelta(seconds=settings.ENGINE_LEASE_SECONDS)
         rows = []
         for a in attempts:
-            deadline = a.started_at + timedelta(seconds=a.timeout)
-            expires = min(a.started_at + lease, deadline)
+            deadline = expires = None
+            if a.timeout is not None:
+                deadline = a.started_at + timedelta(seconds=a.timeout)
+                expires = min(a.started_at + lease, deadline)
             rows.append(
                 (
                     a.run_id,

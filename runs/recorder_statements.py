@@ -6,13 +6,14 @@ INSERT_RUNS = """
 INSERT INTO jobs (id, workflow_id, version_id, state, state_seq, last_seq, created_at,
     start_deadline, trigger, triggered_by, ref_type, ref_id, retry_of_id, first_id, cost,
     input_tokens, output_tokens, cached_tokens, nodes_total, nodes_done, current_node, error_node,
-    error_kind, error_message, ended_by, reason)
-SELECT id, workflow, version, 'created', 1, last_seq, %s, deadline, trigger, by, ref_type, ref_id,
-    retry_of, first, 0, 0, 0, 0, total, 0, '', '', '', '', '', ''
-FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::int[], %s::timestamptz[], %s::text[],
-    %s::text[], %s::text[], %s::text[], %s::uuid[], %s::uuid[], %s::int[])
-    AS new(id, workflow, version, last_seq, deadline, trigger, by, ref_type, ref_id, retry_of,
-        first, total)
+    error_kind, error_message, ended_by, reason, source_id, external_id)
+SELECT id, workflow, version, 'created', 1, last_seq, created, deadline, trigger, by, ref_type,
+    ref_id, retry_of, first, 0, 0, 0, 0, total, 0, '', '', '', '', '', '', source, external_id
+FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::int[], %s::timestamptz[],
+    %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[], %s::uuid[], %s::uuid[],
+    %s::int[], %s::bigint[], %s::text[])
+    AS new(id, workflow, version, last_seq, created, deadline, trigger, by, ref_type, ref_id,
+        retry_of, first, total, source, external_id)
 """
 INSERT_NODES = """
 INSERT INTO nodes (run_id, key, position, kind, executor, status, attempts, failures,
@@ -22,22 +23,22 @@ FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::text[], %s::text[], %s::text[
 """
 INSERT_EVENTS = """
 INSERT INTO event_tracking
-    (run_id, seq, kind, node, attempt, actor, at, data, recorded_at)
+    (run_id, seq, kind, node, attempt, actor, at, data, source_id, sender_id, recorded_at)
 SELECT *, %s FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::smallint[],
-    %s::text[], %s::timestamptz[], %s::text[]::jsonb[])
+    %s::text[], %s::timestamptz[], %s::text[]::jsonb[], %s::bigint[], %s::text[])
 """
 UPDATE_RUNS = """
 UPDATE jobs SET state = new.state, state_seq = new.state_seq, last_seq = new.last_seq,
     started_at = new.started_at, completed_at = new.completed_at, cost = new.cost,
     input_tokens = new.input_tokens, output_tokens = new.output_tokens,
-    cached_tokens = new.cached_tokens, nodes_done = new.nodes_done,
+    cached_tokens = new.cached_tokens, nodes_total = new.nodes_total, nodes_done = new.nodes_done,
     current_node = new.current_node, error_node = new.error_node, error_kind = new.error_kind,
     error_message = new.error_message, ended_by = new.ended_by, reason = new.reason
 FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::int[], %s::timestamptz[], %s::timestamptz[],
-    %s::numeric[], %s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::text[], %s::text[],
-    %s::text[], %s::text[], %s::text[], %s::text[])
+    %s::numeric[], %s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::int[], %s::text[],
+    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
     AS new(id, state, state_seq, last_seq, started_at, completed_at, cost, input_tokens,
-        output_tokens, cached_tokens, nodes_done, current_node, error_node, error_kind,
+        output_tokens, cached_tokens, nodes_total, nodes_done, current_node, error_node, error_kind,
         error_message, ended_by, reason)
 WHERE jobs.id = new.id
 """
@@ -72,6 +73,7 @@ WITH new AS (
 ), lease AS (
     INSERT INTO leases (node_id, run_id, attempt, worker, renewed_at, expires_at, deadline)
     SELECT node_id, run_id, number, worker, started_at, expires_at, deadline FROM new
+    WHERE expires_at IS NOT NULL
     ON CONFLICT (node_id) DO UPDATE SET attempt = excluded.attempt, worker = excluded.worker,
         renewed_at = excluded.renewed_at, expires_at = excluded.expires_at,
         deadline = excluded.deadline
@@ -79,6 +81,9 @@ WITH new AS (
 INSERT INTO attempts (node_id, run_id, number, status, worker, started_at, input_seq, error_kind,
     error_message)
 SELECT node_id, run_id, number, 'running', worker, started_at, input_seq, '', '' FROM new
+-- One that is reported to begin after its result.
+ON CONFLICT (node_id, number) DO UPDATE SET worker = excluded.worker,
+    started_at = least(attempts.started_at, excluded.started_at), input_seq = excluded.input_seq
 """
 END_ATTEMPTS = """
 WITH ended AS (
@@ -91,7 +96,8 @@ WITH ended AS (
     DELETE FROM leases USING ended
     WHERE leases.node_id = ended.node_id AND leases.attempt = ended.number
 )
-UPDATE attempts SET status = ended.status, completed_at = ended.completed_at,
+UPDATE attempts SET status = ended.status,
+    completed_at = greatest(ended.completed_at, attempts.started_at),
     result_seq = ended.result_seq, retry_at = ended.retry_at, error_kind = ended.error_kind,
     error_message = ended.error_message
 FROM ended WHERE attempts.node_id = ended.node_id AND attempts.number = ended.number

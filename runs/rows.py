@@ -11,6 +11,15 @@ from typing import Any
 from runs.states import FINAL_STATES, Kind
 
 
+class Refused(Exception):  # noqa: N818
+    """A report that cannot be stored: what is wrong with which of its fields."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+        self.reason = reason
+
+
 @dataclass(frozen=True, slots=True)
 class NewEvent:
     """An event to be: the recorder gives it its number and the time it was stored.
@@ -24,6 +33,11 @@ class NewEvent:
     actor: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     at: datetime | None = None
+    # Who reported it, and its id there; what follows from a report has no id of its own.
+    source: int | None = None
+    sender_id: str | None = None
+    # The data as it is stored, where it was written already.
+    json: str | None = None
 
 
 @dataclass(slots=True)
@@ -47,6 +61,13 @@ class RunRow:
     error_message: str = ""
     ended_by: str = ""
     reason: str = ""
+    # Set for a run that is executed elsewhere and reported.
+    source_id: int | None = None
+    created_at: datetime | None = None
+
+    @property
+    def elsewhere(self) -> bool:
+        return self.source_id is not None
 
     @property
     def is_final(self) -> bool:
@@ -85,8 +106,8 @@ class AttemptBegun:
     worker: str
     started_at: datetime
     input_seq: int
-    # Seconds; the lease is never renewed past the node's timeout.
-    timeout: float
+    # Seconds; the lease is never renewed past the node's timeout. None: no worker of ours holds it.
+    timeout: float | None
 
 
 @dataclass(frozen=True, slots=True)

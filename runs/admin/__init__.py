@@ -4,6 +4,7 @@ from runs.admin.accounts import GroupAdmin, UserAdmin
 from runs.admin.audit import AuditEntryAdmin
 from runs.admin.records import EventAdmin, LLMCallAdmin
 from runs.admin.run import RunAdmin
+from runs.admin.source import SourceAdmin
 from runs.admin.workflow import WorkflowAdmin, WorkflowVersionAdmin
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "GroupAdmin",
     "LLMCallAdmin",
     "RunAdmin",
+    "SourceAdmin",
     "UserAdmin",
     "WorkflowAdmin",
     "WorkflowVersionAdmin",

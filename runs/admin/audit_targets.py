@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 
 from runs import ids
-from runs.models import ApiToken, AuditEntry, Run, User, WorkflowVersion
+from runs.models import ApiToken, AuditEntry, Run, Source, User, WorkflowVersion
 
 
 class Target(NamedTuple):
@@ -69,10 +69,16 @@ def _workflows(labels: Collection[str]) -> Found:
             yield label, Target(label, reverse("admin:runs_workflow_version", args=[slug, number]))
 
 
+def _sources(names: Collection[str]) -> Found:
+    for pk, name in Source.objects.filter(name__in=names).values_list("pk", "name"):
+        yield name, Target(name, reverse("admin:runs_source_change", args=[pk]))
+
+
 _KINDS: dict[str, tuple[str, Callable[[Collection[str]], Found]]] = {
     "run": ("runs.view_run", _runs),
     "workflow": ("runs.view_workflow", _workflows),
     "user": ("runs.view_user", _users),
     "group": ("auth.view_group", _groups),
+    "source": ("runs.view_source", _sources),
     "token": ("runs.view_apitoken", _tokens),
 }

@@ -102,6 +102,8 @@ def change(
 
 def _refusal(run: Run, why: str, tried: str) -> WrongState:
     """Why the run's state stands against an act, and what can be done instead."""
+    if run.is_elsewhere and tried != "delete":
+        return WrongState(f"{why[0].upper()}{why[1:]}.", run.state, [])
     if tried == "delete" and run.can_terminate:
         actions, words = ["terminate"], "It can be terminated, and then deleted."
     elif run.can_retry and tried != "retry":

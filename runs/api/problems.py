@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from runs.graph import DefinitionError
+from runs.ingest.body import BadBody, BodyTooLarge
 from runs.payload import PayloadError, PayloadTooLarge
 from runs.timeouts import was_stopped
 
@@ -149,6 +150,10 @@ def translated(exc: Exception) -> Exception:
         case PayloadTooLarge():
             return TooLarge(str(exc))
         case PayloadError():
+            return exceptions.ParseError(str(exc))
+        case BodyTooLarge():
+            return TooLarge(str(exc))
+        case BadBody():
             return exceptions.ParseError(str(exc))
         case DefinitionError():
             return Conflict(f"This portal cannot execute the workflow's version: {exc}")

@@ -4,6 +4,7 @@ from django.urls import path, re_path
 from rest_framework.routers import DefaultRouter
 
 from runs.api.document import SchemaView
+from runs.api.ingest import EventsView
 from runs.api.runs import RunViewSet
 from runs.api.saved_views import SavedViewSet
 from runs.api.tokens import TokenViewSet
@@ -24,5 +25,8 @@ router.register("tokens", TokenViewSet, basename="token")
 urlpatterns = [
     path("schema/", SchemaView.as_view(), name="schema"),
     re_path(r"^trpc(?:/(?P<path>.*))?$", TrpcView.as_view(), name="trpc"),
+    # Programs send there: no redirect, which would lose the body.
+    path("events", EventsView.as_view(), name="events"),
+    path("events/", EventsView.as_view()),
     *router.urls,
 ]

@@ -25,7 +25,7 @@ def give_export(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('runs', '0007_tokens'),
+        ('runs', '0008_sources'),
     ]
 
     operations = [

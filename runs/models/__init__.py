@@ -7,6 +7,7 @@ from runs.models.login import LoginTry
 from runs.models.node import Attempt, Lease, Node, ReadyNode
 from runs.models.outbox import OutboxCursor, OutboxLine
 from runs.models.run import Run
+from runs.models.source import Source
 from runs.models.token import ApiToken
 from runs.models.user import User
 from runs.models.view import SavedView
@@ -28,6 +29,7 @@ __all__ = [
     "ReadyNode",
     "Run",
     "SavedView",
+    "Source",
     "User",
     "Workflow",
     "WorkflowVersion",

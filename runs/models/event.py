@@ -4,6 +4,7 @@ import pgtrigger
 from django.db import models
 
 from runs.models.run import Run
+from runs.models.source import Source
 from runs.states import Kind
 
 
@@ -20,6 +21,14 @@ class Event(models.Model):
     at = models.DateTimeField()
     recorded_at = models.DateTimeField()
     data = models.JSONField()
+    # Who reported it, and its id there: by this it is known when it comes again, for as long as it
+    # is kept. It stands here and not in a table of its own, which would cost another row an event
+    # and need pruning. Ids that rise, as a client's should, make the index cheap to grow.
+    source = models.ForeignKey(
+        Source, on_delete=models.DO_NOTHING, null=True, db_constraint=False, db_index=False,
+        related_name="+",
+    )  # fmt: skip
+    sender_id = models.CharField(max_length=100, null=True, db_collation="C")  # noqa: DJ001
 
     class Meta:
         db_table = "event_tracking"
@@ -27,6 +36,11 @@ class Event(models.Model):
         ordering = ["run_id", "seq"]
         constraints = [
             models.UniqueConstraint(fields=["run", "seq"], name="event_tracking_seq"),
+            models.UniqueConstraint(
+                fields=["source", "sender_id"],
+                name="event_tracking_sender",
+                condition=models.Q(sender_id__isnull=False),
+            ),
             models.CheckConstraint(condition=models.Q(seq__gte=1), name="event_tracking_from_1"),
             models.CheckConstraint(
                 condition=models.Q(kind__in=list(Kind)), name="event_tracking_kind"

@@ -11,6 +11,7 @@ from django.db.models.functions import Upper
 
 from runs import ids
 from runs.expressions import IdEnd, error_words
+from runs.models.source import Source
 from runs.models.workflow import Workflow, WorkflowVersion
 from runs.querysets import RunQuerySet
 from runs.states import FINAL_STATES, LABELS, TRANSITIONS, RunState, Trigger
@@ -53,6 +54,12 @@ class Run(models.Model):
         "self", models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+"
     )
 
+    # For a run that is executed elsewhere: who reports it, and its id there.
+    source = models.ForeignKey(
+        Source, on_delete=models.PROTECT, null=True, db_index=False, related_name="runs"
+    )
+    external_id = models.CharField(max_length=200, blank=True, db_default="")
+
     cost = models.DecimalField(max_digits=20, decimal_places=10, default=0)
     input_tokens = models.BigIntegerField(default=0)
     output_tokens = models.BigIntegerField(default=0)
@@ -91,6 +98,16 @@ class Run(models.Model):
             models.CheckConstraint(
                 condition=models.Q(state_seq__gte=1, last_seq__gte=models.F("state_seq")),
                 name="jobs_seq",
+            ),
+            models.UniqueConstraint(
+                fields=["source", "external_id"],
+                name="jobs_external",
+                condition=models.Q(source__isnull=False),
+            ),
+            models.CheckConstraint(
+                condition=models.Q(source__isnull=True, external_id="")
+                | models.Q(models.Q(source__isnull=False), ~models.Q(external_id="")),
+                name="jobs_external_id_of_source",
             ),
         ]
         indexes = [
@@ -219,12 +236,17 @@ class Run(models.Model):
         return self.state in FINAL_STATES
 
     @property
+    def is_elsewhere(self) -> bool:
+        """Executed by another system, which reports it: nothing of it is started here."""
+        return self.source_id is not None
+
+    @property
     def can_retry(self) -> bool:
-        return self.state == RunState.FAILED
+        return self.state == RunState.FAILED and not self.is_elsewhere
 
     @property
     def can_terminate(self) -> bool:
-        return not self.is_final
+        return not self.is_final and not self.is_elsewhere
 
     @property
     def can_delete(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pgtrigger
@@ -10,6 +11,7 @@ from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.db.models.functions import Now
 
+from runs.graph import ELSEWHERE
 from runs.models.user import User
 
 
@@ -36,6 +38,35 @@ class WorkflowQuerySet(models.QuerySet["Workflow"]):
             return workflow.versions.create(
                 number=newest.number + 1 if newest else 1, definition=definition, created_by=by
             )
+
+    def elsewhere(self, slugs: Iterable[str]) -> dict[str, WorkflowVersion]:
+        """For each workflow its newest version that is executed elsewhere; one that is new, or has
+        no version yet, gets it. Left out are workflows that only this portal executes.
+        """
+        wanted = sorted(set(slugs))
+        found = self._elsewhere(wanted)
+        if missing := [slug for slug in wanted if slug not in found]:
+            with transaction.atomic():
+                # In order of name: two who make the same ones must not deadlock.
+                new = [Workflow(slug=slug) for slug in missing]
+                Workflow.objects.bulk_create(new, ignore_conflicts=True)
+                bare = self.filter(slug__in=missing, versions=None).order_by("slug")
+                WorkflowVersion.objects.bulk_create(
+                    [
+                        WorkflowVersion(workflow=workflow, number=1, definition=ELSEWHERE)
+                        for workflow in bare
+                    ],
+                    ignore_conflicts=True,
+                )
+            found = self._elsewhere(wanted)
+        return found
+
+    def _elsewhere(self, slugs: Sequence[str]) -> dict[str, WorkflowVersion]:
+        versions = WorkflowVersion.objects.filter(
+            workflow__slug__in=slugs, definition__executed="elsewhere"
+        )
+        newest = versions.order_by("number").select_related("workflow")
+        return {version.workflow.slug: version for version in newest}
 
 
 class Workflow(models.Model):

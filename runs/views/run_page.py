@@ -145,7 +145,7 @@ class RunPage(PermissionRequiredMixin, View):
             return self.run.can_delete and user.has_perm("runs.delete_run")
         if act == "export":
             return user.has_perm("runs.export_run")
-        return user.has_perm("runs.execute_workflow")
+        return not self.run.is_elsewhere and user.has_perm("runs.execute_workflow")
 
     # -- Answers -----------------------------------------------------------------------------
 

@@ -22,7 +22,9 @@ VIEWS = {
     "runs.view_run", "runs.view_node", "runs.view_attempt", "runs.view_event",
     "runs.view_llmcall", "runs.view_workflow", "runs.view_workflowversion", "runs.export_run",
 }  # fmt: skip
-ACTS = {"runs.execute_workflow", "runs.retry_run", "runs.terminate_run"}
+ACTS = {
+    "runs.execute_workflow", "runs.retry_run", "runs.terminate_run", "runs.ingest_event",
+}  # fmt: skip
 GROUPS = ("Viewer", "Operator", "Administrator")
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 EVERYTHING = {
     "OPERATE": ["Runs"],
     "BUILD": ["Workflows", "API"],
-    "MANAGE": ["Users", "Groups", "Audit"],
+    "MANAGE": ["Users", "Groups", "Sources", "Audit"],
 }
 
 

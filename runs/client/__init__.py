@@ -1,0 +1,1 @@
+"""Reports runs from elsewhere: `runs_client` is one file without dependencies, to be copied."""
