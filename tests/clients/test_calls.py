@@ -58,9 +58,10 @@ def test_it_gives_what_the_rest_api_gives(client, person, run_in):
     assert told["last_seq"] == Event.objects.filter(run=run.pk).count()
 
 
-def test_an_export_is_the_whole_run(client, run_in):
+@pytest.mark.parametrize("link", PLAIN)
+def test_an_export_is_the_whole_run(client, run_in, link):
     run = run_in("completed")
-    told = client.call("batch", "runs.export", "query", {"id": run.public_id})
+    told = client.call(link, "runs.export", "query", {"id": run.public_id})
     assert list(told) == ["export", "job", "context", "history", "completeness"]
     assert [event["seq"] for event in told["history"]] == list(range(1, run.last_seq + 1))
     assert told["completeness"] == {"events": run.last_seq, "missing": 0}

@@ -92,7 +92,8 @@ def read_input(text: str) -> Any:
 
 
 def result(data: Any) -> Answer:
-    text = data if isinstance(data, JsonText) else compact(data)
+    # On one line: in JSON a line break is never more than space between two words.
+    text = data.replace("\n", " ") if isinstance(data, JsonText) else compact(data)
     return Answer(200, f'{{"result":{{"data":{text}}}}}'.encode())
 
 

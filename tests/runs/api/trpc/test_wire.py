@@ -85,8 +85,9 @@ def test_a_stream_of_answers():
     assert json.loads(line) == [1, 0, [[{"result": {"data": {"a": "ü\n"}}}]]]
 
 
-def test_json_that_is_ready_is_passed_on():
-    assert wire.result(wire.JsonText('{"a": 1}')).body == b'{"result":{"data":{"a": 1}}}'
+def test_json_that_is_ready_is_passed_on_in_one_line():
+    ready = wire.JsonText('{"a":\n "\\n"}\n')
+    assert wire.result(ready).body == b'{"result":{"data":{"a":  "\\n"} }}'
 
 
 def test_a_streams_frame_loses_its_name_only():
