@@ -19,6 +19,21 @@ def test_what_was_missed_while_paused_comes_after(visit_run, teller):
     assert is_gapless(seqs(page))
 
 
+def test_an_event_that_could_not_be_fetched_is_asked_for_again(visit_run, teller):
+    run = teller.tell("active_invoice")
+    page = live(visit_run(run, known="status of 503"))
+    refused = []
+
+    def refuse(route):
+        refused.append(route.request.url)
+        route.fulfill(status=503)
+
+    page.route("**/*fragment=events*", refuse, times=1)
+    teller.go_on(run, ["log", "extract_fields", "the last words"])
+    expect(page.locator("#log-lines")).to_contain_text("the last words")
+    assert len(refused) == 1
+
+
 def test_following_a_busy_run_keeps_the_end_in_sight_and_the_page_small(visit_run, teller):
     run = teller.tell("long_run", 300)
     page = live(visit_run(run))

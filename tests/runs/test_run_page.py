@@ -413,6 +413,7 @@ def test_events_of_kinds_and_shapes_that_are_not_known_are_shown_all_the_same(ol
         NewEvent(Kind.PROGRESS, "classify", None, data={}),
         NewEvent(Kind.COST_UPDATE, "", None, data={"cost": "much"}),
         NewEvent(Kind.HUMAN_ACTION, "classify", None, data={"comment": None}),
+        NewEvent(Kind.NODE_FAILED, "classify", 1, data={"retry_at": "2026-03-02T13:00:00"}),
     )
     assert len(seqs(shown(olga, told))) == told.run.last_seq
 
