@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
 from runs.models import Run
+from runs.states import RunState
 from runs.templatetags.runs_ui import (
     NONE,
     brief_words,
@@ -76,6 +77,7 @@ def _row(page: _Page, run: Run) -> str:
     prefix, _, suffix = public_id.rpartition("_")
     person, reference = escape(run.triggered_by), escape(run.ref_id)
     lasted = elapsed_words(run.started_at, run.completed_at, page.now)
+    version, why = run.version.number, _why(page, run)
     name = f'<span class="op-wf">{slug}</span>'
     if page.workflow_link:
         name = f'<a class="op-wf" href="{slug.join(page.workflow_link)}">{slug}</a>'
@@ -85,7 +87,7 @@ aria-label="Select {short(public_id)}" autocomplete="off"></td>
 <td role="cell" data-c="state">{state_pill(run.state)}</td>
 <td role="cell" data-c="run"><a class="op-id" href="{public_id.join(page.run_link)}" \
 title="{public_id}"><i>{prefix}_…</i>{suffix[-8:]}</a></td>
-<td role="cell" data-c="wf">{name}<span class="op-ver">v{run.version.number}</span>{_why(run)}</td>
+<td role="cell" data-c="wf">{name}<span class="op-ver">v{version}</span>{why}</td>
 <td role="cell" data-c="start">{_started(page, run)}</td>
 <td role="cell" data-c="dur" class="op-right">{lasted}</td>
 <td role="cell" class="col-mid" title="{person}">{person}</td>
@@ -100,8 +102,13 @@ title="{public_id}"><i>{prefix}_…</i>{suffix[-8:]}</a></td>
 """
 
 
-def _why(run: Run) -> str:
+def _why(page: _Page, run: Run) -> str:
     brief, full = why_words(run)
+    if run.state == RunState.CREATED:
+        # Nothing else in its row says a time.
+        created = run.created_at.astimezone(page.zone)
+        brief = f"since {brief_words(created, page.here)}"
+        full = f"Queued since {full_local_words(created)}"
     if not brief:
         return ""
     state = look_of(run.state).state

@@ -85,6 +85,30 @@ def test_a_failed_run_says_which_node_failed_with_what_after_how_many_attempts(o
     assert "TotalsMismatch: line items sum to 1,204.50, document says 1,240.50" in page
 
 
+def test_a_failed_run_that_was_retried_leads_to_its_retry_first():
+    visited = visitor("runs.view_run", "runs.retry_run")
+    original = stories.failed_invoice()
+    assert "op-btn-primary" in part(shown(visited, original), 'id="run-head"', "</form>")
+
+    retry = stories.Story(original.version, retry_of=original.run)
+
+    page = shown(visited, original)
+    notice = part(page, 'id="run-notice"', "</p>")
+    assert "Retried already" in words(notice)
+    assert url(retry) in notice
+    assert "op-btn-primary" not in part(page, 'id="run-head"', "</form>")
+
+
+def test_the_head_leads_to_the_workflow_and_the_facts_to_the_persons_runs():
+    run = stories.failed_invoice()
+    may_see_both = visitor("runs.view_run", "runs.view_workflow", name="both")
+    page = shown(may_see_both, run)
+    workflow_url = f"/admin/runs/workflow/{run.run.workflow.slug}/"
+    assert f'href="{workflow_url}"' in part(page, "<h1>", "</h1>")
+    assert 'href="/admin/runs/run/?triggered_by=maria"' in part(page, 'id="run-facts"')
+    assert "href" not in part(shown(visitor("runs.view_run"), run), "<h1>", "</h1>")
+
+
 def test_the_facts_of_a_run(olga):
     run = stories.failed_invoice()
     facts = words(part(shown(olga, run), 'id="run-facts"'))
@@ -725,6 +749,15 @@ def test_a_plain_retry_has_the_same_input_and_version(olga):
     other = stories.completed_run().public_id
     query = f"?tab=lineage&with={retry.public_id}&to={other}"
     assert 'id="run-difference"' not in shown(olga, retry, query)
+
+
+def test_of_two_runs_the_older_is_the_first_to_compare(olga):
+    original = stories.failed_invoice()
+    retry = stories.Story(original.version, retry_of=original.run)
+    for run in (original, retry):
+        page = shown(olga, run, "?tab=lineage")
+        chosen = re.findall(r'name="(with|to)" value="(\w+)"[^>]* checked', page)
+        assert dict(chosen) == {"with": original.public_id, "to": retry.public_id}
 
 
 def test_a_comparison_is_bounded(olga):

@@ -191,7 +191,9 @@ let opener = null;
 document.addEventListener("click", (event) => {
   if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   const bar = event.target.closest?.("#run-lanes .op-bar");
-  const link = bar ? bar.closest("[data-key]").querySelector("a[data-node]") : event.target.closest?.("#run a");
+  // All of a row leads to its node, as its colour under the pointer says.
+  const row = event.target.closest?.("#run-lanes .op-tl-lane")?.closest("[data-key]");
+  const link = row ? row.querySelector("a[data-node]") : event.target.closest?.("#run a");
   if (!link) return;
   if (link.dataset.dialog) {
     const dialog = document.getElementById(link.dataset.dialog);

@@ -308,6 +308,14 @@ function bringTab() {
 
 bringTab();
 
+// The counts widen the tabs once they are there; then nothing moves any more.
+document.addEventListener("htmx:oobAfterSwap", (event) => {
+  const tabs = event.detail.target?.closest?.("#tabs") || document.getElementById("tabs");
+  if (!tabs || tabs.dataset.counted || !event.detail.target?.id?.startsWith("count-")) return;
+  tabs.dataset.counted = "1";
+  requestAnimationFrame(bringTab);
+});
+
 // Back and forward fetch the list that the address says. (Registered before htmx's own answer,
 // which is to load the whole page again.)
 let address = location.pathname + location.search;
@@ -369,6 +377,16 @@ document.addEventListener("focusin", (event) => {
   if (!current) return;
   for (const one of document.querySelectorAll("#rows > tr.is-cursor")) one.classList.remove("is-cursor");
   current.classList.add("is-cursor");
+});
+
+// A click beside what a row links opens its run; a text that is being marked stays.
+document.addEventListener("click", (event) => {
+  const cell = event.target.closest?.("#rows > tr > td:not([data-c=c])");
+  if (!cell || event.defaultPrevented || event.target.closest("a, button, input, label")) return;
+  if (!getSelection().isCollapsed || event.shiftKey || event.altKey) return;
+  const link = cell.parentElement.querySelector(".op-id");
+  if (event.ctrlKey || event.metaKey) window.open(link.href, "_blank", "noopener");
+  else link.click();
 });
 
 const KEYS = {
