@@ -85,6 +85,17 @@ def test_of_many_nodes_those_are_shown_that_are_looked_for(visit_run, teller):
     page.get_by_label("Find node").fill("N19")
     expect(page.locator("#node-found")).to_have_text("10 of 200")
     expect(shown).to_have_count(10)
+    # What is found outside of the view ends the zoom.
+    page.get_by_label("Find node").fill("")
+    zoom_in = page.get_by_role("button", name="Zoom in")
+    for _ in range(6):
+        zoom_in.click()
+    expect(page.locator(".op-tl.is-zoomed")).to_have_count(1)
+    page.locator(".op-tl").focus()
+    for _ in range(12):
+        page.keyboard.press("ArrowLeft")
+    page.get_by_label("Find node").fill("n999")
+    expect(page.locator(".op-tl.is-zoomed")).to_have_count(0)
     page.get_by_label("Find node").fill("")
     expect(shown).to_have_count(200)
 

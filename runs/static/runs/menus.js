@@ -21,6 +21,23 @@ document.addEventListener("focusin", (event) => {
   }
 });
 
+// One that would reach below the window opens upwards, where there is more room.
+document.addEventListener("toggle", (event) => {
+  const menu = event.target;
+  if (!menu.matches?.("details.op-menu")) return;
+  if (menu.dataset.turned !== undefined) {
+    delete menu.dataset.turned;
+    menu.classList.remove("op-menu-up");
+  }
+  const body = menu.querySelector(".op-menu-body");
+  // On a phone it is a sheet at the window's end.
+  if (!menu.open || !body || getComputedStyle(body).position === "fixed") return;
+  const { top, bottom } = menu.getBoundingClientRect();
+  if (body.getBoundingClientRect().bottom <= innerHeight || top <= innerHeight - bottom) return;
+  menu.dataset.turned = "";
+  menu.classList.add("op-menu-up");
+}, true);
+
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
   const menu = event.target.closest?.(OPEN) || document.querySelector(OPEN);

@@ -141,12 +141,14 @@ document.addEventListener("click", (event) => {
   wanted.failed = !wanted.failed;
   failed.setAttribute("aria-pressed", wanted.failed);
   filterRows();
+  showFound();
 });
 
 document.addEventListener("input", (event) => {
   if (event.target.id !== "node-find") return;
   wanted.text = event.target.value.trim().toLowerCase();
   filterRows();
+  showFound();
 });
 
 document.addEventListener("keydown", (event) => {
@@ -183,4 +185,16 @@ function filterRows() {
     count += fits;
   }
   if (found) found.textContent = isSet ? `${count.toLocaleString("en")} of ${rows.length.toLocaleString("en")}` : "";
+}
+
+// What was found may lie outside of the view: then the whole run is shown.
+function showFound() {
+  if (view.zoom === 1 || (wanted.text === "" && !wanted.failed)) return;
+  const bars = [...document.querySelectorAll("#run-lanes [data-key]:not([hidden]) .op-bar")];
+  const end = view.at + 100 / view.zoom;
+  const isInView = ({ style }) => {
+    const x = parseFloat(style.getPropertyValue("--x"));
+    return x <= end && x + parseFloat(style.getPropertyValue("--w")) >= view.at;
+  };
+  if (bars.length && !bars.some(isInView)) zoomBy(0);
 }
