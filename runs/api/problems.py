@@ -230,6 +230,11 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # no
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler for the whole portal; elsewhere than here it gives Django's page."""
     if not request.path.startswith(PREFIX):
+        # Into a part of a page htmx would put what answers with 503.
+        if _database_is_away() and not request.headers.get("HX-Request"):
+            answer = defaults.server_error(request, "503.html")
+            answer.status_code = 503
+            return answer
         return defaults.server_error(request)
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
         # Where it was needed before any view was reached: for the session, above all.
@@ -237,6 +242,14 @@ def server_error(request: HttpRequest) -> HttpResponse:
         answer.headers["Retry-After"] = str(Unavailable.wait)
         return answer
     return _answer(request, 500, "The portal met an unexpected error; its log says more.")
+
+
+def _database_is_away() -> bool:
+    """Whether this is what Django's handler of errors is called for."""
+    error = sys.exc_info()[1]
+    if isinstance(error, OperationalError) and was_stopped(error):
+        return False
+    return isinstance(error, OperationalError | InterfaceError)
 
 
 def _answer(request: HttpRequest, code: int, detail: str) -> HttpResponse:

@@ -2,9 +2,11 @@
 
 import pytest
 from django.conf import settings
+from django.db import OperationalError
 from django.template.loader import render_to_string
 from django.test import Client
 
+from runs.views.run_page import RunPage
 from tests.runs.visitors import account, visitor
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +41,25 @@ def test_a_missing_page_tells_strangers_nothing_of_the_portal(client):
     assert "There is no such page" in page
     assert "OPERATE" not in page
     assert "Users" not in page
+
+
+def test_a_page_says_that_the_database_did_not_answer(monkeypatch):
+    olga = visitor("runs.view_run")
+    olga.raise_request_exception = False
+
+    def failing(error):
+        def find(*_):
+            raise error
+
+        monkeypatch.setattr(RunPage, "find", find)
+        return olga.get("/admin/runs/run/run_x/")
+
+    away = failing(OperationalError("server closed the connection unexpectedly"))
+    assert away.status_code == 503
+    assert "The database did not answer" in away.content.decode()
+    broken = failing(ValueError("a mistake of ours"))
+    assert broken.status_code == 500
+    assert "The portal met an error" in broken.content.decode()
 
 
 def test_words_of_djangos_own_are_not_shown(client):
