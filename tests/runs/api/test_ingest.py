@@ -4,8 +4,8 @@ import gzip
 import json
 
 import pytest
-from django.test.utils import CaptureQueriesContext
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from runs import lifecycle
 from runs.models import (

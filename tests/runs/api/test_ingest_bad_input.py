@@ -179,8 +179,8 @@ def test_a_line_that_is_no_event_is_refused(client, content):
 def test_one_event_too_many(client):
     before = stored()
     line = b'{"a":1}'
-    for content, kind in ((b"\n".join([line] * 10_001), NDJSON),
-                          (b"[" + b",".join([line] * 10_001) + b"]", "application/json")):  # fmt: skip
+    array = b"[" + b",".join([line] * 10_001) + b"]"
+    for content, kind in ((b"\n".join([line] * 10_001), NDJSON), (array, "application/json")):
         answer = post(client, content, kind)
         assert answer.status_code == 413
         assert "10,000 events" in answer.json()["detail"]
@@ -258,3 +258,15 @@ def test_sources_have_bounds(client, monkeypatch):
     said = post(client, json.dumps(events)).json()
     assert (said["stored"], said["refused"]) == (2, 2)
     assert said["refusals"][0]["field"] == "source"
+
+
+def test_a_ledger_that_runs_over_is_refused(client):
+    call = {"model": "m", "cost": 1_000_000, "input_tokens": 2**53}
+    events = [told("llm_call", data=dict(call)) for _ in range(1_002)]
+    said = post(client, json.dumps(events)).json()
+    assert (said["stored"], said["refused"]) == (1_000, 2)
+    assert said["refusals"][0]["field"] == "data.cost"
+    events = [told("llm_call", "r2", data=call | {"cost": 0}) for _ in range(600)]
+    said = post(client, json.dumps(events)).json()
+    assert said["refusals"][0]["field"] == "data.input_tokens"
+    assert said["stored"] + said["refused"] == 600

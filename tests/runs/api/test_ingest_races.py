@@ -4,6 +4,7 @@ what the history says."""
 import threading
 from dataclasses import asdict
 from datetime import datetime
+from itertools import pairwise
 
 import pytest
 from django.db import connection, connections
@@ -47,7 +48,7 @@ def at_once(*acts):
             connection.ensure_connection()
             barrier.wait(20)
             results[place] = act()
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             errors.append(error)
         finally:
             connections.close_all()
@@ -160,7 +161,7 @@ def interleavings(draw):
     sent = [events[place] for place in [*order, *again]]
     cuts = sorted(draw(st.lists(st.integers(0, len(sent)), max_size=4)))
     edges = [0, *cuts, len(sent)]
-    return len(events), [sent[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return len(events), [sent[a:b] for a, b in pairwise(edges)]
 
 
 def folded(run):
