@@ -14,6 +14,7 @@ django_application = get_asgi_application()
 
 from config.health import health  # noqa: E402  (needs Django's applications)
 from runs.api import ingest_asgi  # noqa: E402
+from runs.api.trpc import subscription  # noqa: E402
 from runs.streams import asgi as streams  # noqa: E402
 
 ingest = ingest_asgi.Ingest(django_application)
@@ -22,14 +23,17 @@ ingest = ingest_asgi.Ingest(django_application)
 async def application(scope: Any, receive: Any, send: Any) -> None:
     # Neither lifespan nor websockets come here: the server is started without.
     assert scope["type"] == "http"
-    await _responder(scope["path"])(scope, receive, send)
+    await _responder(scope)(scope, receive, send)
 
 
-def _responder(path: str) -> Callable[..., Awaitable[None]]:
+def _responder(scope: Any) -> Callable[..., Awaitable[None]]:
+    path = scope["path"]
     if path == "/healthz":
         return health
     if path in ingest_asgi.PATHS:
         return ingest
     if streams.serves(path):
         return streams.application
+    if subscription.serves(scope):
+        return subscription.application
     return django_application

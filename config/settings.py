@@ -273,9 +273,27 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Runs portal",
+    "DESCRIPTION": (
+        "Runs, their history, workflows and what can be done with them. Call it with a token of"
+        " yours, `Authorization: Bearer runs_…`, or signed in, with the CSRF token in"
+        " `X-CSRFToken`. Times are UTC with milliseconds, money is decimal text in US dollars,"
+        " lists are paged by following `next` and `previous`, and every error is a problem"
+        " document (RFC 9457)."
+    ),
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "RunStateEnum": "runs.api.document.RUN_STATES",
+        "NodeStatusEnum": "runs.api.document.NODE_STATUSES",
+        "AttemptStatusEnum": "runs.api.document.ATTEMPT_STATUSES",
+        "WaitCauseEnum": "runs.api.run_timeline.WAIT_CAUSES",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "runs.api.document.any_is_null_too",
+        "runs.api.document.add_problems",
+    ],
 }
 # Requests a minute: by one token, and by one person with all their tokens and sessions.
 API_TOKEN_RATE = _number("API_TOKEN_RATE", 600)

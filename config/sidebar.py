@@ -39,7 +39,6 @@ def _running() -> str:
 class Entry(NamedTuple):
     title: str
     icon: str
-    # Of the admin's pages.
     url_name: str
     permission: str
     badge: Callable[[], str] | None = None
@@ -47,18 +46,26 @@ class Entry(NamedTuple):
 
 # What is not built yet is not listed.
 GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
-    ("OPERATE", (Entry("Runs", "play_circle", "runs_run_changelist", "runs.view_run", _running),)),
+    (
+        "OPERATE",
+        (Entry("Runs", "play_circle", "admin:runs_run_changelist", "runs.view_run", _running),),
+    ),
     (
         "BUILD",
-        (Entry("Workflows", "account_tree", "runs_workflow_changelist", "runs.view_workflow"),),
+        (
+            Entry(
+                "Workflows", "account_tree", "admin:runs_workflow_changelist", "runs.view_workflow"
+            ),
+            Entry("API", "api", "api_docs", "runs.view_run"),
+        ),
     ),
     (
         "MANAGE",
         (
-            Entry("Users", "person", "runs_user_changelist", "runs.view_user"),
-            Entry("Groups", "group", "auth_group_changelist", "auth.view_group"),
-            Entry("Sources", "sensors", "runs_source_changelist", "runs.view_source"),
-            Entry("Audit", "policy", "runs_auditentry_changelist", "runs.view_auditentry"),
+            Entry("Users", "person", "admin:runs_user_changelist", "runs.view_user"),
+            Entry("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
+            Entry("Sources", "sensors", "admin:runs_source_changelist", "runs.view_source"),
+            Entry("Audit", "policy", "admin:runs_auditentry_changelist", "runs.view_auditentry"),
         ),
     ),
 )
@@ -75,7 +82,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _item(entry: Entry) -> dict[str, Any]:
-    link = reverse(f"admin:{entry.url_name}")
+    link = reverse(entry.url_name)
     badge = entry.badge() if entry.badge else ""
 
     def is_active(request: HttpRequest) -> bool:

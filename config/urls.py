@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from config.home import home
+from runs.views.api_docs import ApiDocs
 from runs.views.my_settings import MySettings
 from runs.views.own_password import OwnPassword
 from runs.views.tokens import Tokens
@@ -18,6 +19,8 @@ urlpatterns = [
     path("admin/tokens/", admin.site.admin_view(Tokens.as_view()), name="api_tokens"),
     path("admin/password_change/", admin.site.admin_view(OwnPassword.as_view(), cacheable=True)),
     path("admin/", admin.site.urls),
+    path("api/docs", admin.site.admin_view(ApiDocs.as_view()), name="api_docs"),
+    path("api/docs/", RedirectView.as_view(pattern_name="api_docs")),
     path("api/", include("runs.api.urls")),
 ]
 

@@ -269,18 +269,51 @@ def pasted_id(text: str) -> uuid.UUID | None:
 
 
 def range_words(since: datetime | None, until: datetime | None, now: datetime) -> str:
-    """``from 21 Nov 14:59 to 22 Nov 09:00`` in the person's zone."""
+    """``from 21 Nov 14:59 to 22 Nov 09:00`` in the person's zone; whole days without times."""
     if since and until:
+        if _is_midnight(since) and _is_midnight(until):
+            first, last = _day_words(since, now), _day_words(last_day(until), now)
+            return f"on {first}" if first == last else f"from {first} to {last}"
         return f"from {_moment_words(since, now)} to {_moment_words(until, now)}"
     if since:
         return f"since {_moment_words(since, now)}"
     return f"before {_moment_words(until, now)}" if until else "at any time"
 
 
-def _moment_words(moment: datetime, now: datetime) -> str:
+def last_day(until: datetime) -> datetime:
+    """A moment of the last day before a midnight; that may have had 23 or 25 hours."""
+    return until - timedelta(hours=1)
+
+
+def typed_from(moment: datetime | None) -> str:
+    """As one types it: a midnight is its day."""
+    if moment is None:
+        return ""
+    return (
+        f"{timezone.localtime(moment):{'%Y-%m-%d' if _is_midnight(moment) else '%Y-%m-%d %H:%M'}}"
+    )
+
+
+def typed_to(moment: datetime | None) -> str:
+    """As one types an end: a midnight is the day before, which is included."""
+    if moment is not None and _is_midnight(moment):
+        return f"{timezone.localtime(last_day(moment)):%Y-%m-%d}"
+    return typed_from(moment)
+
+
+def _is_midnight(moment: datetime) -> bool:
+    local = timezone.localtime(moment)
+    return (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
+
+
+def _day_words(moment: datetime, now: datetime) -> str:
     local = timezone.localtime(moment)
     year = "" if local.year == timezone.localtime(now).year else f" {local.year}"
-    return f"{local.day} {local:%b}{year} {local:%H:%M}"
+    return f"{local.day} {local:%b}{year}"
+
+
+def _moment_words(moment: datetime, now: datetime) -> str:
+    return f"{_day_words(moment, now)} {timezone.localtime(moment):%H:%M}"
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Acts on runs: start, retry, terminate. Over a queryset; one run is a set of one."""
+"""Acts on runs: start, retry, terminate, delete. Over a queryset; one run is a set of one."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ PEOPLE = frozenset({"user", "token"})
 ELSEWHERE = "it is executed elsewhere, where it must be done"
 # Runs handled in one transaction.
 BATCH = 500
+# Runs that one transaction deletes: each may have many thousand events.
+DELETED_TOGETHER = 20
 # Bytes of their inputs, as JSON text, that are in memory at a time.
 BATCH_BYTES = 2_000_000
 _TEXT_BYTES = Func(
@@ -176,6 +178,29 @@ def terminate(
         for run_id in recorder.transact(run_ids, decide, now=now):
             outcome.done[run_id] = run_id
         _audit(by, "terminate", outcome.done, reason)
+    return outcome
+
+
+def delete(
+    runs: RunQuerySet, *, by: Actor, reason: str = "", now: datetime | None = None
+) -> Outcome:
+    """Take final runs out of the database, for good; a tombstone stays, so that no late event
+    brings one back. Each small set of them is a transaction, so what is done stays done."""
+    now = now or timezone.now()
+    outcome = Outcome()
+    run_ids = list(runs.order_by("id").values_list("id", flat=True)[:BATCH])
+
+    def may_go(run: Run) -> bool:
+        if not run.can_delete:
+            outcome.skipped[run.pk] = f"only runs that have ended are deleted; it is {run.state}"
+        return run.can_delete
+
+    for begin in range(0, len(run_ids), DELETED_TOGETHER):
+        chosen = run_ids[begin : begin + DELETED_TOGETHER]
+        with transaction.atomic():
+            gone = recorder.delete(chosen, may_go, by=by.name, reason=reason[:500], now=now)
+            _audit(by, "delete", gone, reason)
+        outcome.done.update((run_id, run_id) for run_id in gone)
     return outcome
 
 

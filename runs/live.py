@@ -30,6 +30,8 @@ CHANNEL = "runs"
 BELLS = "bells"
 # Bells in one message at most.
 PEAL = 1_000
+# What a bell says instead of a state of a run that was deleted.
+DELETED = "deleted"
 # What django-eventstream publishes on; every channel's messages go through it.
 REDIS_CHANNEL = "events_channel"
 # Seconds for which nothing is published after the broker failed to take a bell.
@@ -44,6 +46,11 @@ class Bell:
     # A run that was not there before; a change that a list of runs shows.
     new: bool
     visible: bool
+
+
+def deletion_of(run_id: uuid.UUID, last_seq: int) -> Bell:
+    """It is newer than all that was told of the run."""
+    return Bell(run_id, last_seq + 1, DELETED, new=False, visible=True)
 
 
 class RunChannels(DefaultChannelManager):

@@ -15,8 +15,9 @@ from typing import Generic, Protocol, TypeVar
 
 from django.db import transaction
 
-from runs import live, recorder_batch, recorder_sql
+from runs import live, recorder_batch, recorder_deletion, recorder_sql
 from runs.fold import NODELESS_KINDS, PLAIN_KINDS, Changes, apply, fold
+from runs.models import Run
 from runs.rows import AttemptBegun, AttemptEnded, NewEvent, NodeRow, Refused, RunRow
 from runs.states import RunState
 
@@ -187,6 +188,26 @@ def record(
         nodes=not kinds <= NODELESS_KINDS,
     )
     return {run_id: Numbers(entry.first_seq, entry.last_seq) for run_id, entry in done.items()}
+
+
+def delete(
+    run_ids: Sequence[uuid.UUID],
+    may_go: Callable[[Run], bool],
+    *,
+    by: str,
+    reason: str,
+    now: datetime,
+) -> list[uuid.UUID]:
+    """Take out those of the runs that `may_go`, with all that belongs to them.
+
+    `may_go` sees each run as nobody can change it meanwhile. Gives the runs that are gone.
+    """
+    with transaction.atomic():
+        gone = [run for run in recorder_deletion.lock(run_ids) if may_go(run)]
+        if gone:
+            recorder_deletion.delete(gone, by=by, reason=reason, now=now)
+            _ring_on_commit([live.deletion_of(run.pk, run.last_seq) for run in gone])
+    return [run.pk for run in gone]
 
 
 def take_in(told: Sequence[Reports[R]], *, now: datetime) -> TakenIn[R]:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
+from runs import ids
+from runs.api.acts import shown_runs
 from runs.context import STORED_BYTES
-from runs.models import Run, Workflow
-from runs.paging import Cursor
+from runs.models import Run, SavedView, Workflow, WorkflowVersion
+from runs.paging import Cursor, first_of
 from runs.querysets import RunQuerySet
 
 # Event numbers are integers of 32 bits.
 MAX_SEQ = 2**31 - 1
-_LINK = {"type": "string", "format": "uri", "nullable": True}
+_LINK = {
+    "type": ["string", "null"],
+    "format": "uri",
+    "example": "https://portal.example/api/runs/?cursor=after.1764165791204000-01kb2x7v9zeq3t8m4r6c5n0a1d",
+}
 
 
 def read_number(request: Request, name: str, default: int, least: int, most: int) -> int:
@@ -42,6 +48,9 @@ class KeyPages(BasePagination):
         a key all. Raises ValueError for what is no key."""
         raise NotImplementedError
 
+    def read(self, page: QuerySet, count: int) -> QuerySet:
+        return page[:count]
+
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:  # noqa: ARG002
         limit = read_number(request, "limit", self.default_limit, 1, self.max_limit)
         cursor = request.query_params.get("cursor", "after.")
@@ -54,7 +63,7 @@ class KeyPages(BasePagination):
             message = "This is no cursor of this list; begin without one."
             raise ValidationError({"cursor": [message]}) from None
         # One more than asked for tells whether the list goes on.
-        found = list(page[: limit + 1])
+        found = list(self.read(page, limit + 1))
         rows, goes_on = found[:limit], len(found) > limit
         # There is something where the reader comes from.
         came = bool(key and rows)
@@ -97,7 +106,10 @@ class KeyPages(BasePagination):
 
 
 class RunPages(KeyPages):
-    """Newest first."""
+    """Newest first; the rows are found by key, and only then read with all that is shown."""
+
+    def read(self, page: QuerySet, count: int) -> QuerySet:
+        return first_of(cast(RunQuerySet, page), count, shown_runs())
 
     def key(self, row: Run) -> str:
         return str(Cursor.of(row))
@@ -111,6 +123,44 @@ class RunPages(KeyPages):
             raise ValueError(key)
         at = runs.newer_than if side == "before" else runs.older_than
         return at(cursor.created_at, cursor.id)
+
+
+class VersionPages(KeyPages):
+    """Newest first."""
+
+    def key(self, row: WorkflowVersion) -> str:
+        return str(row.number)
+
+    def page_at(self, rows: QuerySet, side: str, key: str) -> QuerySet:
+        if not key:
+            return rows.order_by("-number")
+        if not (key.isascii() and key.isdecimal() and len(key) < 10):
+            raise ValueError(key)
+        if side == "before":
+            return rows.filter(number__gt=int(key)).order_by("number")
+        return rows.filter(number__lt=int(key)).order_by("-number")
+
+
+class ViewPages(KeyPages):
+    """By name; two persons may give the same one."""
+
+    def key(self, row: SavedView) -> str:
+        return row.public_id
+
+    def page_at(self, rows: QuerySet, side: str, key: str) -> QuerySet:
+        if not key:
+            return rows.order_by("name", "id")
+        view_id = ids.decode("view", key)
+        if view_id is None:
+            raise ValueError(key)
+        # Where it stood, though it may be seen no more.
+        name = SavedView.objects.filter(pk=view_id).values_list("name", flat=True).first()
+        if name is None:
+            raise ValueError(key)
+        if side == "before":
+            before = Q(name__lt=name) | Q(name=name, id__lt=view_id)
+            return rows.filter(before).order_by("-name", "-id")
+        return rows.filter(Q(name__gt=name) | Q(name=name, id__gt=view_id)).order_by("name", "id")
 
 
 class WorkflowPages(KeyPages):
@@ -184,5 +234,6 @@ def _limit_parameter(default: int, most: int) -> dict[str, Any]:
     }
 
 
-def _results(schema: dict[str, Any], most: int) -> dict[str, Any]:
-    return {"type": "array", "items": schema["items"], "maxItems": most}
+def _results(schema: Any, most: int) -> Any:
+    # For an example the framework asks with something else, to find its place.
+    return {**schema, "maxItems": most} if isinstance(schema, dict) else schema

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -17,7 +18,6 @@ from rest_framework import exceptions
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import exception_handler
 
 from runs.graph import DefinitionError
 from runs.ingest.body import BadBody, BodyTooLarge
@@ -32,6 +32,8 @@ MEDIA_TYPE = "application/problem+json"
 PLAIN = "about:blank"
 INVALID = "urn:problem-type:runs:invalid"
 WRONG_STATE = "urn:problem-type:runs:wrong-state"
+OUTDATED = "urn:problem-type:runs:outdated"
+KEY_REUSED = "urn:problem-type:runs:idempotency-key-reused"
 MAX_DETAIL = 1_000
 MAX_ERRORS = 50
 
@@ -49,6 +51,25 @@ class LengthRequired(exceptions.APIException):
 class Conflict(exceptions.APIException):
     status_code = 409
     default_detail = "This cannot be done now."
+
+
+class Unprocessable(exceptions.APIException):
+    status_code = 422
+    default_detail = "This cannot be done as it is asked for."
+
+
+class KeyReused(Unprocessable):
+    default_detail = (
+        "This Idempotency-Key was sent with another request; give each request its own."
+    )
+
+
+class Outdated(Conflict):
+    """Somebody published a version meanwhile: `newest` is its number."""
+
+    def __init__(self, newest: int) -> None:
+        super().__init__(f"Version {newest} was published meanwhile; look at it first.")
+        self.newest = newest
 
 
 class WrongState(Conflict):
@@ -75,29 +96,36 @@ class TooSlow(Unavailable):
 
 def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
     """The REST framework's exception handler; what it does not know becomes Django's 500."""
+    # Its views import, by the settings, parsers that raise this module's errors.
+    from rest_framework.views import exception_handler
+
     request: Request = context["request"]
-    exc = _translated(exc)
+    exc = translated(exc)
     response = exception_handler(exc, context)
     if response is None:
         return None
     code, said = response.status_code, response.data
     if isinstance(exc, exceptions.ValidationError):
-        errors = list(_flat(said))[:MAX_ERRORS]
-        response.data = problem(code, request.path, _joined(errors), INVALID, errors=errors)
+        errors = errors_in(said)
+        response.data = problem(code, request.path, joined(errors), INVALID, errors=errors)
     elif isinstance(exc, WrongState):
         members = {"state": exc.state, "actions": exc.actions}
         response.data = problem(code, request.path, said["detail"], WRONG_STATE, **members)
+    elif isinstance(exc, Outdated):
+        response.data = problem(code, request.path, said["detail"], OUTDATED, newest=exc.newest)
+    elif isinstance(exc, KeyReused):
+        response.data = problem(code, request.path, said["detail"], KEY_REUSED)
     else:
         response.data = problem(code, request.path, said["detail"])
     renderer = getattr(request, "accepted_renderer", None)
     # The browsable pages show the same as HTML.
-    if renderer is None or renderer.format == "json":
+    if renderer is None or renderer.format != "api":
         response.content_type = MEDIA_TYPE
     if isinstance(exc, exceptions.Throttled):
         # Said once a minute by what holds up; a line for each would fill the log.
         response._has_been_logged = True  # type: ignore[attr-defined]
     elif request.method not in SAFE_METHODS and response.status_code < 500:
-        _log_refusal(request, response)
+        log_refusal(request, response)
     return response
 
 
@@ -114,7 +142,8 @@ def problem(
     }
 
 
-def _translated(exc: Exception) -> Exception:
+def translated(exc: Exception) -> Exception:
+    """An error from further in as one of the REST framework's, where it can be one."""
     match exc:
         case RequestDataTooBig():
             return TooLarge()
@@ -135,6 +164,10 @@ def _translated(exc: Exception) -> Exception:
     return exc
 
 
+def errors_in(found: Any) -> list[dict[str, str]]:
+    return list(_flat(found))[:MAX_ERRORS]
+
+
 def _flat(found: Any, field: str = "") -> Iterator[dict[str, str]]:
     """The single messages in a serializer's nested errors."""
     if isinstance(found, dict):
@@ -149,14 +182,14 @@ def _flat(found: Any, field: str = "") -> Iterator[dict[str, str]]:
         yield {"field": field, "message": str(found)}
 
 
-def _joined(errors: list[dict[str, str]]) -> str:
+def joined(errors: list[dict[str, str]]) -> str:
     return "; ".join(
         f"{error['field']}: {error['message']}" if error["field"] else error["message"]
         for error in errors
     )
 
 
-def _log_refusal(request: Request, response: Response) -> None:
+def log_refusal(request: Request, response: Response) -> None:
     """One line that says who was refused what, and why."""
     user: Any = getattr(request, "_user", None)
     if user is None or not user.is_authenticated:
@@ -198,6 +231,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler for the whole portal; elsewhere than here it gives Django's page."""
     if not request.path.startswith(PREFIX):
         return defaults.server_error(request)
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        # Where it was needed before any view was reached: for the session, above all.
+        answer = _answer(request, 503, Unavailable.default_detail)
+        answer.headers["Retry-After"] = str(Unavailable.wait)
+        return answer
     return _answer(request, 500, "The portal met an unexpected error; its log says more.")
 
 

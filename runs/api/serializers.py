@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from runs import ids
 from runs.actors import ACTOR_REFS
-from runs.context import milliseconds, stamp
-from runs.models import Run, Workflow, WorkflowVersion
+from runs.context import stamp
+from runs.models import Run, SavedView, Workflow, WorkflowVersion
+from runs.public_run import public_run
 from runs.states import Kind, NodeStatus, RunState, Trigger
+
+# No workflow's id: its page would have the address of the page that makes one.
+RESERVED = "add"
 
 
 class StampField(serializers.DateTimeField):
@@ -38,72 +41,70 @@ class StrictSerializer(serializers.Serializer):
 
 
 class TokensSerializer(serializers.Serializer):
-    input = serializers.IntegerField(source="input_tokens")
-    output = serializers.IntegerField(source="output_tokens")
-    cached = serializers.IntegerField(source="cached_tokens")
+    input = serializers.IntegerField()
+    output = serializers.IntegerField()
+    cached = serializers.IntegerField()
 
 
 class NodeCountSerializer(serializers.Serializer):
-    total = serializers.IntegerField(source="nodes_total")
-    done = serializers.IntegerField(source="nodes_done")
+    total = serializers.IntegerField()
+    done = serializers.IntegerField()
 
 
 class RunErrorSerializer(serializers.Serializer):
-    node = serializers.CharField(source="error_node", allow_blank=True)
-    kind = serializers.CharField(source="error_kind")
-    message = serializers.CharField(source="error_message")
+    node = serializers.CharField(allow_blank=True)
+    kind = serializers.CharField()
+    message = serializers.CharField()
 
 
 class RunSerializer(serializers.Serializer):
     """A run of ``Run.objects`` with its workflow, version and `draining`; wants `now`."""
 
-    id = serializers.CharField(source="public_id")
+    id = serializers.CharField()
     job_id = serializers.CharField()
-    workflow_id = serializers.CharField(source="workflow.slug")
-    workflow_version = serializers.IntegerField(source="version.number")
+    workflow_id = serializers.CharField()
+    workflow_version = serializers.IntegerField()
     state = serializers.ChoiceField(choices=[str(state) for state in RunState])
     created_at = StampField()
     started_at = StampField(allow_null=True)
     completed_at = StampField(allow_null=True)
-    duration_ms = serializers.SerializerMethodField(
-        help_text="From start to end, or until now while the run is active."
+    duration_ms = serializers.IntegerField(
+        allow_null=True, help_text="From start to end, or until now while the run is active."
     )
     trigger = serializers.ChoiceField(choices=[str(trigger) for trigger in Trigger])
     triggered_by = serializers.CharField()
     ref_type = serializers.CharField()
     ref_id = serializers.CharField()
-    retry_of = serializers.SerializerMethodField()
-    first_run = serializers.SerializerMethodField()
+    retry_of = serializers.CharField(allow_null=True, help_text="The run that this one retries.")
+    first_run = serializers.CharField(
+        allow_null=True, help_text="The run that the chain of retries began with."
+    )
     cost = serializers.DecimalField(max_digits=20, decimal_places=10, help_text="US dollars.")
-    tokens = TokensSerializer(source="*")
-    nodes = NodeCountSerializer(source="*")
+    tokens = TokensSerializer()
+    nodes = NodeCountSerializer()
     current_node = serializers.CharField()
-    error = serializers.SerializerMethodField()
+    error = RunErrorSerializer(allow_null=True)
     ended_by = serializers.CharField()
     reason = serializers.CharField()
     last_seq = serializers.IntegerField(help_text="Number of the newest event.")
     draining = serializers.IntegerField(
         help_text="Nodes of a run that has ended which still finish their present operation."
     )
-    url = serializers.SerializerMethodField(help_text="The run's page in the portal.")
+    url = serializers.URLField(help_text="The run's page in the portal.")
 
-    def get_duration_ms(self, run: Run) -> int | None:
-        return milliseconds(run.started_at, run.completed_at or self.context["now"])
+    def to_representation(self, run: Run) -> dict[str, Any]:
+        # The fields above say what stands in it; going through them would take most of the time
+        # that a page of the list takes.
+        return public_run(run, self.context["now"], self._pages)
 
-    def get_retry_of(self, run: Run) -> str | None:
-        return ids.encode("run", run.retry_of_id) if run.retry_of_id else None
-
-    def get_first_run(self, run: Run) -> str | None:
-        return ids.encode("run", run.first_id) if run.first_id else None
-
-    @extend_schema_field(RunErrorSerializer(allow_null=True))
-    def get_error(self, run: Run) -> dict[str, Any] | None:
-        return RunErrorSerializer(run).data if run.state == RunState.FAILED else None
-
-    @extend_schema_field(serializers.URLField())
-    def get_url(self, run: Run) -> str:
-        page = reverse("admin:runs_run_page", args=[run.public_id])
-        return self.context["request"].build_absolute_uri(page)
+    @property
+    def _pages(self) -> str:
+        """What the address of a run's page begins with: found out once for a whole list."""
+        context = cast(dict[str, Any], self.context)
+        if "pages" not in context:
+            runs = reverse("admin:runs_run_changelist")
+            context["pages"] = context["request"].build_absolute_uri(runs)
+        return context["pages"]
 
 
 class JobSerializer(serializers.Serializer):
@@ -186,6 +187,107 @@ class EventQuerySerializer(serializers.Serializer):
     node = serializers.CharField(
         max_length=64, required=False, help_text="Only events of this node."
     )
+    text = serializers.CharField(
+        max_length=200, required=False, allow_blank=True,
+        help_text="Only events that say this, in any case, in their data or the names beside it.",
+    )  # fmt: skip
+
+
+class ExportInfoSerializer(serializers.Serializer):
+    run_id = serializers.CharField()
+    exported_at = serializers.DateTimeField()
+    last_seq = serializers.IntegerField()
+
+
+class CompletenessSerializer(serializers.Serializer):
+    events = serializers.IntegerField()
+    missing = serializers.IntegerField()
+
+
+class HistoryLineSerializer(serializers.Serializer):
+    seq = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=[str(kind) for kind in Kind])
+    at = serializers.DateTimeField()
+    node = serializers.CharField(allow_null=True)
+    attempt = serializers.IntegerField(allow_null=True)
+    actor = serializers.CharField(allow_null=True)
+    data = serializers.DictField()  # type: ignore[assignment]
+
+
+class RunExportSerializer(serializers.Serializer):
+    """What `run_download.as_json` writes."""
+
+    export = ExportInfoSerializer()
+    job = JobSerializer()
+    context = ContextSerializer()  # type: ignore[assignment]
+    history = HistoryLineSerializer(many=True)
+    completeness = CompletenessSerializer()
+
+
+class ExportedRunSerializer(RunSerializer):
+    events = serializers.IntegerField(help_text="Events that are stored.")
+    missing = serializers.IntegerField(help_text="Events that should be and are not.")
+    draining = None  # type: ignore[assignment]
+
+
+class FilterExportInfoSerializer(serializers.Serializer):
+    exported_at = serializers.DateTimeField()
+    filter = serializers.DictField(child=serializers.CharField())
+    limit = serializers.IntegerField()
+    complete = serializers.BooleanField(help_text="false: there are more runs than the limit.")
+
+
+class ExportSerializer(serializers.Serializer):
+    """What `exports.as_json` writes."""
+
+    export = FilterExportInfoSerializer()
+    runs = ExportedRunSerializer(many=True)
+    count = serializers.IntegerField()
+
+
+# -- Saved views -----------------------------------------------------------------------------
+
+
+class SavedViewSerializer(serializers.Serializer):
+    """A view; wants `request` and `default`, the id of the person's default view."""
+
+    id = serializers.CharField(source="public_id")
+    name = serializers.CharField()
+    query = serializers.CharField(help_text="What the list's address says, `?state=failed`.")
+    is_shared = serializers.BooleanField()
+    is_default = serializers.SerializerMethodField(help_text="Whether Runs opens it for you.")
+    is_mine = serializers.SerializerMethodField()
+    owner = serializers.CharField(source="owner.username")
+    url = serializers.SerializerMethodField(help_text="The list as this view shows it.")
+
+    def get_is_default(self, view: SavedView) -> bool:
+        return view.pk == self.context["default"]
+
+    def get_is_mine(self, view: SavedView) -> bool:
+        return view.owner_id == self.context["request"].user.pk
+
+    @extend_schema_field(serializers.URLField())
+    def get_url(self, view: SavedView) -> str:
+        runs = reverse("admin:runs_run_changelist")
+        return self.context["request"].build_absolute_uri(f"{runs}?view={view.public_id}")
+
+
+class ChangeViewSerializer(StrictSerializer):
+    name = serializers.CharField(max_length=80, required=False)
+    query = serializers.CharField(
+        max_length=2_000, required=False, allow_blank=True,
+        help_text="As in the list's address: filter, order and columns.",
+    )  # fmt: skip
+    is_shared = serializers.BooleanField(required=False, help_text="Seen by all staff.")
+    is_default = serializers.BooleanField(required=False, help_text="Runs opens it for you.")
+
+
+class MakeViewSerializer(ChangeViewSerializer):
+    name = serializers.CharField(max_length=80)
+    query = serializers.CharField(
+        max_length=2_000, allow_blank=True,
+        help_text="As in the list's address: filter, order and columns.",
+    )  # fmt: skip
 
 
 # -- Workflows -------------------------------------------------------------------------------
@@ -215,6 +317,34 @@ class VersionSerializer(serializers.Serializer):
 
     def get_created_by(self, version: WorkflowVersion) -> str | None:
         return version.created_by.get_username() if version.created_by else None
+
+
+class VersionDetailSerializer(VersionSerializer):
+    definition = serializers.JSONField()
+
+
+class MakeVersionSerializer(StrictSerializer):
+    definition = serializers.DictField(help_text="Nodes, and what they need; see the README.")
+    base = serializers.IntegerField(
+        min_value=1, max_value=2**31 - 1, required=False, allow_null=True, default=None,
+        help_text="Number of the version that yours is made from: refused if a newer one is there.",
+    )  # fmt: skip
+
+
+class MakeWorkflowSerializer(StrictSerializer):
+    id = serializers.RegexField(
+        r"^[a-z][a-z0-9_]*\Z", max_length=64,
+        error_messages={
+            "invalid": "Begin with a letter; use small letters, digits and underscores only."
+        },
+        help_text="Such as invoice_processing; it cannot be changed later.",
+    )  # fmt: skip
+    definition = serializers.DictField(help_text="Nodes, and what they need; see the README.")
+
+    def validate_id(self, slug: str) -> str:
+        if slug == RESERVED:
+            raise serializers.ValidationError(f"“{RESERVED}” is taken by a page's address.")
+        return slug
 
 
 class WorkflowDetailSerializer(WorkflowSerializer):

@@ -1,11 +1,16 @@
 """The REST API's addresses, all under /api/."""
 
-from django.urls import path
+from django.urls import path, re_path
 from rest_framework.routers import DefaultRouter
 
+from runs.api.document import SchemaView
 from runs.api.ingest import EventsView
+from runs.api.runs import RunViewSet
+from runs.api.saved_views import SavedViewSet
 from runs.api.tokens import TokenViewSet
-from runs.api.views import IndexView, RunViewSet, WorkflowViewSet
+from runs.api.trpc.view import TrpcView
+from runs.api.views import IndexView
+from runs.api.workflows import WorkflowViewSet
 
 app_name = "api"
 
@@ -14,9 +19,12 @@ router.APIRootView = IndexView
 router.include_format_suffixes = False
 router.register("runs", RunViewSet, basename="run")
 router.register("workflows", WorkflowViewSet, basename="workflow")
+router.register("views", SavedViewSet, basename="view")
 router.register("tokens", TokenViewSet, basename="token")
 
 urlpatterns = [
+    path("schema/", SchemaView.as_view(), name="schema"),
+    re_path(r"^trpc(?:/(?P<path>.*))?$", TrpcView.as_view(), name="trpc"),
     # Programs send there: no redirect, which would lose the body.
     path("events", EventsView.as_view(), name="events"),
     path("events/", EventsView.as_view()),

@@ -11,6 +11,7 @@ from django.utils import timezone
 from runs import outbox
 from runs.engine import dispatch, rescue, worker
 from runs.engine.trouble import Trouble
+from runs.models import IdempotencyKey
 
 logger = logging.getLogger(__name__)
 
@@ -49,4 +50,6 @@ def tick() -> None:
 
 @shared_task(name="runs.prune_outbox", ignore_result=True)
 def prune_outbox() -> None:
-    outbox.prune_all(timezone.now())
+    now = timezone.now()
+    outbox.prune_all(now)
+    IdempotencyKey.objects.prune(now)

@@ -14,7 +14,7 @@ from runs import ids, recorder
 from runs.arrays import literal
 from runs.driver import plain_cursor
 from runs.ingest.report import Report
-from runs.models import AuditEntry, Source, User, Workflow, WorkflowVersion
+from runs.models import AuditEntry, DeletedRun, Source, User, Workflow, WorkflowVersion
 from runs.models.source import PORTAL, SEEN_EVERY, check_free
 from runs.payload import dump
 from runs.rows import NewEvent, Refused
@@ -102,10 +102,10 @@ class Search:
                     self._refuse(each.reports, why[each.source])
             told = [each for each in told if each.source not in why]
             places = self._places(told)
-        # Runs that were deleted must not come back with a late event: their tombstones are to be
-        # asked here, by source and external id, and what names one is refused.
-        unknown = [each for n, each in enumerate(told) if places[n].run_id is None]
-        versions = _versions(unknown) if unknown else {}
+        unknown = [n for n in range(len(told)) if places[n].run_id is None]
+        versions = _versions([told[n] for n in unknown]) if unknown else {}
+        # Runs that were deleted must not come back with a late event.
+        deleted = _deleted_elsewhere([(places[n].source_id, told[n].external_id) for n in unknown])
         found: Found = []
         for number, each in enumerate(told):
             source_id, run_id = places[number]
@@ -113,6 +113,9 @@ class Search:
                 report.source_id = source_id
             if run_id is not None:
                 found.append(recorder.Reports(run_id, each.reports))
+                continue
+            if (source_id, each.external_id) in deleted:
+                self._refuse(each.reports, Refused("external_id", "the run was deleted"))
                 continue
             try:
                 found.append(_new(each, source_id, versions, self.now))
@@ -143,11 +146,13 @@ class Search:
             cursor.execute(_OWNERS, [literal([each.run_id for each in told])], binary=True)
             owners: dict[uuid.UUID, int | None] = dict(cursor.fetchall())
         sources = self._named_sources(told, owners)
+        missing = [each.run_id for each in told if each.run_id not in owners]
+        deleted = set(DeletedRun.objects.filter(pk__in=missing).values_list("pk", flat=True))
         found: Found = []
         for run_id, reports in told:
-            # A run that was deleted, too: more than that is not known of it.
             if run_id not in owners:
-                self._refuse(reports, Refused("run", "there is no such run"))
+                gone = "the run was deleted" if run_id in deleted else "there is no such run"
+                self._refuse(reports, Refused("run", gone))
                 continue
             fit = []
             for report in reports:
@@ -291,3 +296,12 @@ def _new(
     for report in reports:
         report.creation = creation
     return recorder.Reports(new.id, reports, new)
+
+
+def _deleted_elsewhere(wanted: Sequence[tuple[int, str]]) -> set[tuple[int | None, str | None]]:
+    """Those of (source, external id) whose run was deleted, and others of the same words."""
+    if not wanted:
+        return set()
+    sources, names = map(set, zip(*wanted, strict=True))
+    found = DeletedRun.objects.filter(source_id__in=sources, external_id__in=names)
+    return set(found.values_list("source_id", "external_id"))

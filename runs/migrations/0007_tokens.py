@@ -27,7 +27,7 @@ def give_to_administrators(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('runs', '0005_saved_views'),
+        ('runs', '0006_error_index'),
     ]
 
     operations = [

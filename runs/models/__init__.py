@@ -1,5 +1,7 @@
 from runs.models.audit import AuditEntry
+from runs.models.deleted import DeletedRun
 from runs.models.event import Event
+from runs.models.idempotency import IdempotencyKey
 from runs.models.llm_call import LLMCall
 from runs.models.login import LoginTry
 from runs.models.node import Attempt, Lease, Node, ReadyNode
@@ -15,7 +17,9 @@ __all__ = [
     "ApiToken",
     "Attempt",
     "AuditEntry",
+    "DeletedRun",
     "Event",
+    "IdempotencyKey",
     "LLMCall",
     "Lease",
     "LoginTry",

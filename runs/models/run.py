@@ -83,6 +83,7 @@ class Run(models.Model):
         permissions = [
             ("retry_run", "Can retry runs"),
             ("terminate_run", "Can terminate runs"),
+            ("export_run", "Can export runs"),
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(state__in=list(RunState)), name="jobs_state"),
@@ -246,6 +247,10 @@ class Run(models.Model):
     @property
     def can_terminate(self) -> bool:
         return not self.is_final and not self.is_elsewhere
+
+    @property
+    def can_delete(self) -> bool:
+        return self.is_final
 
     def duration(self, now: datetime) -> timedelta | None:
         """From start to end, or to `now` while the run is active; None for one never started."""

@@ -6,7 +6,14 @@ import asyncio
 import json
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+)
 from contextlib import aclosing
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
@@ -85,7 +92,7 @@ async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISend
         return
     async with aclosing(chunks):
         with at.guard.watch(shown) as end:
-            await _serve(scope, receive, send, chunks, end)
+            await serve(scope, receive, send, chunks, end)
 
 
 async def _open(at: hub.Hub, scope: HTTPScope) -> Opened:
@@ -155,15 +162,21 @@ async def _log_chunks(
         async for entries in events:
             if not entries:
                 yield frames.KEEP_ALIVE
+            for piece in in_pieces(entry.frame for entry in entries):
+                yield piece
+    yield frames.DELETED
+
+
+def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    piece, size = [], 0
+    for part in parts:
+        piece.append(part)
+        size += len(part)
+        if size >= PIECE_BYTES:
+            yield b"".join(piece)
             piece, size = [], 0
-            for entry in entries:
-                piece.append(entry.frame)
-                size += len(entry.frame)
-                if size >= PIECE_BYTES:
-                    yield b"".join(piece)
-                    piece, size = [], 0
-            if piece:
-                yield b"".join(piece)
+    if piece:
+        yield b"".join(piece)
 
 
 async def _list_chunks(at: hub.Hub) -> AsyncGenerator[bytes, None]:
@@ -179,19 +192,22 @@ async def _refuse(send: ASGISendCallable, refused: Refusal) -> None:
     await _send_body(send, body, more=False)
 
 
-async def _serve(
+async def serve(
     scope: HTTPScope,
     receive: ASGIReceiveCallable,
     send: ASGISendCallable,
     chunks: AsyncIterator[bytes],
     end: asyncio.Future[None],
+    *,
+    opening: bytes = frames.OPENING,
+    farewell: Callable[[], Awaitable[bytes]] | None = None,
 ) -> None:
-    """Send until the client goes or the stream has to end."""
+    """Send until the client goes or the stream has to end; `farewell` then gives last words."""
     await _send_start(send, 200, _STREAM)
     if scope["method"] == "HEAD":
         await _send_body(send, b"", more=False)
         return
-    sending = asyncio.create_task(_send_all(send, chunks))
+    sending = asyncio.create_task(_send_all(send, opening, chunks))
     leaving = asyncio.create_task(_until_gone(receive))
     try:
         await asyncio.wait({sending, leaving, end}, return_when=asyncio.FIRST_COMPLETED)
@@ -207,13 +223,14 @@ async def _serve(
     try:
         # A client that does not read would keep this waiting.
         async with asyncio.timeout(FAREWELL):
-            await _send_body(send, b"", more=False)
+            last = await farewell() if farewell and end.done() else b""
+            await _send_body(send, last, more=False)
     except TimeoutError:
         pass
 
 
-async def _send_all(send: ASGISendCallable, chunks: AsyncIterator[bytes]) -> None:
-    await _send_body(send, frames.OPENING, more=True)
+async def _send_all(send: ASGISendCallable, opening: bytes, chunks: AsyncIterator[bytes]) -> None:
+    await _send_body(send, opening, more=True)
     async for chunk in chunks:
         await _send_body(send, chunk, more=True)
 

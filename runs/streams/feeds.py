@@ -34,7 +34,14 @@ class Feed:
         self.run_id = run_id
         self.tail = Tail(at, entries=TAIL_ENTRIES, size=TAIL_BYTES)
         self.listeners: set[asyncio.Event] = set()
+        # The run was deleted: nothing more will come.
+        self.is_over = False
         self._grown = False
+
+    def end(self) -> None:
+        self.is_over = True
+        for wake in self.listeners:
+            wake.set()
 
     def extend(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -79,7 +86,7 @@ class Feeds:
     async def follow(
         self, run_id: uuid.UUID, after: int, end: int
     ) -> AsyncGenerator[Sequence[Entry], None]:
-        """The run's events behind number `after`, in order, for ever.
+        """The run's events behind number `after`, in order, until the run is deleted.
 
         `end` is the log's last number that the caller has seen. Gives nothing (an empty
         sequence) from time to time while there is nothing to give.
@@ -98,6 +105,8 @@ class Feeds:
                     after = entries[-1].seq
                     yield entries
                     continue
+                if feed.is_over:
+                    return
                 try:
                     async with asyncio.timeout(KEEP_ALIVE_SECONDS):
                         await wake.wait()
@@ -126,9 +135,13 @@ class Feeds:
             return
         after = {feed.run_id: feed.tail.last for feed in batch}
         pages = await self._readers.read(log.pages, after)
+        quiet = [feed.run_id for feed in batch if feed.run_id not in pages]
+        gone = await self._readers.read(log.gone, quiet) if quiet else ()
         for feed in batch:
             page = pages.get(feed.run_id)
             if page is None:
+                if feed.run_id in gone:
+                    feed.end()
                 continue
             feed.extend(page.entries)
             if page.full:

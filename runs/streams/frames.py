@@ -16,6 +16,8 @@ OPENING = b"retry: 2000\n\n: open\n\n"
 KEEP_ALIVE = b": keep-alive\nevent: ping\ndata: {}\n\n"
 # The client may have missed something and fetches anew. Browsers drop an event without data.
 RESET = b"event: reset\ndata: {}\n\n"
+# The run was deleted; the stream ends, and there will be no other one.
+DELETED = b"event: deleted\ndata: {}\n\n"
 _NAMES = {kind.value: name for kind, name in STREAM_NAMES.items()}
 
 

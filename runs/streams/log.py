@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from enum import Enum
 from typing import NamedTuple
 
 from django.db import connection
 
-from runs.models import Run
+from runs.models import Attempt, Run
+from runs.states import FINAL_STATES, AttemptStatus
 from runs.streams.frames import event_frame
 from runs.streams.tail import Entry
 
@@ -91,3 +93,33 @@ def page(run_id: uuid.UUID, after: int) -> list[Entry]:
 def end_of(run_id: uuid.UUID) -> int | None:
     """The number of the run's last event, or None where there is no such run."""
     return Run.objects.filter(pk=run_id).values_list("last_seq", flat=True).first()
+
+
+def gone(run_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the runs that there are no more."""
+    there = Run.objects.filter(pk__in=run_ids).order_by().values_list("pk", flat=True)
+    return set(run_ids) - set(there)
+
+
+class Ending(Enum):
+    """Whether a log has come to its end for good, as far as can be told."""
+
+    OPEN = "the run goes on"
+    DRAINING = "it has ended, and nodes are still at what they did"
+    OVER = "nothing more is expected"
+    GONE = "there is no such run any more"
+
+
+def ending_of(run_id: uuid.UUID, after: int) -> Ending:
+    """How it stands with the log behind this number."""
+    row = Run.objects.filter(pk=run_id).values_list("state", "last_seq").first()
+    if row is None:
+        return Ending.GONE
+    state, last = row
+    if state not in FINAL_STATES:
+        return Ending.OPEN
+    at_work = Attempt.objects.filter(run=run_id, status=AttemptStatus.RUNNING)
+    # The last of them may have ended, with an event, since the number was read.
+    if last > after or at_work.exists() or end_of(run_id) != last:
+        return Ending.DRAINING
+    return Ending.OVER

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from html import escape
 
 from django import template
@@ -13,13 +14,14 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
 from runs.models import Run
+from runs.states import RunState
 from runs.templatetags.runs_ui import (
     NONE,
     brief_words,
-    full_words,
+    elapsed_words,
+    full_local_words,
     money,
     now_of,
-    run_duration,
     short,
     state_pill,
     tokens,
@@ -39,15 +41,29 @@ _RETRY = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What all rows share. The zone is asked for once: it takes longer than a time's words."""
+
+    now: datetime
+    zone: tzinfo
+    here: datetime
+    run_link: tuple[str, str]
+    workflow_link: tuple[str, str] | None
+
+
 @register.simple_tag(takes_context=True)
 def run_rows(context: Context, runs: Iterable[Run]) -> SafeString:
     may_open = context["perms"]["runs"]["view_workflow"]
-    links = (
-        _link_of("admin:runs_run_page"),
-        _link_of("admin:runs_workflow_page") if may_open else None,
+    now, zone = now_of(context), timezone.get_current_timezone()
+    page = _Page(
+        now=now,
+        zone=zone,
+        here=now.astimezone(zone),
+        run_link=_link_of("admin:runs_run_page"),
+        workflow_link=_link_of("admin:runs_workflow_page") if may_open else None,
     )
-    now = now_of(context)
-    return mark_safe("".join([_row(context, run, now, *links) for run in runs]))
+    return mark_safe("".join([_row(page, run) for run in runs]))
 
 
 def _link_of(name: str) -> tuple[str, str]:
@@ -56,42 +72,43 @@ def _link_of(name: str) -> tuple[str, str]:
     return before, after
 
 
-def _row(
-    context: Context,
-    run: Run,
-    now: datetime,
-    run_link: tuple[str, str],
-    workflow_link: tuple[str, str] | None,
-) -> str:
+def _row(page: _Page, run: Run) -> str:
     public_id, slug = run.public_id, escape(run.workflow.slug)
     prefix, _, suffix = public_id.rpartition("_")
     person, reference = escape(run.triggered_by), escape(run.ref_id)
+    lasted = elapsed_words(run.started_at, run.completed_at, page.now)
+    version, why = run.version.number, _why(page, run)
     name = f'<span class="op-wf">{slug}</span>'
-    if workflow_link:
-        name = f'<a class="op-wf" href="{slug.join(workflow_link)}">{slug}</a>'
+    if page.workflow_link:
+        name = f'<a class="op-wf" href="{slug.join(page.workflow_link)}">{slug}</a>'
     return f"""<tr role="row" id="{public_id}">
 <td role="cell" data-c="c" class="op-js"><input type="checkbox" class="op-check" \
 aria-label="Select {short(public_id)}" autocomplete="off"></td>
 <td role="cell" data-c="state">{state_pill(run.state)}</td>
-<td role="cell" data-c="run"><a class="op-id" href="{public_id.join(run_link)}" \
+<td role="cell" data-c="run"><a class="op-id" href="{public_id.join(page.run_link)}" \
 title="{public_id}"><i>{prefix}_…</i>{suffix[-8:]}</a></td>
-<td role="cell" data-c="wf">{name}<span class="op-ver">v{run.version.number}</span>{_why(run)}</td>
-<td role="cell" data-c="start">{_started(run, now)}</td>
-<td role="cell" data-c="dur" class="op-right">{run_duration(context, run)}</td>
+<td role="cell" data-c="wf">{name}<span class="op-ver">v{version}</span>{why}</td>
+<td role="cell" data-c="start">{_started(page, run)}</td>
+<td role="cell" data-c="dur" class="op-right">{lasted}</td>
 <td role="cell" class="col-mid" title="{person}">{person}</td>
 <td role="cell" class="col-low">{trigger_mark(run.trigger)}</td>
 <td role="cell" data-c="cost" class="op-right">{money(run.cost)}</td>
 <td role="cell" class="op-right col-low">{tokens(run.total_tokens)}</td>
-<td role="cell">{_clock(run.created_at, now)}</td>
-<td role="cell">{_clock(run.completed_at, now)}</td>
+<td role="cell">{_clock(page, run.created_at)}</td>
+<td role="cell">{_clock(page, run.completed_at)}</td>
 <td role="cell" title="{escape(run.ref_type)} {reference}">{reference or NONE}</td>
 <td role="cell"><span class="op-marks">{_RETRY if run.retry_of_id else ""}</span></td>
 </tr>
 """
 
 
-def _why(run: Run) -> str:
+def _why(page: _Page, run: Run) -> str:
     brief, full = why_words(run)
+    if run.state == RunState.CREATED:
+        # Nothing else in its row says a time.
+        created = run.created_at.astimezone(page.zone)
+        brief = f"since {brief_words(created, page.here)}"
+        full = f"Queued since {full_local_words(created)}"
     if not brief:
         return ""
     state = look_of(run.state).state
@@ -100,17 +117,21 @@ def _why(run: Run) -> str:
     )
 
 
-def _started(run: Run, now: datetime) -> str:
+def _started(page: _Page, run: Run) -> str:
     """When it started; the title says when it was created too."""
-    created = f"Created {full_words(run.created_at)}"
+    created = f"Created {full_local_words(run.created_at.astimezone(page.zone))}"
     if run.started_at is None:
         return f'<span title="{created}">{NONE}</span>'
-    at = timezone.localtime(run.started_at).isoformat(timespec="milliseconds")
-    title = f"{created}\nStarted {full_words(run.started_at)}"
-    return f'<time datetime="{at}" title="{title}">{brief_words(run.started_at, now)}</time>'
+    local = run.started_at.astimezone(page.zone)
+    return (
+        f'<time datetime="{local.isoformat(timespec="milliseconds")}"'
+        f' title="{created}\nStarted {full_local_words(local)}">'
+        f"{brief_words(local, page.here)}</time>"
+    )
 
 
-def _clock(moment: datetime | None, now: datetime) -> str:
+def _clock(page: _Page, moment: datetime | None) -> str:
     if moment is None:
         return NONE
-    return f'<time title="{full_words(moment)}">{brief_words(moment, now)}</time>'
+    local = moment.astimezone(page.zone)
+    return f'<time title="{full_local_words(local)}">{brief_words(local, page.here)}</time>'

@@ -228,19 +228,21 @@ def clock_words(moment: datetime, now: datetime, seconds: bool = True) -> str:
     return time if local.date() == here.date() else f"{day_words(local, here)} {time}"
 
 
-def brief_words(moment: datetime, now: datetime) -> str:
-    """For a narrow column: ``14:54:07``, ``21 Nov 14:54``, ``21 Nov 2025``."""
-    local, here = timezone.localtime(moment), timezone.localtime(now)
+def brief_words(local: datetime, here: datetime) -> str:
+    """For a narrow column: ``14:54:07``, ``21 Nov 14:54``, ``21 Nov 2025``. Both in one zone."""
     if local.date() == here.date():
-        return f"{local:%H:%M:%S}"
+        return f"{local.hour:02}:{local.minute:02}:{local.second:02}"
     day = day_words(local, here)
-    return day if local.year != here.year else f"{day} {local:%H:%M}"
+    return day if local.year != here.year else f"{day} {local.hour:02}:{local.minute:02}"
 
 
 def full_words(moment: datetime) -> str:
     """``2026-11-22 14:54:07.123 CET``: nothing left out."""
-    local = timezone.localtime(moment)
-    return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {zone_tag(local)}"
+    return full_local_words(timezone.localtime(moment))
+
+
+def full_local_words(local: datetime) -> str:
+    return f"{local.isoformat(' ', 'milliseconds')[:23]} {zone_tag(local)}"
 
 
 @register.simple_tag(takes_context=True)
@@ -313,17 +315,19 @@ def elapsed(
     context: Context, started_at: datetime | None, completed_at: datetime | None = None
 ) -> SafeString | str:
     """From start to end; where there is no end yet, a duration that ticks.js lets tick."""
+    return elapsed_words(started_at, completed_at, now_of(context))
+
+
+def elapsed_words(
+    started_at: datetime | None, completed_at: datetime | None, now: datetime
+) -> SafeString | str:
     if started_at is None:
         return NONE
     if completed_at is not None:
         return duration_words(completed_at - started_at)
-    length = now_of(context) - started_at
-    milliseconds = length // timedelta(milliseconds=1)
-    return format_html(
-        '<span class="op-tick"{}>{}</span>',
-        ticking_since(now_of(context), milliseconds),
-        duration_words(length),
-    )
+    length = now - started_at
+    ticking = ticking_since(now, length // timedelta(milliseconds=1))
+    return mark_safe(f'<span class="op-tick"{ticking}>{duration_words(length)}</span>')
 
 
 def ticking_since(now: datetime, milliseconds: int) -> SafeString:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -173,10 +173,9 @@ def _node_failed(t: _Telling) -> SafeString:
         # Attempts lost with their worker come on top of those that the definition allows.
         of = f" of {most}" if most > 1 and t.event.attempt <= most else ""
         parts.append(format_html("attempt {}{}", t.event.attempt, of))
-    if retry_at := t.event.data.get("retry_at"):
-        pause = datetime.fromisoformat(str(retry_at)) - t.event.at
-        if pause.total_seconds() >= 0.1:
-            parts.append(format_html("again after {}", duration_words(pause)))
+    pause = _pause(t.event)
+    if pause is not None and pause.total_seconds() >= 0.1:
+        parts.append(format_html("again after {}", duration_words(pause)))
     if trace := str(error.get("trace") or ""):
         size = len(trace.encode())
         t.line.folds.append(Fold("stack trace", size, trace, is_json=False))
@@ -337,6 +336,14 @@ def _count(value: Any) -> str:
         return f"{int(value or 0):,}"
     except (TypeError, ValueError):
         return str(value)
+
+
+def _pause(event: Entry) -> timedelta | None:
+    """Until the next attempt; None where there is none, or its time says no zone."""
+    try:
+        return datetime.fromisoformat(str(event.data.get("retry_at"))) - event.at
+    except (TypeError, ValueError):
+        return None
 
 
 def _money(value: Any) -> str:

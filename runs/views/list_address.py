@@ -25,7 +25,7 @@ COLUMNS = {
 }
 USUAL = tuple(name for name in COLUMNS if name not in ("created", "finished", "reference"))
 # Other orders than newest first, and what their first runs are.
-SORTS = {"duration": "longest", "cost": "dearest"}
+SORTS = {"duration": "longest", "cost": "most expensive"}
 
 
 @dataclass(frozen=True, slots=True)

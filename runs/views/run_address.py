@@ -31,7 +31,9 @@ class Address:
         self.pane = query.get("pane", "")
         self.attempt = self.number("attempt")
         kinds = tuple(kind for kind in Kind if kind in query.getlist("kind"))
-        self.chosen = Filter(kinds, query.get("of", "")[:64], query.get("find", "").strip()[:200])
+        # A NUL, which no text in the database has, would be refused by it.
+        of, find = (query.get(name, "").replace("\0", "").strip() for name in ("of", "find"))
+        self.chosen = Filter(kinds, of[:64], find[:200])
 
     def number(self, name: str) -> int | None:
         """A whole number that fits a column; None for anything else."""

@@ -59,7 +59,7 @@ class Filter:
 
     def _says(self) -> Q:
         """In its data, as JSON writes it, or in the names beside it."""
-        written = json.dumps(self.text, ensure_ascii=False)[1:-1].replace("\0", "")
+        written = json.dumps(self.text, ensure_ascii=False)[1:-1]
         pattern = re.sub(r"([%_\\])", r"\\\1", written)
         found = RawSQL("event_tracking.data::text ILIKE %s", (f"%{pattern}%",), BooleanField())
         named = Q(node__icontains=written) | Q(actor__icontains=written)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, TypeVar
 
-from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.mixins import PermissionRequiredMixin
@@ -29,10 +28,11 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.utils.log import log_response
 from django.views.generic import View
+from django_htmx.http import HttpResponseClientRedirect
 
 from runs import ids, lifecycle
 from runs.context import context_of
-from runs.models import AuditEntry, Event, Run
+from runs.models import AuditEntry, DeletedRun, Event, Run
 from runs.states import RunState
 from runs.templatetags.runs_ui import short
 from runs.views import run_alike, run_history
@@ -40,6 +40,7 @@ from runs.views.event_words import Teller, pretty
 from runs.views.run_address import TABS, Address
 from runs.views.run_bundle import bundle
 from runs.views.run_download import as_json
+from runs.views.run_forms import SHORT, DeleteForm, TerminateForm
 from runs.views.run_node import PANES, Panel, panel
 from runs.views.run_overview import (
     LINEAGE,
@@ -57,14 +58,6 @@ DOWNLOADS: dict[str, tuple[Callable[..., Any], str, str]] = {
     "json": (as_json, ".json", "application/json"),
     "bundle": (bundle, "-bundle.zip", "application/zip"),
 }
-
-
-class TerminateForm(forms.Form):
-    reason = forms.CharField(
-        max_length=500,
-        strip=True,
-        error_messages={"required": "Say why: the reason is kept in the run's history."},
-    )
 
 
 class RunPage(PermissionRequiredMixin, View):
@@ -97,6 +90,8 @@ class RunPage(PermissionRequiredMixin, View):
         # A HEAD takes nothing away, so it is no download to be audited.
         if request.method == "GET" and request.GET.get("download") in DOWNLOADS:
             return self.download(request.GET["download"])
+        if request.GET.get("confirm") == "delete" and self.can("delete"):
+            return self.confirm_delete(DeleteForm(self.run))
         if request.GET.get("confirm") == "terminate" and self.can("terminate"):
             return self.confirm_terminate(TerminateForm())
         return self.page()
@@ -104,7 +99,7 @@ class RunPage(PermissionRequiredMixin, View):
     def post(self, request: HttpRequest, run_id: str) -> HttpResponse:
         if not self.find(run_id):
             return self.missing(run_id)
-        acts = {"retry": self.retry, "terminate": self.terminate}
+        acts = {"retry": self.retry, "terminate": self.terminate, "delete": self.delete}
         act = acts.get(request.POST.get("act", ""))
         return act() if act else self.refused("Unknown act.", 400)
 
@@ -135,12 +130,21 @@ class RunPage(PermissionRequiredMixin, View):
             return self.address.node
         return self.run.error_node if self.run.state == RunState.FAILED else ""
 
+    @property
+    def is_part(self) -> bool:
+        """Whether a module asks, which puts the answer into a dialog."""
+        return bool(self.request.headers.get("HX-Request"))
+
     def can(self, act: str) -> bool:
         user = self.request.user
         if act == "retry":
             return self.run.can_retry and user.has_perm("runs.retry_run")
         if act == "terminate":
             return self.run.can_terminate and user.has_perm("runs.terminate_run")
+        if act == "delete":
+            return self.run.can_delete and user.has_perm("runs.delete_run")
+        if act == "export":
+            return user.has_perm("runs.export_run")
         return not self.run.is_elsewhere and user.has_perm("runs.execute_workflow")
 
     # -- Answers -----------------------------------------------------------------------------
@@ -155,7 +159,10 @@ class RunPage(PermissionRequiredMixin, View):
         return render(self.request, template, {**frame, "now": self.now, **context}, status=status)
 
     def missing(self, public_id: str) -> HttpResponse:
-        context = {"title": "No such run", "asked": public_id[:100]}
+        run_id = ids.decode("run", public_id)
+        deleted = DeletedRun.objects.filter(pk=run_id).first() if run_id else None
+        title = "Deleted run" if deleted else "No such run"
+        context = {"title": title, "asked": public_id[:100], "deleted": deleted}
         return self.framed("runs/run/missing.html", context, 404)
 
     def overview_fragment(self) -> HttpResponse:
@@ -189,6 +196,8 @@ class RunPage(PermissionRequiredMixin, View):
             said = "Another site’s link asked for a download of this run. Nothing was downloaded."
             messages.info(self.request, said)
             return redirect("admin:runs_run_page", self.run.public_id)
+        if not self.can("export"):
+            return self.refused("You may not export runs.", 403)
         make, ending, content_type = DOWNLOADS[name]
         actor = self.request.user.as_actor()  # type: ignore[union-attr]
         action = name if name == "bundle" else "export"
@@ -219,10 +228,14 @@ class RunPage(PermissionRequiredMixin, View):
             "can_retry": self.can("retry"),
             "can_terminate": self.can("terminate"),
             "can_start": self.can("start"),
+            "can_export": self.can("export"),
+            "can_delete": self.can("delete"),
+            "short_end": run.public_id[-SHORT:],
             # The same input would fail again: then the likeliest next act is to change it.
             "input_error": run.error_kind == "InputInvalid",
             "page_url": reverse("admin:runs_run_page", args=[run.public_id]),
             "terminate_url": self.address.link(confirm="terminate"),
+            "delete_url": self.address.link(confirm="delete"),
             "support_url": settings.SUPPORT_URL,
             "alike_url": run_alike.list_url(run) if run.state == RunState.FAILED else "",
         }
@@ -338,17 +351,46 @@ class RunPage(PermissionRequiredMixin, View):
         if self.run.pk not in outcome.done:
             why = outcome.skipped.get(self.run.pk, "it is gone")
             return self.refused(f"This run was not terminated: {why}.", 409)
+        if self.is_part:
+            return HttpResponseClientRedirect(self.base_context()["page_url"])
         return redirect("admin:runs_run_page", self.run.public_id)
 
     def confirm_terminate(self, form: TerminateForm, status: int = 200) -> HttpResponse:
         context = {**self.base_context(), "form": form, "back_url": self.address.link()}
+        if self.is_part:
+            template = "runs/run/terminate_asked.html"
+            return render(self.request, template, context, status=status)
         return self.framed("runs/run/terminate.html", context, status)
 
+    def delete(self) -> HttpResponse:
+        if not self.request.user.has_perm("runs.delete_run"):
+            return self.refused("You may not delete runs.", 403)
+        form = DeleteForm(self.run, self.request.POST)
+        if not form.is_valid():
+            return self.confirm_delete(form, 422)
+        outcome = lifecycle.delete(
+            Run.objects.filter(pk=self.run.pk),
+            by=self.request.user.as_actor(),  # type: ignore[union-attr]
+            reason=form.cleaned_data["reason"],
+            now=self.now,
+        )
+        if why := outcome.skipped.get(self.run.pk):
+            return self.refused(f"This run was not deleted: {why}.", 409)
+        messages.success(self.request, f"The run {short(self.run.public_id)} is deleted.")
+        return redirect("admin:runs_run_changelist")
+
+    def confirm_delete(self, form: DeleteForm, status: int = 200) -> HttpResponse:
+        context = {**self.base_context(), "form": form, "back_url": self.address.link()}
+        return self.framed("runs/run/delete.html", context, status)
+
     def refused(self, why: str, status: int) -> HttpResponse:
-        """The page as it is now, with the reason above it."""
-        self.find(self.run.public_id)
-        messages.error(self.request, why)
-        answer = self.page(status)
+        """The page as it is now, with the reason above it; to a dialog the reason alone."""
+        if self.is_part:
+            answer = HttpResponse(why, status=status, content_type="text/plain; charset=utf-8")
+        else:
+            self.find(self.run.public_id)
+            messages.error(self.request, why)
+            answer = self.page(status)
         log_response(
             "%s: %s (%s)", self.request.path, why, self.request.user,
             response=answer, request=self.request,

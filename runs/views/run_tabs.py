@@ -74,7 +74,8 @@ def _lineage_tab(run: Run, address: Address) -> dict[str, Any]:
     here = next((place for place, each in enumerate(chain) if each.pk == run.pk), 0)
     before = next((each for each in chain if each.pk == run.retry_of_id), None)
     other = before or next((each for each in chain[here + 1 :]), None)
-    names = [each.public_id for each in (other, run) if each is not None]
+    # The older one first, as the difference says it.
+    names = [each.public_id for each in chain if other and each.pk in (other.pk, run.pk)]
     given = [address.query.get("with"), address.query.get("to")]
     one, two = (given if all(given) else names) if len(names) == 2 else ("", "")
     found = difference(chain, one or "", two or "")

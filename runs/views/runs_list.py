@@ -305,6 +305,9 @@ class RunsList(PermissionRequiredMixin, View):
                     if Run.objects.filter(pk=run_id).exists():
                         return self._opened(run_id)
                     self.errors["q"] = f"There is no run {ids.encode('run', run_id)}."
+                    # An id is no error text, and the range that was supplied for it none of theirs.
+                    created = self.filter.created if self.request.GET.get("created") else ""
+                    self.address = self.address.with_(q="", created=created)
                     return None
                 by_end = Run.objects.with_short_id(text).newest_first()
                 if found := by_end.values_list("pk", flat=True).first():

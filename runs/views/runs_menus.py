@@ -9,7 +9,15 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 
-from runs.filters import RANGES, STATES, RunFilter, range_words
+from runs.filters import (
+    RANGES,
+    STATES,
+    MomentField,
+    RunFilter,
+    range_words,
+    typed_from,
+    typed_to,
+)
 from runs.models import Run, SavedView, User, Workflow
 from runs.states import LABELS, Trigger
 from runs.templatetags.runs_ui import TRIGGER_ICONS, clock_words, day_words
@@ -21,7 +29,7 @@ TABS = ("running", "completed", "failed", "terminated", "queued")
 MOST_WORKFLOWS = 300
 # The newest runs whose people the menu names.
 NEWEST = 1000
-MOST_PEOPLE = 20
+MOST_PEOPLE = 50
 MOST_VIEWS = 50
 
 
@@ -44,6 +52,7 @@ def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str,
         "counts_key": chosen.filter.with_(state="").query(),
         "wants": STATES.get(chosen.filter.state, ""),
         "ranges": _ranges(chosen, now),
+        "days": _days(chosen, now),
         "range_words": _range_words(chosen.filter, now),
         "orders": _orders(chosen),
         **_views(request, chosen),
@@ -76,8 +85,8 @@ def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str,
             "sort": chosen.with_(sort="").query(),
         },
         "bounds": {
-            "from": typed(chosen.filter.created_from),
-            "to": typed(chosen.filter.created_to),
+            "from": typed_from(chosen.filter.created_from),
+            "to": typed_to(chosen.filter.created_to),
         },
     }
 
@@ -85,10 +94,12 @@ def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str,
 def people(request: HttpRequest, chosen: ListAddress) -> list[Choice]:
     """Who triggered the newest runs, without oneself, who stands above."""
     newest = Run.objects.newest_first().values("triggered_by")[:NEWEST]
-    names = sorted({row["triggered_by"] for row in newest} - {request.user.get_username()})
+    # The latest of them: the first of the alphabet would hide all others for good.
+    latest = list(dict.fromkeys(row["triggered_by"] for row in newest))[:MOST_PEOPLE]
     return [
         Choice(name, chosen.with_(triggered_by=name).query(), name == chosen.filter.triggered_by)
-        for name in names[:MOST_PEOPLE]
+        for name in sorted(latest)
+        if name != request.user.get_username()
     ]
 
 
@@ -175,6 +186,24 @@ def _ranges(chosen: ListAddress, now: datetime) -> list[Choice]:
         )
         for name, (label, length) in RANGES.items()
     ]
+
+
+def _days(chosen: ListAddress, now: datetime) -> list[Choice]:
+    """Today and yesterday as the dates that they are: unlike a range, they do not go on."""
+    today = timezone.localtime(now).date()
+    days = {"Today": today, "Yesterday": today - timedelta(days=1)}
+    found = []
+    for label, day in days.items():
+        begin, end = MomentField().clean(f"{day}"), MomentField(end=True).clean(f"{day}")
+        found.append(
+            Choice(
+                label,
+                _any_time(chosen).with_(created_from=begin, created_to=end).query(),
+                (begin, end) == (chosen.filter.created_from, chosen.filter.created_to),
+                note=day_words(timezone.localtime(begin), timezone.localtime(now)),
+            )
+        )
+    return found
 
 
 def _since(now: datetime, length: timedelta) -> str:

@@ -13,5 +13,13 @@ class TimezoneMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         name = getattr(request.user, "time_zone", "UTC") if hasattr(request, "user") else "UTC"
-        with timezone.override(zoneinfo.ZoneInfo(name)):
+        with timezone.override(_zone(name)):
             return self.get_response(request)
+
+
+def _zone(name: str) -> zoneinfo.ZoneInfo:
+    """One that this server does not know, though it was chosen once, shuts nobody out."""
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return zoneinfo.ZoneInfo("UTC")

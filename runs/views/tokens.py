@@ -137,6 +137,7 @@ class Tokens(View):
             "made": made,
             "secret": secret,
             "rows": self._rows(now),
+            "most": MOST_LISTED,
             "is_for_all": self._is_for_all,
             "sees_all": self.account.has_perm(tokens.SEES_ALL),
             "list_url": self.request.build_absolute_uri(reverse("api:run-list")),

@@ -107,6 +107,7 @@ def barriers(page: Page, *parts: str, colours: bool = True) -> list[tuple[str, s
     """What axe finds on the page, or in these parts of it: in light, and the colours in dark."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(Axe().axe_script)
+    _show_in(page, "light")
     found = _found(page, parts, {"rules": {"color-contrast": {"enabled": colours}}})
     if colours:
         # Only the colours differ, and they take axe most of its time.

@@ -34,6 +34,19 @@ def test_it_is_read_and_filtered_without_javascript(visit, teller):
     page.wait_for_url(f"**{LIST}{made[0]}/")
 
 
+def test_on_a_phone_the_chosen_tab_is_in_sight_with_its_count(visit, teller):
+    three(teller, "tabbed")
+    page = live(visit("?workflow=tabbed&state=queued"))
+    page.set_viewport_size(PHONE)
+    page.reload()
+    expect(page.locator("#count-queued")).to_have_text("3")
+    page.wait_for_function(
+        """() => { const tab = document.getElementById("tab-queued").getBoundingClientRect();
+            const tabs = document.getElementById("tabs").getBoundingClientRect();
+            return tab.left >= tabs.left && tab.right <= tabs.right + 1 }"""
+    )
+
+
 def test_axe_finds_nothing(visit, teller):
     made = [*three(teller, "axed"), teller.tell("queued_run", "axed")]
     teller.tell("queued_run", "axed")

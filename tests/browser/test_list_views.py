@@ -102,6 +102,19 @@ def test_times_are_shown_in_the_zone_that_is_chosen_at_the_foot(visit, teller):
     expect(time).to_have_text(utc)
 
 
+def test_a_click_beside_the_links_of_a_row_opens_its_run_and_leaves_marked_text(visit, teller):
+    made = three(teller, "clicked")
+    page = live(visit("?workflow=clicked"))
+    state = row(page, made[1]).locator("td[data-c=state]")
+    state.evaluate("cell => getSelection().selectAllChildren(cell)")
+    state.dispatch_event("click")
+    row(page, made[1]).locator("td[data-c=c]").click(position={"x": 2, "y": 2})
+    expect(page).to_have_url(f"{page.base}{LIST}?workflow=clicked")
+    state.evaluate("() => getSelection().removeAllRanges()")
+    state.click()
+    page.wait_for_url(f"**{LIST}{made[1]}/")
+
+
 def test_back_from_a_run_leads_to_the_same_place_of_the_same_list(visit, teller):
     for second in range(40):
         teller.tell("queued_run", "returned", 100 - second)

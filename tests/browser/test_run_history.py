@@ -19,6 +19,21 @@ def test_what_was_missed_while_paused_comes_after(visit_run, teller):
     assert is_gapless(seqs(page))
 
 
+def test_an_event_that_could_not_be_fetched_is_asked_for_again(visit_run, teller):
+    run = teller.tell("active_invoice")
+    page = live(visit_run(run, known="status of 503"))
+    refused = []
+
+    def refuse(route):
+        refused.append(route.request.url)
+        route.fulfill(status=503)
+
+    page.route("**/*fragment=events*", refuse, times=1)
+    teller.go_on(run, ["log", "extract_fields", "the last words"])
+    expect(page.locator("#log-lines")).to_contain_text("the last words")
+    assert len(refused) == 1
+
+
 def test_following_a_busy_run_keeps_the_end_in_sight_and_the_page_small(visit_run, teller):
     run = teller.tell("long_run", 300)
     page = live(visit_run(run))
@@ -80,6 +95,18 @@ def test_the_history_is_searched_and_filtered(visit_run, teller):
     expect(page).to_have_url(re.compile("kind=llm_call"))
     page.get_by_role("link", name="All events").click()
     expect(events(page)).to_have_count(31)
+
+
+def test_a_search_that_a_newer_one_has_overtaken_is_given_up(visit_run, teller):
+    page = live(visit_run(teller.tell("failed_invoice")))
+    page.route("**/*find=never*", lambda _: None)  # no answer comes
+    find = page.get_by_label("Find in history")
+    with page.expect_request("**/*find=never*fragment=events*"):
+        find.fill("never")
+    with page.expect_event("requestfailed", lambda request: "find=never" in request.url):
+        find.fill("totalsmismatch")
+    expect(page.locator("#log-found")).to_have_text("4 found")
+    expect(page.locator("#run-tab")).not_to_have_attribute("aria-busy", "true")
 
 
 def test_a_large_payload_is_fetched_when_it_is_unfolded(visit_run, teller):

@@ -100,6 +100,14 @@ def test_a_thousand_nodes_are_usable(visit_run, teller):
     expect(page.locator('[data-key="n900"]')).to_be_in_viewport()
 
 
+def test_what_was_not_answered_is_asked_for_again(visit_run, teller):
+    page = live(visit_run(teller.tell("active_invoice"), known="ERR_FAILED"))
+    page.route("**/*same_lanes=1*", lambda route: route.abort(), times=1)
+    page.locator('[data-key="classify"] .op-tl-name').click()
+    expect(page.locator("#toast")).to_contain_text("The portal does not answer.")
+    expect(page.locator("#run-node-name")).to_have_text("classify")
+
+
 def test_the_context_is_folded_searched_and_copied(visit_run, teller):
     run = teller.tell("failed_invoice")
     page = live(visit_run(run, permissions=["clipboard-read", "clipboard-write"]))
@@ -134,6 +142,48 @@ def test_terminating_asks_in_a_dialog_and_shows_at_once(visit_run, teller):
     expect(page.locator("#run-head .op-pill")).to_contain_text("Terminated")
     expect(page.locator("#run-notice")).to_contain_text("wrong file")
     expect(page.locator("#run-notice")).to_contain_text("draining 1 node")
+
+
+def test_what_was_typed_stays_where_the_portal_does_not_answer(visit_run, teller):
+    page = live(visit_run(teller.tell("active_invoice"), known="net::ERR_FAILED"))
+    page.get_by_role("link", name="Terminate…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("wrong file")
+    page.route("**/*", lambda route: route.abort())
+    dialog.get_by_role("button", name="Terminate").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("The portal does not answer")
+    expect(dialog.get_by_label("Reason")).to_have_value("wrong file")
+    page.unroute("**/*")
+    dialog.get_by_role("button", name="Terminate").click()
+    expect(page.locator("#run-notice")).to_contain_text("wrong file")
+
+
+def test_who_terminates_what_has_ended_meanwhile_is_told_in_the_dialog(visit_run, teller):
+    run = teller.tell("active_invoice")
+    page = live(visit_run(run, known="status of 409"))
+    page.get_by_role("link", name="Terminate…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("wrong file")
+    teller.go_on(run, ["terminate"])
+    dialog.get_by_role("button", name="Terminate").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("it is terminated already")
+    expect(page.locator("#run-head .op-pill")).to_contain_text("Terminated")
+
+
+def test_a_change_that_could_not_be_fetched_is_asked_for_again(visit_run, teller):
+    # So long a run that its axis is not made anew meanwhile.
+    run = teller.tell("active_invoice", 36_000)
+    page = live(visit_run(run, known="status of 503"))
+    refused = []
+
+    def refuse(route):
+        refused.append(route.request.url)
+        route.fulfill(status=503)
+
+    page.route("**/*fragment=overview*", refuse, times=1)
+    teller.go_on(run, ["terminate"])
+    expect(page.locator("#run-head .op-pill")).to_contain_text("Terminated")
+    assert len(refused) == 1
 
 
 def test_a_retry_leads_to_the_new_run(visit_run, teller):

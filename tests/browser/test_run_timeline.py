@@ -62,6 +62,20 @@ def test_it_is_zoomed_by_wheel_buttons_and_keys_and_moved_by_dragging(visit_run,
     expect(timeline).not_to_have_class(ZOOMED)
 
 
+def test_a_click_anywhere_in_a_row_opens_its_node(visit_run, teller):
+    page = live(visit_run(teller.tell("failed_invoice"), "?node=classify"))
+    lane = page.locator('#run-lanes [data-key="extract_text"] .op-tl-lane')
+    box = lane.bounding_box()
+    empty = {"x": box["width"] - 4, "y": 4}
+    assert lane.evaluate(
+        "(lane, at) => { const { left, top } = lane.getBoundingClientRect();"
+        " return document.elementFromPoint(left + at.x, top + at.y) === lane }",
+        empty,
+    )
+    lane.click(position=empty)
+    expect(page.locator("#run-node-name")).to_have_text("extract_text")
+
+
 def test_of_many_nodes_those_are_shown_that_are_looked_for(visit_run, teller):
     run = teller.tell("wide_run", 200)
     teller.go_on(run, ["start", "n150"], ["fail", "n150"])

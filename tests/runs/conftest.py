@@ -54,10 +54,14 @@ def installed_groups(db):
 
 def make_groups():
     """As the migrations do it, with the models as they see them."""
-    for name, act in (("0004_access", "make_groups"), ("0008_sources", "give_permissions")):
+    for name, step in (
+        ("0004_access", "make_groups"),
+        ("0008_sources", "give_permissions"),
+        ("0009_deletion", "give_export"),
+    ):
         state = MigrationLoader(connection).project_state(("runs", name))
         migration = import_module(f"runs.migrations.{name}")
-        getattr(migration, act)(state.apps, SimpleNamespace(connection=connection))
+        getattr(migration, step)(state.apps, SimpleNamespace(connection=connection))
 
 
 def executor_node(key, executor="probe.noop", **fields):

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from runs import ids, recorder
+from runs import ids, lifecycle, recorder
+from runs.actors import Actor
 from runs.models import Lease, ReadyNode, Run, Workflow
 from runs.rows import NewEvent
 from runs.states import Kind
@@ -142,6 +143,10 @@ class Story:
 
     def terminate(self, reason="wrong month", by="maria"):
         return self.state("active", "terminated", actor=by, reason=reason)
+
+    def delete(self, reason="test data"):
+        by = Actor(name="maria", ref_type="user", ref_id="user_maria")
+        lifecycle.delete(Run.objects.filter(pk=self.id), by=by, reason=reason)
 
 
 # The mock-up's run: seven nodes, one with a retry, one that fails for good.

@@ -173,6 +173,11 @@ def test_the_query_string_takes_what_else_belongs_there():
             "created_from=2026-11-21T13:59Z&created_to=2027-01-01T00:00Z",
             "runs created from 21 Nov 14:59 to 1 Jan 2027 01:00",
         ),
+        ("created_from=2026-11-21&created_to=2026-11-21", "runs created on 21 Nov"),
+        (
+            "created_from=2026-11-21&created_to=2026-11-22",
+            "runs created from 21 Nov to 22 Nov",
+        ),
         ("created_from=2026-11-21T13:59Z", "runs created since 21 Nov 14:59"),
         ("created_to=2026-11-21T13:59Z", "runs created before 21 Nov 14:59"),
         ("ref=doc-17", "runs with reference doc-17"),

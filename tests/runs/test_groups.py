@@ -20,7 +20,7 @@ ANNA = Actor(name="anna", ref_type="user", ref_id="user_anna")
 
 VIEWS = {
     "runs.view_run", "runs.view_node", "runs.view_attempt", "runs.view_event",
-    "runs.view_llmcall", "runs.view_workflow", "runs.view_workflowversion",
+    "runs.view_llmcall", "runs.view_workflow", "runs.view_workflowversion", "runs.export_run",
 }  # fmt: skip
 ACTS = {
     "runs.execute_workflow", "runs.retry_run", "runs.terminate_run", "runs.ingest_event",

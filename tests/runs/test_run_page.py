@@ -41,8 +41,8 @@ JOB_KEYS = [
 
 @pytest.fixture
 def olga():
-    """May look, and nothing else."""
-    return visitor("runs.view_run")
+    """May look, also at home, and nothing else."""
+    return visitor("runs.view_run", "runs.export_run")
 
 
 @pytest.fixture
@@ -85,6 +85,30 @@ def test_a_failed_run_says_which_node_failed_with_what_after_how_many_attempts(o
     assert "TotalsMismatch: line items sum to 1,204.50, document says 1,240.50" in page
 
 
+def test_a_failed_run_that_was_retried_leads_to_its_retry_first():
+    visited = visitor("runs.view_run", "runs.retry_run")
+    original = stories.failed_invoice()
+    assert "op-btn-primary" in part(shown(visited, original), 'id="run-head"', "</form>")
+
+    retry = stories.Story(original.version, retry_of=original.run)
+
+    page = shown(visited, original)
+    notice = part(page, 'id="run-notice"', "</p>")
+    assert "Retried already" in words(notice)
+    assert url(retry) in notice
+    assert "op-btn-primary" not in part(page, 'id="run-head"', "</form>")
+
+
+def test_the_head_leads_to_the_workflow_and_the_facts_to_the_persons_runs():
+    run = stories.failed_invoice()
+    may_see_both = visitor("runs.view_run", "runs.view_workflow", name="both")
+    page = shown(may_see_both, run)
+    workflow_url = f"/admin/runs/workflow/{run.run.workflow.slug}/"
+    assert f'href="{workflow_url}"' in part(page, "<h1>", "</h1>")
+    assert 'href="/admin/runs/run/?triggered_by=maria"' in part(page, 'id="run-facts"')
+    assert "href" not in part(shown(visitor("runs.view_run"), run), "<h1>", "</h1>")
+
+
 def test_the_facts_of_a_run(olga):
     run = stories.failed_invoice()
     facts = words(part(shown(olga, run), 'id="run-facts"'))
@@ -109,6 +133,11 @@ def test_times_are_in_the_persons_zone():
     assert "2 Mar 14:54:07.112" in words(page)
     assert "CET" in words(page)
     assert ">14:54:07.112<" in page  # the history too
+
+
+def test_a_zone_that_the_server_does_not_know_any_more_shuts_nobody_out():
+    client = visitor("runs.view_run", time_zone="Europe/Nowhere")
+    assert "2 Mar 13:54:07.112" in words(shown(client, stories.failed_invoice()))
 
 
 def test_a_terminated_run_says_by_whom_why_and_what_still_drains(olga):
@@ -355,6 +384,14 @@ def test_the_history_is_filtered_by_kind_and_node(olga):
     assert len(seqs(unknown)) == run.run.last_seq
 
 
+def test_no_address_breaks_the_history(olga):
+    run = stories.failed_invoice()
+    for name in ("of", "find", "kind", "after", "before", "limit"):
+        for value in ("\0", "route\0", "%_\\", "9" * 30, "<script>"):
+            query = "?" + urlencode({"fragment": "events", name: value})
+            assert "<script>" not in shown(olga, run, query)
+
+
 def test_a_large_payload_is_measured_not_read(olga):
     told = stories.Story(stories.completed_run().version, data={"rows": ["é" * 50] * 300})
     [entry] = run_history.after(told.id, 0, run_history.Filter()).entries
@@ -400,6 +437,7 @@ def test_events_of_kinds_and_shapes_that_are_not_known_are_shown_all_the_same(ol
         NewEvent(Kind.PROGRESS, "classify", None, data={}),
         NewEvent(Kind.COST_UPDATE, "", None, data={"cost": "much"}),
         NewEvent(Kind.HUMAN_ACTION, "classify", None, data={"comment": None}),
+        NewEvent(Kind.NODE_FAILED, "classify", 1, data={"retry_at": "2026-03-02T13:00:00"}),
     )
     assert len(seqs(shown(olga, told))) == told.run.last_seq
 
@@ -478,6 +516,24 @@ def test_a_terminated_run_keeps_the_reason_and_who(operator):
     answer = operator.post(url(run), {"act": "terminate", "reason": "wrong file"}, follow=True)
     assert answer.redirect_chain == [(url(run), 302)]
     assert "Terminated by oskar: wrong file" in words(answer.content.decode())
+
+
+def test_a_dialog_is_told_where_to_go_what_is_wrong_or_why_not(operator):
+    run = stories.active_invoice()
+
+    def sent(reason):
+        data = {"act": "terminate", "reason": reason}
+        return operator.post(url(run), data, headers={"HX-Request": "true"})
+
+    wrong = sent("  ")
+    assert wrong.status_code == 422
+    assert "Say why" in wrong.content.decode()
+    assert "<html" not in wrong.content.decode()
+    done = sent("wrong file")
+    assert (done.status_code, done.headers["HX-Redirect"]) == (200, url(run))
+    again = sent("wrong file")
+    assert again.status_code == 409
+    assert again.content.decode() == "This run was not terminated: it is terminated already."
 
 
 def test_retrying_what_has_not_failed_is_refused_with_the_reason_and_one_log_line(operator, caplog):
@@ -607,7 +663,8 @@ def test_the_bundle_says_what_was_run_by_what_and_nothing_secret(monkeypatch, se
         monkeypatch.setenv(name, value)
     settings.SECRET_KEY = "planted-django"
     settings.AWS_SECRET_ACCESS_KEY = "planted-aws"
-    run, client = stories.failed_invoice(), visitor("runs.view_run")
+    run = stories.failed_invoice()
+    client = visitor("runs.view_run", "runs.export_run")
     archive = zipfile.ZipFile(io.BytesIO(downloaded(client, run, "bundle")))
     assert archive.testzip() is None
     files = {name.split("/")[1]: archive.read(name).decode() for name in archive.namelist()}
@@ -694,6 +751,15 @@ def test_a_plain_retry_has_the_same_input_and_version(olga):
     assert 'id="run-difference"' not in shown(olga, retry, query)
 
 
+def test_of_two_runs_the_older_is_the_first_to_compare(olga):
+    original = stories.failed_invoice()
+    retry = stories.Story(original.version, retry_of=original.run)
+    for run in (original, retry):
+        page = shown(olga, run, "?tab=lineage")
+        chosen = re.findall(r'name="(with|to)" value="(\w+)"[^>]* checked', page)
+        assert dict(chosen) == {"with": original.public_id, "to": retry.public_id}
+
+
 def test_a_comparison_is_bounded(olga):
     version = stories.publish(stories.node("read"), slug="bounded")
     original = stories.Story(version, data={"rows": list(range(1_000)), "text": "x" * 5_000})
@@ -759,3 +825,78 @@ def test_runs_that_failed_before_any_node_are_alike_too(olga):
     told = shown(olga, refused[0], "?fragment=alike")
     assert words(told).startswith("2 like it")
     assert listed(olga, told) == {story.public_id for story in refused}
+
+
+# -- Deleting --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cleaner():
+    return visitor("runs.view_run", "runs.delete_run", "runs.export_run", name="clara")
+
+
+def end_of(run):
+    return run.public_id[-8:]
+
+
+def test_only_a_run_that_has_ended_can_be_deleted_and_by_who_may(cleaner, olga):
+    ended, active = stories.failed_invoice(), stories.active_invoice()
+    assert "Delete…" in shown(cleaner, ended)
+    assert "Delete…" not in shown(cleaner, active)
+    assert "Delete…" not in shown(olga, ended)
+    for client, run, status in ((olga, ended, 403), (cleaner, active, 409)):
+        answer = client.post(
+            url(run), {"act": "delete", "reason": "test data", "typed": end_of(run)}
+        )
+        assert answer.status_code == status
+    assert Run.objects.count() == 2
+
+
+def test_the_question_is_a_page_of_its_own_and_offers_the_export_first(cleaner):
+    run = stories.failed_invoice()
+    page = shown(cleaner, run, "?confirm=delete")
+    assert f"Type {end_of(run)} , the end of its id" in words(page)
+    assert page.index("?download=json") < page.index('name="typed"')
+    assert "cannot be undone" in words(page)
+
+
+@pytest.mark.parametrize(
+    ("reason", "typed", "said"),
+    [
+        ("", "right", "Say why"),
+        ("test data", "", "the end of this run"),
+        ("test data", "run_wrong", "the end of this run"),
+    ],
+)
+def test_a_deletion_needs_a_reason_and_the_end_of_the_id(cleaner, reason, typed, said):
+    run = stories.failed_invoice()
+    typed = end_of(run) if typed == "right" else typed
+    answer = cleaner.post(url(run), {"act": "delete", "reason": reason, "typed": typed})
+    assert answer.status_code == 422
+    assert said in words(html.unescape(answer.content.decode()))
+    assert Run.objects.exists()
+
+
+@pytest.mark.parametrize("shape", ["{}", " {} ", "run_…{}"])
+def test_a_deleted_run_leads_to_the_list_and_its_page_says_what_became_of_it(cleaner, shape):
+    run = stories.failed_invoice()
+    typed = shape.format(end_of(run).upper() if shape == "{}" else end_of(run))
+    answer = cleaner.post(
+        url(run), {"act": "delete", "reason": "test data", "typed": typed}, follow=True
+    )
+    assert answer.redirect_chain == [("/admin/runs/run/", 302)]
+    assert "is deleted" in words(answer.content.decode())
+    assert not Run.objects.exists()
+    gone = cleaner.get(url(run))
+    assert gone.status_code == 404
+    assert "was deleted on" in words(gone.content.decode())
+    assert "by clara : test data" in words(gone.content.decode()).replace("clara:", "clara :")
+    entry = AuditEntry.objects.get(action="delete")
+    assert (entry.actor, entry.reason) == ("clara", "test data")
+
+
+def test_who_may_not_export_is_offered_none_and_given_none():
+    run, client = stories.failed_invoice(), visitor("runs.view_run", name="vera")
+    assert "?download=" not in shown(client, run)
+    assert client.get(url(run, "?download=json")).status_code == 403
+    assert not AuditEntry.objects.exists()

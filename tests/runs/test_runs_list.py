@@ -4,8 +4,9 @@ import html
 import json
 import re
 import zoneinfo
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
@@ -87,7 +88,9 @@ def test_a_row_says_state_workflow_where_when_how_long_and_who(olga, version):
     assert "2 m 08 s" in lost
     assert "$0.0245" in lost
     assert "16.1k" in lost
-    assert "– none" in row_of(answer, queued.public_id)
+    waiting = row_of(answer, queued.public_id)
+    assert "– none" in waiting
+    assert re.search(r"v1 since (\d+ \w+ )?\d\d:\d\d", waiting)
     assert "by maria: wrong document" in row_of(answer, ended.public_id)
     assert f'href="{LIST}{failed.public_id}/"' in answer.content.decode()
 
@@ -278,6 +281,9 @@ def test_an_unknown_id_says_so(olga, version):
     assert f"There is no run run_{unknown[4:]}." in text_of(answer)
     assert answer.status_code == 400
     assert not shown(answer)
+    # It is not told as a search for error text in some range.
+    assert "Runs whose error says" not in text_of(answer)
+    assert "Created Last 7 days" not in text_of(answer)
 
 
 def test_the_end_of_an_id_that_rows_show_opens_its_run(olga, version):
@@ -420,6 +426,43 @@ def test_people_are_those_of_the_newest_runs(olga, version):
     assert "?state=failed&triggered_by=ann" in links(answer)
 
 
+def test_people_of_all_the_alphabet_are_named_if_they_were_there_lately(olga, version, monkeypatch):
+    monkeypatch.setattr("runs.views.runs_menus.MOST_PEOPLE", 2)
+    for by in ("ann", "bea", "yul", "zoe"):
+        Story(version, by=by)
+
+    answer = olga.get(LIST, {"part": "people"})
+
+    assert text_of(answer).split() == ["Lately", "yul", "zoe"]
+
+
+def test_yesterday_is_offered_with_its_date_and_said_as_one_day(version):
+    berlin = zoneinfo.ZoneInfo("Europe/Berlin")
+    visited = visitor("runs.view_run", time_zone="Europe/Berlin")
+    Story(version)
+    day = timezone.localdate(timezone=berlin) - timedelta(days=1)
+    bounds = [
+        datetime(each.year, each.month, each.day, tzinfo=berlin).astimezone(UTC)
+        for each in (day, day + timedelta(days=1))
+    ]
+    asked = "?" + urlencode(
+        dict(
+            zip(
+                ("created_from", "created_to"),
+                (f"{bound:%Y-%m-%dT%H:%M:%SZ}" for bound in bounds),
+                strict=True,
+            )
+        )
+    )
+    assert asked in links(visited.get(LIST))
+
+    chosen = visited.get(LIST + asked)
+
+    assert f"Created on {day.day} {day:%b}" in text_of(chosen)
+    # Both ends of the custom range say that day, which includes it whole.
+    assert chosen.content.decode().count(f'value="{day}"') == 2
+
+
 # -- Empty, and unable -------------------------------------------------------------------------
 
 
@@ -539,7 +582,7 @@ def test_another_order_is_paged_through_as_far_as_it_says(olga, version, monkeyp
     assert [len(page) for page in seen] == [2, 2, 1]
     assert len(set(chain(*seen))) == 5
     assert "only the first 5 can be paged through" in text_of(answer)
-    assert "5–5 of the 5 dearest" in text_of(answer)
+    assert "5–5 of the 5 most expensive" in text_of(answer)
 
 
 def test_an_order_costs_one_query_more(olga, priced, django_assert_num_queries):

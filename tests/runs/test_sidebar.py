@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 EVERYTHING = {
     "OPERATE": ["Runs"],
-    "BUILD": ["Workflows"],
+    "BUILD": ["Workflows", "API"],
     "MANAGE": ["Users", "Groups", "Sources", "Audit"],
 }
 
@@ -33,10 +33,13 @@ def test_a_superuser_sees_what_is_built_and_no_more(rf):
     ("permissions", "groups"),
     [
         ((), {}),
-        (("runs.view_run",), {"OPERATE": ["Runs"]}),
+        (("runs.view_run",), {"OPERATE": ["Runs"], "BUILD": ["API"]}),
         (("runs.view_workflow",), {"BUILD": ["Workflows"]}),
         (("runs.view_user", "auth.view_group"), {"MANAGE": ["Users", "Groups"]}),
-        (("runs.view_run", "runs.view_auditentry"), {"OPERATE": ["Runs"], "MANAGE": ["Audit"]}),
+        (
+            ("runs.view_run", "runs.view_auditentry"),
+            {"OPERATE": ["Runs"], "BUILD": ["API"], "MANAGE": ["Audit"]},
+        ),
     ],
 )
 def test_a_person_sees_the_entries_of_their_permissions(rf, permissions, groups):

@@ -4,6 +4,7 @@ import html
 import re
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 
@@ -152,6 +153,18 @@ def test_an_administrator_sees_and_revokes_everyones(boss):
     entry = AuditEntry.objects.order_by("id").last()
     assert (entry.actor, entry.action) == ("boss", "revoke")
     assert "of anna" in entry.reason
+
+
+@pytest.mark.usefixtures("installed_groups")
+@pytest.mark.parametrize(("group", "may"), [("Administrator", True), ("Operator", False)])
+def test_of_the_groups_only_administrators_see_everyones(group, may):
+    client = visitor(name="member")
+    User.objects.get(username="member").groups.add(Group.objects.get(name=group))
+    account("runs.view_run", name="anna")
+    token, secret = token_of("anna", "annas own")
+    assert ("annas own" in text(client.get(f"{PATH}?all=1"))) == may
+    client.post(PATH, {"act": "revoke", "token": token.public_id})
+    assert (bearer(secret).get("/api/runs/").status_code == 401) == may
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "token_x", "run_01kb0000000000000000000000"])

@@ -15,9 +15,10 @@ const ask = (url, body) =>
 const isSignIn = (answer) => answer.redirected && new URL(answer.url).pathname.endsWith("/login/");
 
 async function refusal(answer) {
-  if (answer.status !== 403) return `The portal could not do this (answer ${answer.status}).`;
   const isPlain = answer.headers.get("Content-Type")?.startsWith("text/plain");
-  return isPlain ? answer.text() : "This page is out of date. Reload it, and choose again.";
+  if (isPlain && answer.status < 500) return answer.text();
+  if (answer.status === 403) return "This page is out of date. Reload it, and choose again.";
+  return `The portal could not do this (answer ${answer.status}).`;
 }
 
 export async function askIn(url, body) {

@@ -2,7 +2,13 @@
 
 import { signInAgain } from "./signed_out.js";
 
-export class Unanswered extends Error {}
+// `passes`: the same may be answered in a moment.
+export class Unanswered extends Error {
+  constructor(message, { passes = false } = {}) {
+    super(message);
+    this.passes = passes;
+  }
+}
 
 // The page's URL with `changes`: null takes a parameter away, a list sets it several times.
 export function pageUrl(changes = {}) {
@@ -37,14 +43,17 @@ export async function fetchText(url, options = {}) {
     answer = await fetch(url, { credentials: "same-origin", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Unanswered("The portal does not answer.");
+    throw new Unanswered("The portal does not answer.", { passes: true });
   }
   if (answer.redirected && new URL(answer.url).pathname.endsWith("/login/")) {
     signInAgain();
     throw new Unanswered("You are signed out.");
   }
   // The run was deleted, or the right to see it taken away.
-  if (!answer.ok) throw new Unanswered(`The portal could not do this (answer ${answer.status}).`);
+  if (!answer.ok) {
+    const passes = answer.status >= 500;
+    throw new Unanswered(`The portal could not do this (answer ${answer.status}).`, { passes });
+  }
   return answer.text();
 }
 

@@ -15,6 +15,7 @@ const FAR_BEHIND = 600;
 // further up they are offered.
 const NEAR = 800;
 const TYPING = 300;
+const AGAIN_AFTER_FAILURE = 3000;
 
 export class History {
   constructor(knownLast) {
@@ -79,8 +80,13 @@ export class History {
     this.knownLast = seq;
     if (!this.box) return;
     if (this.following && this.knownLast - this.upTo > FAR_BEHIND) this.toEnd();
-    else if (this.atEnd && (this.following || this.nearEnd())) this.later();
+    else this.catchUp();
     this.offerNew();
+  }
+
+  catchUp() {
+    if (!this.atEnd || this.knownLast <= this.upTo) return;
+    if (this.following || this.nearEnd()) this.later();
   }
 
   // "12 new events — show", to who reads further up.
@@ -184,6 +190,8 @@ export class History {
         if (!(error instanceof Unanswered)) throw error;
         if (!this.complained) toast(`${error.message} The history on the page stays.`);
         this.complained = true;
+        // What came in may have been the last: nothing else would ask again.
+        if (error.passes) setTimeout(() => this.catchUp(), AGAIN_AFTER_FAILURE);
         setTimeout(() => { this.complained = false; }, 30_000);
       })
       .finally(() => {

@@ -1,5 +1,6 @@
 // A run's page: its stream, the parts that are fetched as it lives, the node's panel, tabs, acts.
 
+import { sendFrom } from "./dialogs.js";
 import { LiveStream } from "./live.js";
 import { tick } from "./ticks.js";
 import { toast } from "./toast.js";
@@ -16,6 +17,7 @@ const REGIONS = ["run-head", "run-notice", "run-facts", "run-timeline", "run-tab
 // asked for less often.
 const PACE = 400;
 const SLOW_PACE = 1500;
+const AGAIN_AFTER_FAILURE = 3000;
 
 const page = document.getElementById("run");
 const log = new History(Number(page.dataset.lastSeq));
@@ -39,13 +41,17 @@ async function refresh() {
     return;
   }
   const began = performance.now();
+  let missed = false;
   try {
     await showOverview(pageUrl({ fragment: "overview" }));
   } catch (error) {
     if (!(error instanceof Unanswered)) throw error; // the light says it
+    missed = error.passes;
   }
   overview.lastAt = performance.now();
   overview.took = overview.lastAt - began;
+  // What was told of may have been the last event: nothing else would ask again.
+  if (missed) refreshIn(AGAIN_AFTER_FAILURE);
 }
 
 let asked = 0;
@@ -93,9 +99,28 @@ function heard(data, id) {
 
 const stream = new LiveStream(`/api/sse-logs/${page.dataset.run}`, {
   lastId: page.dataset.lastSeq,
-  events: { status: heard, node: heard, log: heard, cost: heard, human: heard },
+  events: { status: heard, node: heard, log: heard, cost: heard, human: heard, deleted: showDeleted },
   caughtUp: (first) => first || refreshIn(0),
+  changed: (state) => state === "reconnecting" && lookWhetherDeleted(),
 });
+
+// What is shown stays to be read; nothing can be done with it any more.
+function showDeleted() {
+  stream.end();
+  clearTimeout(overview.timer);
+  document.getElementById("run-deleted").hidden = false;
+  document.querySelector("#run-head .end")?.remove();
+}
+
+// It may have been deleted while this page heard nothing: then there is no stream to say so.
+async function lookWhetherDeleted() {
+  try {
+    const answer = await fetch(location.pathname, { method: "HEAD" });
+    if (answer.status === 404) showDeleted();
+  } catch {
+    // the light says it
+  }
+}
 
 setInterval(() => grow(() => stream.state === "live" && refreshIn(PACE)), 500);
 
@@ -114,6 +139,8 @@ async function open(url, { focus, sameLanes = true } = {}) {
   } catch (error) {
     if (!(error instanceof Unanswered)) throw error;
     toast(error.message);
+    overview.lastAt = performance.now();
+    if (error.passes) refreshIn(AGAIN_AFTER_FAILURE); // the address says what is to be shown
     return;
   }
   const place = focus && document.getElementById(focus);
@@ -164,7 +191,9 @@ let opener = null;
 document.addEventListener("click", (event) => {
   if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   const bar = event.target.closest?.("#run-lanes .op-bar");
-  const link = bar ? bar.closest("[data-key]").querySelector("a[data-node]") : event.target.closest?.("#run a");
+  // All of a row leads to its node, as its colour under the pointer says.
+  const row = event.target.closest?.("#run-lanes .op-tl-lane")?.closest("[data-key]");
+  const link = row ? row.querySelector("a[data-node]") : event.target.closest?.("#run a");
   if (!link) return;
   if (link.dataset.dialog) {
     const dialog = document.getElementById(link.dataset.dialog);
@@ -254,10 +283,11 @@ async function countAlike() {
 
 // A second press must not start a second retry.
 document.addEventListener("submit", (event) => {
-  const form = event.target.closest("form[data-once]");
+  const form = event.target.closest("form:is([data-once], [data-send])");
   if (!form) return;
-  if (form.dataset.sent) event.preventDefault();
-  form.dataset.sent = "1";
+  if (form.dataset.sent || form.dataset.send !== undefined) event.preventDefault();
+  if (form.dataset.send !== undefined) sendFrom(form, () => {});
+  else form.dataset.sent = "1";
 });
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;

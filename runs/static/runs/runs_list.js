@@ -5,7 +5,7 @@
 
 import { LiveStream } from "./live.js";
 import { paced } from "./paced.js";
-import { heardStates, show as showSelection, toggleRow } from "./selection.js";
+import { forget, heardStates, show as showSelection, toggleRow } from "./selection.js";
 import { signInAgain } from "./signed_out.js";
 import { tick } from "./ticks.js";
 import "./dialogs.js";
@@ -19,6 +19,7 @@ const MOST_IDS = 100; // in one request
 const MOST_NEW = 200; // that the button counts
 const REMEMBERED = 10_000; // milliseconds of notices, for a list that is just being fetched
 
+const DELETED = "deleted"; // instead of a state, in a notice
 const KNOWN_STATES = 5000;
 const COUNTS_REST = 20; // times as long as counting took
 
@@ -53,10 +54,15 @@ function heard(runs) {
 function take(runs) {
   const here = list();
   if (!here || !runs.length) return;
-  heardStates(runs);
+  heardStates(runs.filter((run) => run.state !== DELETED));
   const sorted = here.hasAttribute("data-sorted"); // in another order nothing is new on top
   let moved = false;
   for (const run of runs) {
+    if (run.state === DELETED) {
+      markDeleted(run.id);
+      moved = true;
+      continue;
+    }
     if (states.get(run.id) !== run.state) moved = true;
     if (states.size > KNOWN_STATES) states.clear();
     states.set(run.id, run.state);
@@ -119,7 +125,8 @@ const fetchRows = paced(ROWS_EVERY, async () => {
   if (!ids.length) return;
   for (const id of asked) changed.delete(id);
   try {
-    put(await (await get(`?${new URLSearchParams({ rows: ids.join(",") })}`)).text());
+    const found = put(await (await get(`?${new URLSearchParams({ rows: ids.join(",") })}`)).text());
+    for (const id of ids) if (!found.has(id)) markDeleted(id);
   } catch (error) {
     for (const id of asked) changed.add(id);
     throw error;
@@ -130,12 +137,33 @@ const fetchRows = paced(ROWS_EVERY, async () => {
 function put(html) {
   const template = document.createElement("template");
   template.innerHTML = html;
+  const found = new Set();
   for (const next of template.content.querySelectorAll("tr")) {
+    found.add(next.id);
     const present = row(next.id);
     if (present) renew(present, next);
   }
   tick(document.getElementById("rows"));
   showSelection();
+  return found;
+}
+
+// The row stays in its place, so that nothing moves under the pointer, and leads nowhere.
+function markDeleted(id) {
+  changed.delete(id);
+  candidates.delete(id);
+  fresh.delete(id);
+  forget(id);
+  const present = row(id);
+  if (!present || present.classList.contains("is-deleted")) return;
+  present.classList.add("is-deleted");
+  present.title = "This run was deleted";
+  for (const box of present.querySelectorAll("input")) box.disabled = true;
+  for (const link of present.querySelectorAll("a")) link.removeAttribute("href");
+  const word = document.createElement("span");
+  word.className = "op-deleted";
+  word.textContent = "deleted";
+  present.querySelector(".op-id")?.after(word);
 }
 
 // Only cells that differ are changed, so that a selection, a focus and a turning icon stay.
@@ -280,6 +308,14 @@ function bringTab() {
 
 bringTab();
 
+// The counts widen the tabs once they are there; then nothing moves any more.
+document.addEventListener("htmx:oobAfterSwap", (event) => {
+  const tabs = event.detail.target?.closest?.("#tabs") || document.getElementById("tabs");
+  if (!tabs || tabs.dataset.counted || !event.detail.target?.id?.startsWith("count-")) return;
+  tabs.dataset.counted = "1";
+  requestAnimationFrame(bringTab);
+});
+
 // Back and forward fetch the list that the address says. (Registered before htmx's own answer,
 // which is to load the whole page again.)
 let address = location.pathname + location.search;
@@ -341,6 +377,16 @@ document.addEventListener("focusin", (event) => {
   if (!current) return;
   for (const one of document.querySelectorAll("#rows > tr.is-cursor")) one.classList.remove("is-cursor");
   current.classList.add("is-cursor");
+});
+
+// A click beside what a row links opens its run; a text that is being marked stays.
+document.addEventListener("click", (event) => {
+  const cell = event.target.closest?.("#rows > tr > td:not([data-c=c])");
+  if (!cell || event.defaultPrevented || event.target.closest("a, button, input, label")) return;
+  if (!getSelection().isCollapsed || event.shiftKey || event.altKey) return;
+  const link = cell.parentElement.querySelector(".op-id");
+  if (event.ctrlKey || event.metaKey) window.open(link.href, "_blank", "noopener");
+  else link.click();
 });
 
 const KEYS = {

@@ -53,7 +53,7 @@ function chooseAll(some, on) {
 }
 
 export function toggleRow(row) {
-  if (!row) return;
+  if (!row || row.classList.contains("is-deleted")) return;
   last = row.id;
   chooseAll([row], !selected.has(row.id));
 }
@@ -67,6 +67,11 @@ export function heardStates(runs) {
     moved = true;
   }
   if (moved) show();
+}
+
+// A run that was deleted is selected no more.
+export function forget(id) {
+  if (selected.delete(id)) show();
 }
 
 export function show() {

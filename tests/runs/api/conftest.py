@@ -15,7 +15,10 @@ from runs.states import Kind, RunState
 from tests.runs.conftest import changed, executor_node
 
 ANNA = Actor(name="anna", ref_type="user", ref_id="user_anna")
-ALL = ("view_run", "view_workflow", "execute_workflow", "retry_run", "terminate_run")
+ALL = (
+    "view_run", "view_workflow", "execute_workflow", "retry_run", "terminate_run", "export_run",
+    "delete_run", "add_workflow", "change_workflow",
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_a_wrong_method_is_a_problem_and_says_which_are_right(client, run_in):
     response = client.get(f"/api/runs/{run}/retry/")
     checked(response, 405)
     assert "POST" in response["Allow"]
-    checked(client.delete(f"/api/runs/{run}/"), 405)
+    checked(client.put(f"/api/runs/{run}/", {}, format="json"), 405)
     checked(client.post("/api/runs/", {}, format="json"), 405)
 
 

@@ -15,7 +15,7 @@ from runs.scopes import Scope, scope_of, scopes_within
 from tests.runs.api.conftest import ALL, stored
 from tests.runs.api.test_access import ADDRESSES, ask
 
-SCOPES = ("view", "execute", "retry", "terminate")
+SCOPES = ("view", "execute", "retry", "terminate", "export", "delete")
 
 
 @pytest.fixture
@@ -259,7 +259,7 @@ def test_a_refusal_is_logged_with_the_token_and_without_its_secret(token_of, run
     bearer(secret).post(f"/api/runs/{run}/retry/", {}, format="json")
     assert f"by token {token.prefix}" in caplog.text
     assert secret not in caplog.text
-    assert secret.rpartition("_")[2] not in caplog.text
+    assert secret.removeprefix(f"{token.prefix}_") not in caplog.text
 
 
 # -- Scopes ----------------------------------------------------------------------------------

@@ -87,6 +87,9 @@ class Web:
         assert wait_until(lambda: self._child.ended() is not None, 10), "does not stop"
         return time.monotonic() - begun
 
+    def signal(self, number: Signals) -> None:
+        self._child.signal(number)
+
     def open(self, path: str, session: str | None = None, **options: object) -> Stream:
         headers = dict(options.pop("headers", {}))
         if session is not None:

@@ -1,0 +1,115 @@
+"""Runs and workflows as all APIs find, start and change them, and why one cannot be changed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Case, Count, IntegerField, Max, OuterRef, QuerySet, Subquery, When
+from django.db.models.functions import Coalesce
+from rest_framework.exceptions import NotFound, ValidationError
+
+from runs import ids, lifecycle
+from runs.actors import Actor
+from runs.api.problems import Conflict, WrongState
+from runs.models import Attempt, DeletedRun, Run, Workflow, WorkflowVersion
+from runs.querysets import RunQuerySet
+from runs.states import FINAL_STATES, AttemptStatus, Trigger
+
+# Seconds that PostgreSQL may spend on a page of the list.
+LIST_SECONDS = 5.0
+
+
+def shown_runs() -> RunQuerySet:
+    """Runs with all that their serializer shows."""
+    running = Attempt.objects.filter(run=OuterRef("pk"), status=AttemptStatus.RUNNING).order_by()
+    count = Subquery(running.values("run").annotate(count=Count("pk")).values("count"))
+    draining = Case(
+        When(state__in=FINAL_STATES, then=Coalesce(count, 0)),
+        default=0,
+        output_field=IntegerField(),
+    )
+    runs = Run.objects.select_related("workflow", "version").defer("version__definition")
+    return runs.annotate(draining=draining)
+
+
+def find_run(public_id: str) -> Run:
+    run_id = ids.decode("run", public_id)
+    run = shown_runs().filter(pk=run_id).first() if run_id else None
+    if run is None:
+        deleted = DeletedRun.objects.filter(pk=run_id).first() if run_id else None
+        was = f" any more: it was deleted on {deleted.deleted_at:%Y-%m-%d}" if deleted else ""
+        raise NotFound(f"There is no run “{public_id[:100]}”{was}.")
+    return run
+
+
+def shown_workflows() -> QuerySet[Workflow]:
+    """Workflows with the number of their newest version."""
+    newest = (
+        WorkflowVersion.objects.filter(workflow=OuterRef("pk"))
+        .order_by()
+        .values("workflow")
+        .annotate(newest=Max("number"))
+        .values("newest")
+    )
+    return Workflow.objects.annotate(newest=Subquery(newest))
+
+
+def find_workflow(slug: str) -> Workflow:
+    workflow = shown_workflows().filter(slug=slug).first()
+    if workflow is None:
+        raise NotFound(f"There is no workflow “{slug[:100]}”.")
+    return workflow
+
+
+def start(workflow: Any, given: dict[str, Any], *, by: Actor, now: datetime) -> Run:
+    """A new run of a `shown_workflows` one; `given` is what StartSerializer takes."""
+    return lifecycle.start(
+        _version(workflow, given["version"]),
+        given["input"],
+        trigger=Trigger.API,
+        by=by,
+        ref_type=given["ref_type"],
+        ref_id=given["ref_id"],
+        now=now,
+    )
+
+
+def _version(workflow: Any, number: int | None) -> WorkflowVersion:
+    if workflow.newest is None:
+        raise Conflict("The workflow has no version yet.")
+    wanted = number or workflow.newest
+    version = workflow.versions.filter(number=wanted).select_related("workflow").first()
+    if version is None:
+        message = f"There is no version {number}; the newest is {workflow.newest}."
+        raise ValidationError({"version": [message]})
+    return version
+
+
+def change(
+    act: Callable[..., lifecycle.Outcome], run: Run, *, by: Actor, reason: str, now: datetime
+) -> uuid.UUID:
+    """Do it to the one run; gives the run that came of it."""
+    outcome = act(Run.objects.filter(pk=run.pk), by=by, reason=reason, now=now)
+    if run.pk not in outcome.done:
+        # As it is now: it may have changed since it was asked for.
+        why = outcome.skipped.get(run.pk, "nothing was done")
+        raise _refusal(find_run(run.public_id), why, tried=act.__name__)
+    return outcome.done[run.pk]
+
+
+def _refusal(run: Run, why: str, tried: str) -> WrongState:
+    """Why the run's state stands against an act, and what can be done instead."""
+    if run.is_elsewhere and tried != "delete":
+        return WrongState(f"{why[0].upper()}{why[1:]}.", run.state, [])
+    if tried == "delete" and run.can_terminate:
+        actions, words = ["terminate"], "It can be terminated, and then deleted."
+    elif run.can_retry and tried != "retry":
+        actions, words = ["retry", "start"], "It can be retried."
+    elif run.can_terminate:
+        actions, words = ["terminate"], "It can be terminated."
+    else:
+        actions, words = ["start"], "Its workflow can be started again."
+    return WrongState(f"{why[0].upper()}{why[1:]}. {words}", run.state, actions)

@@ -1,0 +1,88 @@
+"""Examples for the API's document."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample
+
+_RUN: dict[str, Any] = {
+    "id": "run_01kb2x7v9zeq3t8m4r6c5n0a1d",
+    "job_id": "job_01kb2x7v9zeq3t8m4r6c5n0a1d",
+    "workflow_id": "invoice_processing",
+    "workflow_version": 3,
+    "state": "failed",
+    "created_at": "2026-11-26T14:03:11.204Z",
+    "started_at": "2026-11-26T14:03:11.391Z",
+    "completed_at": "2026-11-26T14:03:19.020Z",
+    "duration_ms": 7629,
+    "trigger": "api",
+    "triggered_by": "maria.keller",
+    "ref_type": "order",
+    "ref_id": "4711",
+    "retry_of": None,
+    "first_run": None,
+    "cost": "0.0121500000",
+    "tokens": {"input": 5120, "output": 388, "cached": 0},
+    "nodes": {"total": 5, "done": 3},
+    "current_node": "",
+    "error": {"node": "extract", "kind": "ReadTimeout", "message": "no answer after 60 s"},
+    "ended_by": "",
+    "reason": "",
+    "last_seq": 24,
+    "draining": 0,
+    "url": "https://portal.example/admin/runs/run/run_01kb2x7v9zeq3t8m4r6c5n0a1d/",
+}
+_DEFINITION = {
+    "nodes": [
+        {"id": "extract", "kind": "executor", "executor": "samples.extract_text"},
+        {"id": "file", "kind": "executor", "executor": "samples.file", "needs": ["extract"]},
+    ]
+}
+
+RUN = OpenApiExample("A failed run", _RUN, response_only=True, status_codes=["200"])
+JOB = OpenApiExample(
+    "A job",
+    {
+        "job_id": "job_01kb2x7v9zeq3t8m4r6c5n0a1d",
+        "dag_id": "invoice_processing_v3",
+        "state": "failed",
+        "created_at": "2026-11-26T14:03:11.204Z",
+        "started_at": "2026-11-26T14:03:11.391Z",
+        "completed_at": "2026-11-26T14:03:19.020Z",
+        "total_duration_ms": 7629,
+        "ref_id": "4711",
+        "ref_type": "order",
+    },
+    response_only=True,
+    status_codes=["200"],
+)
+EVENT = OpenApiExample(
+    "A log line",
+    {
+        "seq": 7,
+        "kind": "log",
+        "node": "extract",
+        "attempt": 1,
+        "actor": "engine",
+        "at": "2026-11-26T14:03:12.018Z",
+        "data": {"level": "info", "message": "page 1: 1,822 characters"},
+    },
+    response_only=True,
+    status_codes=["200"],
+)
+REASON = OpenApiExample("With a reason", {"reason": "the mail server is back"}, request_only=True)
+START = OpenApiExample(
+    "A run for an order",
+    {"input": {"document": "invoices/4711.pdf"}, "ref_type": "order", "ref_id": "4711"},
+    request_only=True,
+)
+WORKFLOW = OpenApiExample(
+    "Two steps", {"id": "invoice_processing", "definition": _DEFINITION}, request_only=True
+)
+VERSION = OpenApiExample(
+    "After version 3", {"definition": _DEFINITION, "base": 3}, request_only=True
+)
+VIEW = OpenApiExample(
+    "Failed today",
+    {"name": "Failed today", "query": "?state=failed&created=24h", "is_shared": True},
+    request_only=True,
+)

@@ -1,0 +1,240 @@
+"""Runs: found, read, exported, changed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+from django.http import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from runs import exports, lifecycle
+from runs.api import examples
+from runs.api.acts import LIST_SECONDS, change, find_run, shown_runs
+from runs.api.files import FORMS, log_lines, streamed
+from runs.api.pagination import EventPages, RunPages
+from runs.api.renderers import CsvRenderer, NdjsonRenderer
+from runs.api.run_query import FIELDS, FIELDS_PARAMETER, FILTERS, NAMES, wanted_fields, wanted_runs
+from runs.api.run_timeline import TimelineSerializer, timeline_of
+from runs.api.serializers import (
+    ContextSerializer,
+    EventQuerySerializer,
+    EventSerializer,
+    ExportSerializer,
+    JobSerializer,
+    ReasonSerializer,
+    RunExportSerializer,
+    RunSerializer,
+)
+from runs.api.views import LOCATION, ApiViewSet
+from runs.context import context_of, job_of
+from runs.live import public_event
+from runs.models import AuditEntry, Event, Run
+from runs.querysets import RunQuerySet
+from runs.timeouts import statement_timeout
+from runs.views.run_download import as_json
+from runs.views.run_history import SECONDS, Filter
+
+_AS = OpenApiParameter("as", enum=list(FORMS), default="ndjson", description="The kind of file.")
+_EXPORT_HEADERS = [
+    OpenApiParameter(
+        "Export-Complete", bool, OpenApiParameter.HEADER, response=[200],
+        description="false: there are more runs than the limit.",
+    ),
+    OpenApiParameter("Export-Limit", int, OpenApiParameter.HEADER, response=[200]),
+]  # fmt: skip
+_LOG_HEADERS = [
+    OpenApiParameter(
+        "Last-Seq", int, OpenApiParameter.HEADER, response=[200],
+        description="Number of the last line.",
+    ),
+]  # fmt: skip
+_REASON = OpenApiParameter("reason", description="Why; it is kept in the audit.")
+
+
+class RunViewSet(ApiViewSet):
+    """Runs, newest first. A run keeps its id, its job and its whole history."""
+
+    permission = "runs.view_run"
+    permissions = {
+        "retry": "runs.retry_run",
+        "terminate": "runs.terminate_run",
+        "destroy": "runs.delete_run",
+        "logs": "runs.export_run",
+        "export": "runs.export_run",
+        "export_all": "runs.export_run",
+    }
+    lookup_field = lookup_url_kwarg = "run_id"
+    pagination_class = RunPages
+    serializer_class = RunSerializer
+
+    def get_queryset(self) -> RunQuerySet:
+        return shown_runs()
+
+    def get_object(self) -> Run:
+        return find_run(self.kwargs["run_id"])
+
+    # -- Found and read ----------------------------------------------------------------------
+
+    @extend_schema(parameters=[*FILTERS, FIELDS_PARAMETER], examples=[examples.RUN])
+    def list(self, request: Request) -> Response:
+        """Runs, newest first, in pages that follow each other by key."""
+        self.refuse_unknown(*NAMES, "fields")
+        wanted, fields = wanted_runs(request.query_params), wanted_fields(request.query_params)
+        with statement_timeout(LIST_SECONDS):
+            page = self.paginate_queryset(wanted.apply(Run.objects.all(), self.now))
+        shown = self.get_serializer(page, many=True).data
+        if fields != FIELDS:
+            shown = [{name: run[name] for name in fields} for run in shown]
+        return self.get_paginated_response(shown)
+
+    @extend_schema(examples=[examples.RUN])
+    def retrieve(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
+        """One run as it is now."""
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(examples=[examples.JOB])
+    @action(detail=True, serializer_class=JobSerializer)
+    def job(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
+        """The scheduler's handle on the run."""
+        return Response(job_of(self.get_object()))
+
+    @action(detail=True, serializer_class=ContextSerializer)
+    def context(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
+        """What went into the run and its nodes, and what came out."""
+        return Response(context_of(self.get_object()))
+
+    @action(detail=True, serializer_class=TimelineSerializer)
+    def timeline(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
+        """Each node's attempts and waits with their causes, and the critical path."""
+        return Response(timeline_of(self.get_object(), self.now))
+
+    @extend_schema(
+        responses=EventSerializer(many=True),
+        parameters=[EventQuerySerializer],
+        examples=[examples.EVENT],
+    )
+    @action(detail=True, pagination_class=EventPages, serializer_class=EventSerializer)
+    def events(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
+        """The run's history in order; the live stream shows events in the same shape."""
+        self.refuse_unknown("kind", "node", "text")
+        query = EventQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        given = query.validated_data
+        kinds = tuple(sorted(given.get("kind") or ()))
+        chosen = Filter(kinds, given.get("node", ""), given.get("text", "").strip())
+        events = chosen.apply(Event.objects.filter(run=self.get_object().pk))
+        if chosen.text:  # it is searched without an index
+            with statement_timeout(SECONDS):
+                page = self.paginate_queryset(events) or []
+        else:
+            page = self.paginate_queryset(events) or []
+        return self.get_paginated_response([public_event(event) for event in page])
+
+    # -- Files -------------------------------------------------------------------------------
+
+    @extend_schema(
+        parameters=_LOG_HEADERS,
+        responses={
+            (200, "application/x-ndjson"): OpenApiResponse(
+                OpenApiTypes.STR, description="One event a line, from the first to the last."
+            )
+        },
+    )
+    @action(detail=True, renderer_classes=[NdjsonRenderer, JSONRenderer])
+    def logs(self, request: Request, run_id: str) -> HttpResponseBase:  # noqa: ARG002
+        """The whole history as a file, one event a line. It is audited as an export."""
+        run = self.get_object()
+        self._exported(run)
+        lines, name = log_lines(run.pk, run.last_seq), f"{run.public_id}-logs.ndjson"
+        return streamed(lines, "application/x-ndjson", name, Last_Seq=run.last_seq)
+
+    @extend_schema(responses={200: RunExportSerializer})
+    @action(detail=True, renderer_classes=[JSONRenderer])
+    def export(self, request: Request, run_id: str) -> HttpResponseBase:  # noqa: ARG002
+        """Job, context and history in one JSON file, as the run's page gives it. It is audited.
+
+        `completeness` at its end says how many events stand in it and how many are missing."""
+        run = self.get_object()
+        self._exported(run)
+        return streamed(as_json(run, self.now), "application/json", f"{run.public_id}.json")
+
+    @extend_schema(
+        operation_id="runs_export_all",
+        parameters=[*FILTERS, _AS, *_EXPORT_HEADERS],
+        responses={
+            (200, "application/x-ndjson"): OpenApiResponse(
+                OpenApiTypes.STR, description="A run a line, and a last line on the export itself."
+            ),
+            (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR),
+            (200, "application/json"): ExportSerializer,
+        },
+    )
+    @action(
+        detail=False,
+        url_path="export",
+        pagination_class=None,
+        renderer_classes=[NdjsonRenderer, CsvRenderer, JSONRenderer],
+    )
+    def export_all(self, request: Request) -> HttpResponseBase:
+        """The runs that a filter finds, newest first, as a file: the newest 10,000 at most.
+
+        The header `Export-Complete`, and `complete` in JSON and in the last line of NDJSON, say
+        whether these are all. Each run tells how many of its events are stored (`events`) and how
+        many are `missing`. It is audited, with the filter."""
+        self.refuse_unknown(*NAMES, "as")
+        wanted, kind = wanted_runs(request.query_params), request.query_params.get("as", "ndjson")
+        if kind not in FORMS:
+            raise ValidationError({"as": [f"One of {', '.join(FORMS)}."]})
+        found = exports.export_of(wanted, self.now, self.run_pages)
+        AuditEntry.by(
+            self.actor, action="export", target_type="run", filter=dict(wanted.pairs())
+        ).save(force_insert=True)
+        make, content_type = FORMS[kind]
+        headers = {
+            "Export_Complete": str(found.is_whole).lower(),
+            "Export_Limit": exports.MOST,
+        }
+        return streamed(make(found), content_type, f"runs.{kind}", **headers)
+
+    def _exported(self, run: Run) -> None:
+        AuditEntry.objects.note(self.actor, "export", ("run", run.public_id))
+
+    # -- Changed -----------------------------------------------------------------------------
+
+    @extend_schema(
+        responses={201: RunSerializer}, parameters=[LOCATION], examples=[examples.REASON]
+    )
+    @action(detail=True, methods=["post"], serializer_class=ReasonSerializer)
+    def retry(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
+        """A new run with a failed one's version and input."""
+        return self.run_response(self._done(lifecycle.retry, request), status=201)
+
+    @extend_schema(responses=RunSerializer, examples=[examples.REASON])
+    @action(detail=True, methods=["post"], serializer_class=ReasonSerializer)
+    def terminate(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
+        """Ends a queued or active run at once; nodes in flight finish what they are doing."""
+        return self.run_response(self._done(lifecycle.terminate, request))
+
+    @extend_schema(parameters=[_REASON], responses={204: None})
+    def destroy(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
+        """Delete a run that has ended, with all its events, for good.
+
+        Its retries stay and keep its id; no late event brings it back."""
+        self.refuse_unknown("reason")
+        query = ReasonSerializer(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        reason = query.validated_data["reason"]
+        change(lifecycle.delete, self.get_object(), by=self.actor, reason=reason, now=self.now)
+        return Response(status=204)
+
+    def _done(self, act: Callable[..., lifecycle.Outcome], request: Request) -> uuid.UUID:
+        """Do it to the one run; gives the run that came of it."""
+        run, reason = self.get_object(), self.checked(request)["reason"]
+        return change(act, run, by=self.actor, reason=reason, now=self.now)

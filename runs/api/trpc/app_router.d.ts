@@ -1,0 +1,302 @@
+// Made by `manage.py trpc_types`: change the procedures instead.
+// Needs the types of @trpc/server 11, which comes along with @trpc/client.
+
+import type {
+  TRPC_ERROR_CODE_NUMBER,
+  TRPCBuiltRouter,
+  TRPCMutationProcedure,
+  TRPCQueryProcedure,
+  TRPCSubscriptionProcedure,
+} from "@trpc/server";
+
+export interface ListInput {
+  /** Most runs that are given. */
+  limit?: number;
+  /** The last given run's: the list goes on behind it. */
+  cursor?: string | null;
+  /** A state, or its word on the page. */
+  status?: "queued" | "running" | "completed" | "failed" | "terminated" | "created" | "active";
+  workflow_id?: string;
+  /** A range that ends now. */
+  created?: "1h" | "24h" | "7d" | "30d";
+  /** A time such as 2026-11-21T14:59:00Z. */
+  created_from?: string;
+  created_to?: string;
+  triggered_by?: string;
+  trigger?: "manual" | "api" | "schedule" | "webhook" | "event" | "automation";
+  /** A reference's id, or its beginning. */
+  ref?: string;
+  /** Text of an error; give created or created_from too. */
+  q?: string;
+}
+
+export interface ListedRun {
+  id: string;
+  job_id: string;
+  workflow_id: string;
+  workflow_version: number;
+  state: "created" | "active" | "completed" | "failed" | "terminated";
+  created_at: string;
+  started_at: string | null;
+  completed_at: string | null;
+  /** From start to end, or until now while the run is active. */
+  duration_ms: number | null;
+  trigger: "manual" | "api" | "schedule" | "webhook" | "event" | "automation";
+  triggered_by: string;
+  ref_type: string;
+  ref_id: string;
+  retry_of: string | null;
+  first_run: string | null;
+  /** US dollars. */
+  cost: string;
+  tokens: Tokens;
+  nodes: NodeCount;
+  current_node: string;
+  error: RunError | null;
+  ended_by: string;
+  reason: string;
+  /** Number of the newest event. */
+  last_seq: number;
+  /** Nodes of a run that has ended which still finish their present operation. */
+  draining: number;
+  /** The run's page in the portal. */
+  url: string;
+  /** Where the list goes on behind this run. */
+  cursor: string;
+}
+
+export interface Tokens {
+  input: number;
+  output: number;
+  cached: number;
+}
+
+export interface NodeCount {
+  total: number;
+  done: number;
+}
+
+export interface RunError {
+  node: string;
+  kind: string;
+  message: string;
+}
+
+export interface RunInput {
+  /** The run's id. */
+  id: string;
+}
+
+export interface Run {
+  id: string;
+  job_id: string;
+  workflow_id: string;
+  workflow_version: number;
+  state: "created" | "active" | "completed" | "failed" | "terminated";
+  created_at: string;
+  started_at: string | null;
+  completed_at: string | null;
+  /** From start to end, or until now while the run is active. */
+  duration_ms: number | null;
+  trigger: "manual" | "api" | "schedule" | "webhook" | "event" | "automation";
+  triggered_by: string;
+  ref_type: string;
+  ref_id: string;
+  retry_of: string | null;
+  first_run: string | null;
+  /** US dollars. */
+  cost: string;
+  tokens: Tokens;
+  nodes: NodeCount;
+  current_node: string;
+  error: RunError | null;
+  ended_by: string;
+  reason: string;
+  /** Number of the newest event. */
+  last_seq: number;
+  /** Nodes of a run that has ended which still finish their present operation. */
+  draining: number;
+  /** The run's page in the portal. */
+  url: string;
+}
+
+export interface Export {
+  export: ExportInfo;
+  job: Job;
+  context: Context;
+  history: ExportedEvent[];
+  completeness: Completeness;
+}
+
+export interface ExportInfo {
+  run_id: string;
+  exported_at: string;
+  last_seq: number;
+}
+
+export interface Job {
+  job_id: string;
+  dag_id: string;
+  state: "created" | "active" | "completed" | "failed" | "terminated";
+  created_at: string;
+  started_at: string | null;
+  completed_at: string | null;
+  total_duration_ms: number | null;
+  ref_id: string | null;
+  ref_type: string | null;
+}
+
+export interface Context {
+  run_id: string;
+  workflow_id: string;
+  workflow_version: number;
+  input_data: unknown;
+  nodes: Record<string, NodeContext>;
+}
+
+export interface NodeContext {
+  started_at: string | null;
+  completed_at: string | null;
+  input: unknown;
+  output: unknown;
+  metadata: NodeMetadata;
+}
+
+export interface NodeMetadata {
+  duration_ms: number | null;
+  executor: string | null;
+  kind: string;
+  status: "pending" | "queued" | "running" | "waiting" | "completed" | "failed" | "skipped" | "terminated";
+  attempts: number;
+  error?: NodeError;
+  /** Payloads left out because the context would be too large. */
+  omitted?: ("input" | "output")[];
+}
+
+export interface NodeError {
+  kind: string;
+  message: string;
+  trace?: string;
+}
+
+export interface ExportedEvent {
+  seq: number;
+  kind: "run_created" | "state_changed" | "node_queued" | "node_started" | "node_completed" | "node_failed" | "node_skipped" | "path_selected" | "human_action" | "log" | "progress" | "llm_call" | "cost_update" | "late_result";
+  node: string | null;
+  attempt: number | null;
+  actor: string | null;
+  at: string;
+  data: Record<string, unknown>;
+}
+
+export interface Completeness {
+  events: number;
+  missing: number;
+}
+
+export interface ActInput {
+  /** The run's id. */
+  id: string;
+  /** Why; it is kept in the audit. */
+  reason?: string;
+}
+
+export interface StreamInput {
+  runId: string;
+  /** The number of the last event that is known; without it all are given. */
+  lastEventId?: string | null;
+}
+
+export interface RunEvent {
+  seq: number;
+  kind: "run_created" | "state_changed" | "node_queued" | "node_started" | "node_completed" | "node_failed" | "node_skipped" | "path_selected" | "human_action" | "log" | "progress" | "llm_call" | "cost_update" | "late_result";
+  node: string;
+  attempt: number | null;
+  actor: string;
+  at: string;
+  data: Record<string, unknown>;
+}
+
+export interface ExecuteInput {
+  /** The run's input; the workflow's schema applies. */
+  input: unknown;
+  /** Number of the version; without it the newest. */
+  version?: number | null;
+  /** A word of your own for what the run belongs to, such as “order”. */
+  ref_type?: string;
+  /** Its id with you. */
+  ref_id?: string;
+  workflow_id: string;
+}
+
+export interface Started {
+  /** The new run's id. */
+  id: string;
+}
+
+export interface ErrorShape {
+  message: string;
+  code: TRPC_ERROR_CODE_NUMBER;
+  data: {
+    code: "BAD_REQUEST" | "UNAUTHORIZED" | "FORBIDDEN" | "NOT_FOUND" | "METHOD_NOT_SUPPORTED" | "CONFLICT" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "TOO_MANY_REQUESTS" | "INTERNAL_SERVER_ERROR" | "SERVICE_UNAVAILABLE";
+    httpStatus: number;
+    path?: string;
+    /** What is wrong with the input. */
+    errors?: { field: string; message: string }[];
+    /** The run's state, where it stands against the act, and what can be done instead. */
+    state?: "created" | "active" | "completed" | "failed" | "terminated";
+    actions?: string[];
+  };
+}
+
+export type AppRouter = TRPCBuiltRouter<
+  { ctx: object; meta: object; errorShape: ErrorShape; transformer: false },
+  {
+    runs: {
+      /** Runs, newest first. */
+      list: TRPCQueryProcedure<{
+        input: ListInput | undefined;
+        output: ListedRun[];
+        meta: object;
+      }>;
+      /** One run. */
+      get: TRPCQueryProcedure<{
+        input: RunInput;
+        output: Run;
+        meta: object;
+      }>;
+      /** One run's whole record: its job, its context, its history. It is audited. */
+      export: TRPCQueryProcedure<{
+        input: RunInput;
+        output: Export;
+        meta: object;
+      }>;
+      /** Gives the new run, with the failed one's version and input. */
+      retry: TRPCMutationProcedure<{
+        input: ActInput;
+        output: Run;
+        meta: object;
+      }>;
+      /** Ends a queued or active run at once. */
+      terminate: TRPCMutationProcedure<{
+        input: ActInput;
+        output: Run;
+        meta: object;
+      }>;
+      /** A run's events from the first one on, or behind `lastEventId`; ends when the run has. */
+      streamLogs: TRPCSubscriptionProcedure<{
+        input: StreamInput;
+        output: AsyncIterable<{ id: string; data: RunEvent }, void>;
+        meta: object;
+      }>;
+    };
+    workflows: {
+      /** Starts a run. Input that breaks the workflow's schema makes one that has failed. */
+      execute: TRPCMutationProcedure<{
+        input: ExecuteInput;
+        output: Started;
+        meta: object;
+      }>;
+    };
+  }
+>;

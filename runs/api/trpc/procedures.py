@@ -1,0 +1,185 @@
+"""What can be called: with what, by whom, and what is done. The REST API's acts, in tRPC's form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from asgiref.sync import async_to_sync
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.serializers import Serializer
+
+from runs import lifecycle
+from runs.actors import Actor
+from runs.api import acts
+from runs.api.problems import TooLarge
+from runs.api.serializers import EventSerializer, RunSerializer
+from runs.api.trpc.shapes import (
+    ActInput,
+    ExecuteInput,
+    ExportSerializer,
+    Input,
+    ListedRunSerializer,
+    ListInput,
+    RunInput,
+    StartedSerializer,
+    StreamInput,
+)
+from runs.api.trpc.wire import JsonText
+from runs.filters import RunFilter
+from runs.models import AuditEntry, Run, User
+from runs.paging import Cursor, page_of
+from runs.timeouts import statement_timeout
+from runs.views.run_download import as_json
+
+# Exports of one request together, in characters of JSON: they are in memory until they are sent.
+EXPORT_CHARACTERS = 16_000_000
+# What the filter calls them.
+_FILTER_NAMES = {"status": "state", "workflow_id": "workflow"}
+_INPUT_NAMES = {own: name for name, own in _FILTER_NAMES.items()}
+
+
+class Room:
+    """What the exports of a request may still hold."""
+
+    def __init__(self, characters: int) -> None:
+        self.left = characters
+
+    def take(self, characters: int) -> None:
+        self.left -= characters
+        if self.left < 0:
+            limit = f"{EXPORT_CHARACTERS // 1_000_000} MB of JSON in one request"
+            raise TooLarge(f"That is more than {limit}; export the run from its page.")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks, and when; `room` is shared by the calls of a batch."""
+
+    request: Request
+    now: datetime
+    room: Room
+
+    @property
+    def actor(self) -> Actor:
+        return cast(User, self.request.user).as_actor()
+
+    def shown(self, run: Run) -> dict[str, Any]:
+        context = {"request": self.request, "now": self.now}
+        return dict(RunSerializer(run, context=context).data)
+
+
+def list_runs(asking: Asking, given: dict[str, Any]) -> list[dict[str, Any]]:
+    limit, after = given.pop("limit"), given.pop("cursor", None)
+    wanted, errors = RunFilter.parse({_FILTER_NAMES.get(k, k): v for k, v in given.items()})
+    if errors:
+        raise ValidationError({_INPUT_NAMES.get(k, k): [said] for k, said in errors.items()})
+    cursor = Cursor.parse(after) if after else None
+    if after and cursor is None:
+        raise ValidationError({"cursor": ["This is no cursor of a run; begin without one."]})
+    runs = wanted.apply(Run.objects.all(), asking.now)
+    with statement_timeout(acts.LIST_SECONDS):
+        page = page_of(runs, limit, after=cursor, read=acts.shown_runs())
+    return [{**asking.shown(run), "cursor": str(Cursor.of(run))} for run in page.runs]
+
+
+def get_run(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    return asking.shown(acts.find_run(given["id"]))
+
+
+def export_run(asking: Asking, given: dict[str, Any]) -> JsonText:
+    """The whole run, as the page gives it as a file. It leaves the portal, so it is audited."""
+    run = acts.find_run(given["id"])
+    text = async_to_sync(_gather)(run, asking)
+    AuditEntry.objects.note(asking.actor, "export", ("run", run.public_id))
+    return JsonText(text)
+
+
+async def _gather(run: Run, asking: Asking) -> str:
+    parts = []
+    async for part in as_json(run, asking.now):
+        asking.room.take(len(part))
+        parts.append(part)
+    return "".join(parts)
+
+
+def execute_workflow(asking: Asking, given: dict[str, Any]) -> dict[str, str]:
+    workflow = acts.find_workflow(given["workflow_id"])
+    run = acts.start(workflow, given, by=asking.actor, now=asking.now)
+    return {"id": run.public_id}
+
+
+def _change(
+    act: Callable[..., lifecycle.Outcome],
+) -> Callable[[Asking, dict[str, Any]], dict[str, Any]]:
+    def change(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
+        run, reason = acts.find_run(given["id"]), given["reason"]
+        came = acts.change(act, run, by=asking.actor, reason=reason, now=asking.now)
+        return asking.shown(acts.shown_runs().get(pk=came))
+
+    return change
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    """`gives` describes the result: of a list one entry, of a subscription one event's data."""
+
+    path: str
+    kind: str
+    # The permission classes of the REST API read it here.
+    permission: str
+    takes: type[Input]
+    gives: type[Serializer]
+    # A subscription is answered elsewhere.
+    answer: Callable[[Asking, dict[str, Any]], Any] | None = None
+    gives_many: bool = False
+    says: str = ""
+
+    def checked(self, given: Any) -> dict[str, Any]:
+        """The call's input; none is as good as an empty one."""
+        serializer = self.takes(data={} if given is None else given)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+
+STREAM_LOGS = Procedure(
+    "runs.streamLogs", "subscription", "runs.view_run", StreamInput, EventSerializer,
+    says="A run's events from the first one on, or behind `lastEventId`; ends when the run has.",
+)  # fmt: skip
+
+PROCEDURES: Mapping[str, Procedure] = {
+    procedure.path: procedure
+    for procedure in (
+        Procedure(
+            "runs.list", "query", "runs.view_run", ListInput, ListedRunSerializer, list_runs,
+            gives_many=True, says="Runs, newest first.",
+        ),
+        Procedure(
+            "runs.get", "query", "runs.view_run", RunInput, RunSerializer, get_run,
+            says="One run.",
+        ),
+        Procedure(
+            "runs.export", "query", "runs.view_run", RunInput, ExportSerializer, export_run,
+            says="One run's whole record: its job, its context, its history. It is audited.",
+        ),
+        Procedure(
+            "runs.retry", "mutation", "runs.retry_run", ActInput, RunSerializer,
+            _change(lifecycle.retry),
+            says="Gives the new run, with the failed one's version and input.",
+        ),
+        Procedure(
+            "runs.terminate", "mutation", "runs.terminate_run", ActInput, RunSerializer,
+            _change(lifecycle.terminate),
+            says="Ends a queued or active run at once.",
+        ),
+        STREAM_LOGS,
+        Procedure(
+            "workflows.execute", "mutation", "runs.execute_workflow", ExecuteInput,
+            StartedSerializer, execute_workflow,
+            says="Starts a run. Input that breaks the workflow's schema makes one that has failed.",
+        ),
+    )
+}  # fmt: skip

@@ -1,0 +1,145 @@
+"""What procedures take and give. Input is strict: no unknown members, no number as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from runs.api.pagination import RunPages
+from runs.api.serializers import (
+    ContextSerializer,
+    EventSerializer,
+    JobSerializer,
+    RunSerializer,
+    StartSerializer,
+    StrictSerializer,
+)
+from runs.filters import RANGES, FilterForm
+from runs.states import Kind, Trigger
+
+ID_LENGTH = 100
+WORD_LENGTH = 200
+
+
+class Input(StrictSerializer):
+    def to_internal_value(self, data: Any) -> Any:
+        given = data if isinstance(data, Mapping) else {}
+        wrong = {
+            name: [problem]
+            for name, field in self.fields.items()
+            if name in given and (problem := _misfit(field, given[name]))
+        }
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return super().to_internal_value(data)
+
+
+def _misfit(field: serializers.Field, value: Any) -> str:
+    """What speaks against the value's type in JSON; the field itself judges the rest."""
+    if value is None:
+        return ""
+    if isinstance(field, serializers.IntegerField):
+        return "" if type(value) is int else "A whole number."
+    if isinstance(field, serializers.CharField | serializers.ChoiceField):
+        return "" if isinstance(value, str) else "A string."
+    return ""
+
+
+def _word(**more: Any) -> serializers.CharField:
+    return serializers.CharField(max_length=WORD_LENGTH, required=False, **more)
+
+
+# -- Taken -----------------------------------------------------------------------------------
+
+
+class RunInput(Input):
+    id = serializers.CharField(max_length=ID_LENGTH, help_text="The run's id.")
+
+
+class ActInput(RunInput):
+    reason = serializers.CharField(
+        max_length=500, required=False, allow_blank=True, default="",
+        help_text="Why; it is kept in the audit.",
+    )  # fmt: skip
+
+
+class ListInput(Input):
+    """The filter of the Runs view, and a stretch of the list."""
+
+    limit = serializers.IntegerField(
+        min_value=1, max_value=RunPages.max_limit, default=RunPages.default_limit,
+        help_text="Most runs that are given.",
+    )  # fmt: skip
+    cursor = _word(allow_null=True, help_text="The last given run's: the list goes on behind it.")
+    status = serializers.ChoiceField(
+        choices=[str(name) for name, _ in FilterForm.base_fields["state"].choices],  # type: ignore[attr-defined]
+        required=False,
+        help_text="A state, or its word on the page.",
+    )
+    workflow_id = _word()
+    created = serializers.ChoiceField(
+        choices=list(RANGES), required=False, help_text="A range that ends now."
+    )
+    created_from = _word(help_text="A time such as 2026-11-21T14:59:00Z.")
+    created_to = _word()
+    triggered_by = _word()
+    trigger = serializers.ChoiceField(choices=[str(each) for each in Trigger], required=False)
+    ref = _word(help_text="A reference's id, or its beginning.")
+    q = _word(help_text="Text of an error; give created or created_from too.")
+
+
+class StreamInput(Input):
+    runId = serializers.CharField(max_length=ID_LENGTH)  # noqa: N815  (the client's spelling)
+    lastEventId = serializers.CharField(  # noqa: N815
+        max_length=20, required=False, allow_null=True, allow_blank=True,
+        help_text="The number of the last event that is known; without it all are given.",
+    )  # fmt: skip
+
+    def validate_lastEventId(self, text: str | None) -> str | None:  # noqa: N802
+        if text and not (text.isascii() and text.isdecimal()):
+            raise serializers.ValidationError("The number of an event, as text.")
+        return text
+
+
+class ExecuteInput(StartSerializer, Input):
+    workflow_id = serializers.CharField(max_length=WORD_LENGTH)
+
+
+# -- Given -----------------------------------------------------------------------------------
+
+
+class ListedRunSerializer(RunSerializer):
+    cursor = serializers.CharField(help_text="Where the list goes on behind this run.")
+
+
+class StartedSerializer(serializers.Serializer):
+    id = serializers.CharField(help_text="The new run's id.")
+
+
+class ExportInfoSerializer(serializers.Serializer):
+    run_id = serializers.CharField()
+    exported_at = serializers.DateTimeField()
+    last_seq = serializers.IntegerField()
+
+
+class ExportedEventSerializer(EventSerializer):
+    kind = serializers.ChoiceField(choices=[str(kind) for kind in Kind])
+    node = serializers.CharField(allow_null=True)
+    actor = serializers.CharField(allow_null=True)
+
+
+class CompletenessSerializer(serializers.Serializer):
+    events = serializers.IntegerField()
+    missing = serializers.IntegerField()
+
+
+class ExportSerializer(serializers.Serializer):
+    """What `run_download.as_json` writes."""
+
+    export = ExportInfoSerializer()
+    job = JobSerializer()
+    context = ContextSerializer()  # type: ignore[assignment]
+    history = ExportedEventSerializer(many=True)
+    completeness = CompletenessSerializer()

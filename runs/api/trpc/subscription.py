@@ -1,0 +1,153 @@
+"""``runs.streamLogs``: a run's log as Server-Sent Events, as the official client reads them.
+
+It is plain ASGI on the hub of the streams. A refusal is told within the stream: of an answer
+that is none, the client sees nothing but that it failed, and never tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+
+from runs import ids
+from runs.api.trpc import wire
+from runs.api.trpc.errors import failure_of
+from runs.api.trpc.procedures import STREAM_LOGS
+from runs.api.trpc.wire import Failure
+from runs.streams import access, asgi, hub, log
+from runs.streams.access import Credential, Verdict
+from runs.streams.log import Ending
+from runs.streams.tail import Entry
+
+PATH = f"/api/trpc/{STREAM_LOGS.path}"
+# Seconds after which a client whose connection broke comes back.
+RETRY = 2.0
+# Seconds of silence after which a client takes its connection for dead; longer than between two
+# pings, and than the database is waited for.
+SILENCE = 15.0
+_STATE_CHANGED = b'"kind":"state_changed"'
+# A frame begins with what every event has; its data, which may be long, comes last.
+_HEAD_BYTES = 200
+_LAST_WORDS = {
+    Ending.OVER: wire.RETURN,
+    Ending.GONE: wire.failed(Failure("NOT_FOUND", "The run was deleted."), STREAM_LOGS.path),
+}
+
+
+class Opened(NamedTuple):
+    shown: Credential
+    chunks: AsyncGenerator[bytes, None]
+
+
+def serves(scope: HTTPScope) -> bool:
+    return scope["path"] == PATH and scope["method"] == "GET"
+
+
+async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    assert scope["type"] == "http"
+    at = hub.current()
+    opening = wire.opening(RETRY, SILENCE)
+    try:
+        shown, chunks = await _open(at, scope)
+    except Failure as failure:
+        refusal = _once(wire.failed(failure, STREAM_LOGS.path))
+        never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await asgi.serve(scope, receive, send, refusal, never, opening=opening)
+        return
+
+    async def farewell() -> bytes:
+        # A server that stops says nothing, and the client comes back to the next one.
+        failure = None if at.is_closed else _objection(shown, await at.guard.admit(shown))
+        return wire.failed(failure, STREAM_LOGS.path) if failure else b""
+
+    async with aclosing(chunks):
+        with at.guard.watch(shown) as end:
+            await asgi.serve(scope, receive, send, chunks, end, opening=opening, farewell=farewell)
+
+
+async def _open(at: hub.Hub, scope: HTTPScope) -> Opened:
+    if at.is_closed or at.guard.count >= asgi.MOST_STREAMS:
+        raise Failure("SERVICE_UNAVAILABLE", "No more streams are taken here now.")
+    try:
+        async with asyncio.timeout(asgi.PATIENCE):
+            shown = access.credential(scope["headers"])
+            failure = _objection(shown, await at.guard.admit(shown))
+            if failure is not None:
+                raise failure
+            assert shown is not None
+            run_id, wanted = _asked_for(scope)
+            end = None if run_id is None else await at.clients.read(log.end_of, run_id)
+    except TimeoutError:
+        raise Failure("SERVICE_UNAVAILABLE", "The database does not answer.") from None
+    if run_id is None or end is None:
+        raise Failure("NOT_FOUND", "There is no such run.")
+    return Opened(shown, _chunks(at, run_id, min(wanted, end), end))
+
+
+def _objection(shown: Credential | None, verdict: Verdict) -> Failure | None:
+    if shown is None or verdict is Verdict.UNKNOWN:
+        return Failure("UNAUTHORIZED", "Authentication credentials are missing or not valid.")
+    if verdict is not Verdict.ALLOWED:
+        return Failure("FORBIDDEN", f"This needs the permission {STREAM_LOGS.permission}.")
+    return None
+
+
+def _asked_for(scope: HTTPScope) -> tuple[uuid.UUID | None, int]:
+    """The run, and the number of the last event that the client has.
+
+    A client that reconnects by itself keeps the address and adds the header, so the header is
+    the newer one.
+    """
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    given = wire.read_input(query.get("input", [""])[0])
+    header = next((v for name, v in scope["headers"] if name == b"last-event-id"), b"")
+    if header and isinstance(given, dict):
+        given = {**given, "lastEventId": header.decode("latin-1")}
+    try:
+        asked = STREAM_LOGS.checked(given)
+    except Exception as exc:
+        raise failure_of(exc) from None
+    return ids.decode("run", asked["runId"]), int(asked.get("lastEventId") or 0)
+
+
+async def _chunks(
+    at: hub.Hub, run_id: uuid.UUID, after: int, end: int
+) -> AsyncGenerator[bytes, None]:
+    """The log behind `after`, and the end of the stream where the log has one."""
+    ending: Ending | None = None  # not known
+    ask = after >= end
+    async with aclosing(at.feeds.follow(run_id, after, end)) as events:
+        while True:
+            if ask:
+                ending = await at.clients.read(log.ending_of, run_id, after)
+            if ending in _LAST_WORDS:
+                yield _LAST_WORDS[ending]
+                return
+            entries = await anext(events, None)
+            if entries is None:  # the run was deleted
+                yield _LAST_WORDS[Ending.GONE]
+                return
+            if not entries:
+                yield wire.PING
+                # An attempt may end without an event.
+                ask = ending is Ending.DRAINING
+                continue
+            for piece in asgi.in_pieces(wire.as_message(entry.frame) for entry in entries):
+                yield piece
+            after = entries[-1].seq
+            # A run that goes on ends with an event that says so: no need to ask before it.
+            ask = after >= end and (ending is not Ending.OPEN or any(map(_may_end, entries)))
+
+
+def _may_end(entry: Entry) -> bool:
+    return entry.frame.find(_STATE_CHANGED, 0, _HEAD_BYTES) >= 0
+
+
+async def _once(chunk: bytes) -> AsyncGenerator[bytes, None]:
+    yield chunk

@@ -1,0 +1,226 @@
+"""Workflows, their versions, and starting runs of them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+
+from runs import drafts, idempotency, json_text
+from runs.api import examples
+from runs.api.acts import find_workflow, shown_workflows, start
+from runs.api.pagination import VersionPages, WorkflowPages
+from runs.api.problems import Conflict, KeyReused, Outdated
+from runs.api.serializers import (
+    MakeVersionSerializer,
+    MakeWorkflowSerializer,
+    RunSerializer,
+    StartSerializer,
+    VersionDetailSerializer,
+    VersionSerializer,
+    WorkflowDetailSerializer,
+    WorkflowSerializer,
+)
+from runs.api.views import LOCATION, ApiViewSet
+from runs.drafts import Draft
+from runs.models import User, Workflow
+from runs.models.idempotency import KEY_LENGTH
+
+# Versions of a workflow that its page lists, newest first.
+MAX_VERSIONS = 200
+KEY_HEADER = "Idempotency-Key"
+
+_KEY = OpenApiParameter(
+    KEY_HEADER,
+    location=OpenApiParameter.HEADER,
+    description=(
+        "A word of yours for this request, 255 characters at most. Sent again within 24 hours with"
+        " the same body it starts nothing and gives the same answer; with another body it is"
+        " refused."
+    ),
+)
+_REPEATED = OpenApiParameter(
+    "Idempotency-Replayed", bool, OpenApiParameter.HEADER, response=[201],
+    description="true: this is the answer to an earlier request with the same key.",
+)  # fmt: skip
+_NUMBER = OpenApiParameter("number", OpenApiTypes.INT, OpenApiParameter.PATH)
+_PLACE = OpenApiParameter(
+    "Location", response=[201], location=OpenApiParameter.HEADER, description="What is new."
+)
+
+
+class WorkflowViewSet(ApiViewSet):
+    """Workflows by id."""
+
+    permission = "runs.view_workflow"
+    permissions = {
+        "start": "runs.execute_workflow",
+        "create": "runs.add_workflow",
+        "publish": "runs.change_workflow",
+    }
+    lookup_field = lookup_url_kwarg = "slug"
+    pagination_class = WorkflowPages
+    serializer_class = WorkflowSerializer
+
+    def get_queryset(self) -> QuerySet[Workflow]:
+        return shown_workflows()
+
+    def get_object(self) -> Workflow:
+        return find_workflow(self.kwargs["slug"])
+
+    def list(self, request: Request) -> Response:  # noqa: ARG002
+        """Workflows in the order of their ids."""
+        self.refuse_unknown()
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(responses=WorkflowDetailSerializer)
+    def retrieve(self, request: Request, slug: str) -> Response:  # noqa: ARG002
+        """A workflow with its newest definition and its versions, the newest 200 at most."""
+        return Response(self._detail(self.get_object()))
+
+    @extend_schema(
+        request=MakeWorkflowSerializer,
+        responses={201: WorkflowDetailSerializer},
+        parameters=[_PLACE],
+        examples=[examples.WORKFLOW],
+    )
+    def create(self, request: Request) -> Response:
+        """A new workflow with its first version."""
+        given = _checked(MakeWorkflowSerializer, request)
+        draft = _sound(given["definition"])
+        try:
+            drafts.create(given["id"], draft, by=self._person)
+        except drafts.SlugTaken:
+            raise Conflict(f"There is a workflow “{given['id']}” already.") from None
+        place = reverse("api:workflow-detail", args=[given["id"]], request=request)
+        shown = self._detail(find_workflow(given["id"]))
+        return Response(shown, status=201, headers={"Location": place})
+
+    # -- Versions ----------------------------------------------------------------------------
+
+    @extend_schema(responses=VersionSerializer(many=True))
+    @action(detail=True, pagination_class=VersionPages, serializer_class=VersionSerializer)
+    def versions(self, request: Request, slug: str) -> Response:  # noqa: ARG002
+        """The workflow's versions, newest first."""
+        self.refuse_unknown()
+        rows = self.get_object().versions.defer("definition").select_related("created_by")
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response(VersionSerializer(page, many=True).data)
+
+    @extend_schema(
+        request=MakeVersionSerializer,
+        responses={200: VersionDetailSerializer, 201: VersionDetailSerializer},
+        parameters=[_PLACE],
+        examples=[examples.VERSION],
+    )
+    @versions.mapping.post
+    def publish(self, request: Request, slug: str) -> Response:
+        """Publish a definition: 201 with the new version, or 200 with the newest one where the
+        definition is no other than that."""
+        workflow, given = self.get_object(), _checked(MakeVersionSerializer, request)
+        draft = _sound(given["definition"])
+        try:
+            version, is_new = drafts.publish(workflow, draft, base=given["base"], by=self._person)
+        except drafts.Outdated as outdated:
+            raise Outdated(outdated.newest.number) from None
+        place = reverse("api:workflow-version", args=[slug, version.number], request=request)
+        headers = {"Location": place} if is_new else {}
+        shown = VersionDetailSerializer(version).data
+        return Response(shown, status=201 if is_new else 200, headers=headers)
+
+    @extend_schema(parameters=[_NUMBER])
+    @action(
+        detail=True,
+        url_path="versions/<int:number>",
+        pagination_class=None,
+        serializer_class=VersionDetailSerializer,
+    )
+    def version(self, request: Request, slug: str, number: int) -> Response:  # noqa: ARG002
+        """One version as it was published; it never changes."""
+        versions = self.get_object().versions.select_related("created_by")
+        # Beyond, it fits no column.
+        found = versions.filter(number=number).first() if number < 2**31 else None
+        if found is None:
+            raise NotFound(f"There is no version {str(number)[:20]} of {slug}.")
+        return Response(VersionDetailSerializer(found).data)
+
+    # -- Runs --------------------------------------------------------------------------------
+
+    @extend_schema(
+        responses={201: RunSerializer},
+        parameters=[_KEY, LOCATION, _REPEATED],
+        examples=[examples.START],
+    )
+    @action(detail=True, methods=["post"], url_path="runs", serializer_class=StartSerializer)
+    def start(self, request: Request, slug: str) -> Response:
+        """Start a run. One whose input breaks the workflow's schema is recorded as failed."""
+        workflow, given, key = self.get_object(), self.checked(request), _key(request)
+
+        def act() -> tuple[uuid.UUID, dict[str, Any]]:
+            run = start(workflow, given, by=self.actor, now=self.now)
+            return run.pk, self.shown_run(run.pk)
+
+        if key is None:
+            return self.answered(act()[1], status=201)
+        asked = [slug, given]
+        try:
+            answer = idempotency.once(self._person.public_id, key, asked, act, now=self.now)
+        except idempotency.Mismatch:
+            raise KeyReused from None
+        repeated = {"Idempotency-Replayed": "true"} if answer.is_repeated else {}
+        return self.answered(answer.shown, 201, **repeated)
+
+    # ----------------------------------------------------------------------------------------
+
+    @property
+    def _person(self) -> User:
+        user = self.request.user
+        assert isinstance(user, User)  # by the permission class
+        return user
+
+    def _detail(self, workflow: Any) -> dict[str, Any]:
+        versions = workflow.versions.order_by("-number")
+        newest = versions.filter(number=workflow.newest)
+        workflow.definition = newest.values_list("definition", flat=True).first()
+        listed = versions.defer("definition").select_related("created_by")
+        workflow.versions_shown = listed[:MAX_VERSIONS]
+        context = self.get_serializer_context()
+        return WorkflowDetailSerializer(workflow, context=context).data
+
+
+def _checked(serializer: type, request: Request) -> dict[str, Any]:
+    given = serializer(data=request.data)
+    given.is_valid(raise_exception=True)
+    return given.validated_data
+
+
+def _sound(definition: Any) -> Draft:
+    """A definition that can be published; raises ValidationError with all that is wrong."""
+    draft = drafts.read(json_text.write(definition))
+    if draft.is_sound:
+        return draft
+    found: dict[str, Any] = {}
+    for finding in draft.findings:
+        found.setdefault(finding.node, []).append(finding.message)
+    whole = found.pop("", [])
+    nodes = {f"definition.{node}": said for node, said in found.items()}
+    raise ValidationError({**({"definition": whole} if whole else {}), **nodes})
+
+
+def _key(request: Request) -> str | None:
+    key = request.headers.get(KEY_HEADER)
+    if key is None:
+        return None
+    if not (1 <= len(key) <= KEY_LENGTH and key.isascii() and key.isprintable()):
+        said = f"1 to {KEY_LENGTH} printable ASCII characters."
+        raise ValidationError({KEY_HEADER: [said]})
+    return key

@@ -1,0 +1,141 @@
+"""Runs as a file: what a filter finds, newest first, in constant memory and up to a bound."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db.models import Count
+
+from runs.context import stamp
+from runs.filters import RunFilter
+from runs.models import Event, Run
+from runs.paging import Cursor, page_of
+from runs.public_run import public_run
+from runs.timeouts import statement_timeout
+
+# Runs of one export. More are for bulk operations, which go on where they stopped.
+MOST = 10_000
+PAGE = 500
+# Seconds that PostgreSQL may spend on a page.
+SECONDS = 10
+# What a spreadsheet would take for a formula.
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Which runs, as of when, and whether the bound cuts some off. `pages`: see public_run."""
+
+    filter: RunFilter
+    now: datetime
+    pages: str
+    is_whole: bool
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "exported_at": stamp(self.now),
+            "filter": dict(self.filter.pairs()),
+            "limit": MOST,
+            "complete": self.is_whole,
+        }
+
+    async def rows(self) -> AsyncIterator[list[dict[str, Any]]]:
+        cursor, left = None, MOST
+        while left:
+            found, cursor = await sync_to_async(self._page)(cursor, min(PAGE, left))
+            if found:
+                yield found
+            left -= len(found)
+            if cursor is None:
+                return
+
+    def _page(self, after: Cursor | None, size: int) -> tuple[list[dict[str, Any]], Cursor | None]:
+        read = Run.objects.select_related("workflow", "version").defer("version__definition")
+        with statement_timeout(SECONDS):
+            runs = self.filter.apply(Run.objects.all(), self.now)
+            page = page_of(runs, size, after=after, read=read)
+            events = Event.objects.filter(run__in=[run.pk for run in page.runs]).order_by()
+            counted = dict(events.values_list("run").annotate(count=Count("pk")))
+        return [self._row(run, counted.get(run.pk, 0)) for run in page.runs], page.older
+
+    def _row(self, run: Run, events: int) -> dict[str, Any]:
+        shown = public_run(run, self.now, self.pages)
+        del shown["draining"]
+        # Numbers of events go up to last_seq without a gap: that is how a loss would show.
+        return {**shown, "events": events, "missing": run.last_seq - events}
+
+
+def export_of(wanted: RunFilter, now: datetime, pages: str) -> Export:
+    with statement_timeout(SECONDS):
+        runs = wanted.apply(Run.objects.all(), now).newest_first().values_list("pk")
+        is_whole = not runs[MOST : MOST + 1]
+    return Export(wanted, now, pages, is_whole)
+
+
+async def as_json(export: Export) -> AsyncIterator[str]:
+    """One object. Its end says how many runs stand in it, so that a broken-off one shows."""
+    yield f'{{"export": {_compact(export.told())},\n "runs": [\n'
+    count, before = 0, ""
+    async for rows in export.rows():
+        yield before + ",\n".join(map(_compact, rows))
+        count, before = count + len(rows), ",\n"
+    yield f'\n ],\n "count": {count}\n}}\n'
+
+
+async def as_ndjson(export: Export) -> AsyncIterator[str]:
+    """A run a line; the last line tells of the export, so that a broken-off one shows."""
+    count = 0
+    async for rows in export.rows():
+        yield "".join(f"{_compact(row)}\n" for row in rows)
+        count += len(rows)
+    yield _compact({"export": {**export.told(), "count": count}}) + "\n"
+
+
+async def as_csv(export: Export) -> AsyncIterator[str]:
+    yield _lines([_COLUMNS])
+    async for rows in export.rows():
+        yield _lines([[_cell(value) for value in _flat(row).values()] for row in rows])
+
+
+_COLUMNS = (
+    "id", "job_id", "workflow_id", "workflow_version", "state", "created_at", "started_at",
+    "completed_at", "duration_ms", "trigger", "triggered_by", "ref_type", "ref_id", "retry_of",
+    "first_run", "cost", "input_tokens", "output_tokens", "cached_tokens", "nodes_total",
+    "nodes_done", "error_node", "error_kind", "error_message", "ended_by", "reason", "last_seq",
+    "events", "missing", "url",
+)  # fmt: skip
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    error = row["error"] or {}
+    flat = {
+        **row,
+        **{f"{name}_tokens": count for name, count in row["tokens"].items()},
+        **{f"nodes_{name}": count for name, count in row["nodes"].items()},
+        **{f"error_{name}": error.get(name) for name in ("node", "kind", "message")},
+    }
+    return {name: flat[name] for name in _COLUMNS}
+
+
+def _cell(value: Any) -> Any:
+    """As it is, but no text that a spreadsheet would execute."""
+    if isinstance(value, str) and value.startswith(_FORMULAS):
+        return f"'{value}"
+    return value
+
+
+def _lines(rows: Any) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue()
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

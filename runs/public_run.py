@@ -1,0 +1,53 @@
+"""A run as all APIs and exports show it, as one plain dict: lists of runs are made of these."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from runs import ids
+from runs.context import milliseconds, stamp
+from runs.models import Run
+from runs.states import RunState
+
+
+def public_run(run: Run, now: datetime, pages: str) -> dict[str, Any]:
+    """A run with its workflow and version. `pages` is the address that a run's page begins with."""
+    public_id = ids.encode("run", run.id)
+    return {
+        "id": public_id,
+        "job_id": f"job{public_id[3:]}",
+        "workflow_id": run.workflow.slug,
+        "workflow_version": run.version.number,
+        "state": run.state,
+        "created_at": stamp(run.created_at),
+        "started_at": stamp(run.started_at),
+        "completed_at": stamp(run.completed_at),
+        "duration_ms": milliseconds(run.started_at, run.completed_at or now),
+        "trigger": run.trigger,
+        "triggered_by": run.triggered_by,
+        "ref_type": run.ref_type,
+        "ref_id": run.ref_id,
+        "retry_of": ids.encode("run", run.retry_of_id) if run.retry_of_id else None,
+        "first_run": ids.encode("run", run.first_id) if run.first_id else None,
+        "cost": f"{run.cost:.10f}",
+        "tokens": {
+            "input": run.input_tokens,
+            "output": run.output_tokens,
+            "cached": run.cached_tokens,
+        },
+        "nodes": {"total": run.nodes_total, "done": run.nodes_done},
+        "current_node": run.current_node,
+        "error": _error(run),
+        "ended_by": run.ended_by,
+        "reason": run.reason,
+        "last_seq": run.last_seq,
+        "draining": getattr(run, "draining", 0),
+        "url": f"{pages}{public_id}/",
+    }
+
+
+def _error(run: Run) -> dict[str, str] | None:
+    if run.state != RunState.FAILED:
+        return None
+    return {"node": run.error_node, "kind": run.error_kind, "message": run.error_message}

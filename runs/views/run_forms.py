@@ -1,0 +1,41 @@
+"""What a person says before a run is terminated or deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from runs.models import Run
+
+# Characters of an id's end that stand for it.
+SHORT = 8
+
+
+class TerminateForm(forms.Form):
+    reason = forms.CharField(
+        max_length=500,
+        strip=True,
+        error_messages={"required": "Say why: the reason is kept in the run's history."},
+    )
+
+
+class DeleteForm(forms.Form):
+    """`typed` is the end of the run's id, so that nobody deletes another run than they mean."""
+
+    reason = forms.CharField(
+        max_length=500,
+        strip=True,
+        error_messages={"required": "Say why: the reason is kept in the audit."},
+    )
+    typed = forms.CharField(max_length=40, required=False)
+
+    def __init__(self, run: Run, *args: Any) -> None:
+        super().__init__(*args)
+        self.end = run.public_id[-SHORT:]
+
+    def clean_typed(self) -> str:
+        typed: str = self.cleaned_data["typed"]
+        if typed.strip().lower()[-SHORT:] != self.end:
+            raise forms.ValidationError(f"Type {self.end}, the end of this run's id.")
+        return typed

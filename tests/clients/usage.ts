@@ -1,0 +1,64 @@
+// Compiled by the tests: what a user may write, and what the compiler has to refuse.
+import { createTRPCClient, httpBatchLink, httpSubscriptionLink, splitLink } from "@trpc/client";
+import type { AppRouter, ListedRun, Run, RunEvent } from "./app_router.js";
+
+const url = "http://127.0.0.1:8000/api/trpc";
+const client = createTRPCClient<AppRouter>({
+  links: [
+    splitLink({
+      condition: (operation) => operation.type === "subscription",
+      true: httpSubscriptionLink({ url }),
+      false: httpBatchLink({ url, headers: { authorization: "Bearer …" } }),
+    }),
+  ],
+});
+
+const page: ListedRun[] = await client.runs.list.query({ limit: 5, status: "running" });
+const next: ListedRun[] = await client.runs.list.query({ cursor: page.at(-1)?.cursor });
+await client.runs.list.query();
+const run: Run = await client.runs.get.query({ id: "run_1" });
+const seq: number = run.last_seq;
+const failedAt: string | undefined = run.error?.node;
+const { id }: { id: string } = await client.workflows.execute.mutate({
+  workflow_id: "invoice_processing",
+  input: { document: "a.pdf" },
+});
+const again: Run = await client.runs.retry.mutate({ id, reason: "mended" });
+await client.runs.terminate.mutate({ id });
+const whole = await client.runs.export.query({ id });
+const missing: number = whole.completeness.missing;
+
+const subscription = client.runs.streamLogs.subscribe(
+  { runId: id },
+  {
+    onData(event) {
+      const number: string = event.id;
+      const told: RunEvent = event.data;
+      console.log(number, told.kind === "log" ? told.data.message : told.node);
+    },
+    onError(error) {
+      const code: "NOT_FOUND" | "FORBIDDEN" | string | undefined = error.data?.code;
+      console.log(code, error.data?.actions);
+    },
+  },
+);
+subscription.unsubscribe();
+
+// @ts-expect-error a number is wanted
+await client.runs.list.query({ limit: "5" });
+// @ts-expect-error there is no such state
+await client.runs.list.query({ status: "gone" });
+// @ts-expect-error there is no such member
+await client.runs.get.query({ id: "run_1", of: "x" });
+// @ts-expect-error the id is missing
+await client.runs.get.query({});
+// @ts-expect-error there is no such procedure
+await client.runs.nothing.query({ id: "run_1" });
+// @ts-expect-error a mutation is no query
+await client.runs.retry.query({ id: "run_1" });
+// @ts-expect-error the input is missing
+await client.workflows.execute.mutate({ workflow_id: "invoice_processing" });
+// @ts-expect-error money is text
+const cost: number = run.cost;
+
+console.log(next, seq, failedAt, again, missing, cost);

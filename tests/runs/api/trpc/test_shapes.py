@@ -1,0 +1,90 @@
+"""What the TypeScript promises is what is given: each member, of its kind, null only where said."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+from rest_framework import serializers
+
+from runs.api.trpc.procedures import PROCEDURES, STREAM_LOGS
+from runs.live import public_event
+from runs.models import Event
+from tests.runs.api.conftest import INPUT
+from tests.runs.api.trpc.test_view import ask
+
+_ANYTHING = (serializers.SerializerMethodField, serializers.JSONField)
+_LEAVES = [
+    (serializers.ChoiceField, lambda field, value: value in field.choices),
+    (serializers.IntegerField, lambda _, value: type(value) is int),
+    (
+        (serializers.CharField, serializers.DateTimeField, serializers.DecimalField),
+        lambda _, value: isinstance(value, str),
+    ),
+]
+
+
+def misfits(field, value, at="it"):
+    """Where a value is other than the field says."""
+    if isinstance(field, _ANYTHING):
+        return
+    if value is None:
+        if not field.allow_null:
+            yield f"{at} is null"
+    elif isinstance(field, serializers.Serializer):
+        yield from members_that_misfit(field, value, at)
+    elif child := getattr(field, "child", None):
+        for name, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from misfits(child, each, f"{at}.{name}")
+    elif not all(fits(field, value) for kinds, fits in _LEAVES if isinstance(field, kinds)):
+        yield f"{at} is {value!r}"
+
+
+def members_that_misfit(shape, value, at):
+    for name in value.keys() - shape.fields.keys():
+        yield f"{at} has {name}"
+    for name, field in shape.fields.items():
+        if name in value:
+            yield from misfits(field, value[name], f"{at}.{name}")
+        elif field.required or field.read_only:
+            yield f"{at} lacks {name}"
+
+
+@pytest.mark.parametrize("state", ["created", "active", "completed", "failed", "terminated"])
+def test_what_is_read_of_a_run(client, run_in, state):
+    run = run_in(state)
+    for path in ("runs.get", "runs.list", "runs.export"):
+        given = {} if path == "runs.list" else {"id": str(run)}
+        told = client.get(f"/api/trpc/{path}?input={quote(json.dumps(given))}").json()
+        procedure = PROCEDURES[path]
+        shape = procedure.gives(many=procedure.gives_many)
+        assert list(misfits(shape, told["result"]["data"])) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "state"), [("runs.retry", "failed"), ("runs.terminate", "active")]
+)
+def test_what_an_act_gives(client, run_in, path, state):
+    told = ask(client, path, {"id": "{run}"}, run_in(state)).json()["result"]["data"]
+    assert list(misfits(PROCEDURES[path].gives(), told)) == []
+
+
+def test_what_a_start_gives(client, workflow):
+    given = {"workflow_id": "invoices", "input": INPUT}
+    told = ask(client, "workflows.execute", given).json()["result"]["data"]
+    assert list(misfits(PROCEDURES["workflows.execute"].gives(), told)) == []
+
+
+@pytest.mark.parametrize("state", ["completed", "failed"])
+def test_what_the_stream_gives(run_in, state):
+    run = run_in(state)
+    for event in Event.objects.filter(run=run.pk):
+        assert list(misfits(STREAM_LOGS.gives(), public_event(event))) == []
+
+
+def test_what_is_wrong_is_found(run_in):
+    event = public_event(Event.objects.filter(run=run_in("created").pk).first())
+    shape = STREAM_LOGS.gives()
+    for change in ({"seq": "1"}, {"kind": "gone"}, {"node": None}, {"more": 1}, {"actor": 5}):
+        assert len(list(misfits(shape, {**event, **change}))) == 1
+    del event["at"]
+    assert list(misfits(shape, event)) == ["it lacks at"]

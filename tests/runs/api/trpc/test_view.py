@@ -1,0 +1,293 @@
+"""Who may call what, and what is refused: asked within this process."""
+
+import json
+import logging
+from urllib.parse import quote
+
+import pytest
+from rest_framework.test import APIClient
+from rest_framework.throttling import BaseThrottle
+
+from runs import ids
+from runs.api.trpc import procedures, view
+from runs.api.trpc.procedures import PROCEDURES
+from runs.models import AuditEntry
+from tests.runs.api.conftest import ALL, INPUT, stored
+
+START = {"workflow_id": "invoices", "input": INPUT}
+# Procedure, input, the permission it needs, the state its run is in.
+CALLS = [
+    ("runs.list", {}, "view_run", "created"),
+    ("runs.get", {"id": "{run}"}, "view_run", "created"),
+    ("runs.export", {"id": "{run}"}, "view_run", "completed"),
+    ("runs.retry", {"id": "{run}"}, "retry_run", "failed"),
+    ("runs.terminate", {"id": "{run}"}, "terminate_run", "active"),
+    ("workflows.execute", START, "execute_workflow", "created"),
+]
+MUTATIONS = [call for call in CALLS if PROCEDURES[call[0]].kind == "mutation"]
+
+
+def ask(client, path, given, run="", **headers):
+    filled = json.loads(json.dumps(given).replace("{run}", str(run)))
+    url = f"/api/trpc/{path}"
+    if PROCEDURES[path].kind == "mutation":
+        return client.post(url, filled, format="json", **headers)
+    return client.get(f"{url}?input={quote(json.dumps(filled))}", **headers)
+
+
+def code_of(response):
+    return response.json()["error"]["data"]["code"]
+
+
+def test_every_procedure_is_asked_below():
+    asked = {path for path, *_ in CALLS}
+    assert asked == {path for path, procedure in PROCEDURES.items() if procedure.answer}
+
+
+@pytest.mark.parametrize(("path", "given", "permission", "state"), CALLS)
+def test_staff_with_the_permission_may(login, run_in, path, given, permission, state):
+    response = ask(login(permission), path, given, run_in(state))
+    assert response.status_code == 200
+    assert list(response.json()) == ["result"]
+    assert response["Content-Type"] == "application/json"
+    assert response["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(("path", "given", "permission", "state"), CALLS)
+def test_staff_without_the_permission_is_refused(login, run_in, path, given, permission, state):
+    run, others = run_in(state), set(ALL) - {permission}
+    before = stored()
+    response = ask(login(*others), path, given, run)
+    assert (response.status_code, code_of(response)) == (403, "FORBIDDEN")
+    assert permission in response.json()["error"]["message"]
+    assert stored() == before
+
+
+@pytest.mark.parametrize(("path", "given", "permission", "state"), CALLS)
+def test_nobody_is_told_to_sign_in(run_in, path, given, permission, state):
+    run = run_in(state)
+    before = stored()
+    response = ask(APIClient(), path, given, run)
+    assert (response.status_code, code_of(response)) == (401, "UNAUTHORIZED")
+    assert response["WWW-Authenticate"].startswith("Session")
+    assert stored() == before
+
+
+@pytest.mark.parametrize(("path", "given", "permission", "state"), CALLS)
+def test_an_account_that_is_no_staff_is_refused(login, run_in, path, given, permission, state):
+    run = run_in(state)
+    before = stored()
+    response = ask(login(*ALL, is_staff=False), path, given, run)
+    assert response.status_code == 403
+    assert stored() == before
+
+
+@pytest.mark.parametrize(("path", "given", "permission", "state"), MUTATIONS)
+def test_a_session_without_the_csrf_token_changes_nothing(
+    settings, login, run_in, path, given, permission, state
+):
+    client, run = login(*ALL, csrf=True), run_in(state)
+    before = stored()
+    response = ask(client, path, given, run)
+    assert (response.status_code, code_of(response)) == (403, "FORBIDDEN")
+    assert "CSRF" in response.json()["error"]["message"]
+    assert stored() == before
+    client.cookies[settings.CSRF_COOKIE_NAME] = token = "0" * 32
+    assert ask(client, path, given, run, HTTP_X_CSRFTOKEN=token).status_code == 200
+
+
+@pytest.mark.parametrize(("path", "given", "permission", "state"), MUTATIONS)
+def test_a_mutation_is_not_done_by_get(client, run_in, path, given, permission, state):
+    run = run_in(state)
+    before = stored()
+    filled = json.dumps(given).replace("{run}", str(run))
+    response = client.get(f"/api/trpc/{path}?input={quote(filled)}")
+    assert (response.status_code, code_of(response)) == (405, "METHOD_NOT_SUPPORTED")
+    assert stored() == before
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete", "options"])
+def test_other_methods_are_refused(client, run_in, method):
+    response = getattr(client, method)("/api/trpc/runs.list")
+    assert (response.status_code, code_of(response)) == (405, "METHOD_NOT_SUPPORTED")
+
+
+def test_a_head_says_that_the_server_is_there(client):
+    assert client.head("/api/trpc/runs.list").status_code == 204
+
+
+def test_the_streams_procedure_is_no_call(client):
+    response = client.get("/api/trpc/runs.streamLogs,runs.list?batch=1")
+    assert response.status_code == 207
+    refused, done = response.json()
+    assert refused["error"]["data"]["code"] == "BAD_REQUEST"
+    assert done == {"result": {"data": []}}
+    response = client.post("/api/trpc/runs.streamLogs", {}, format="json")
+    assert code_of(response) == "METHOD_NOT_SUPPORTED"
+
+
+# -- What cannot be meant --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "fields"),
+    [
+        ("runs.list", {"limit": 0}, ["limit"]),
+        ("runs.list", {"limit": 201}, ["limit"]),
+        ("runs.list", {"limit": 10**30}, ["limit"]),
+        ("runs.list", {"limit": True}, ["limit"]),
+        ("runs.list", {"limit": 5.5}, ["limit"]),
+        ("runs.list", {"limit": None}, ["limit"]),
+        ("runs.list", {"state": "failed"}, ["state"]),
+        ("runs.list", {"status": ["failed"]}, ["status"]),
+        ("runs.list", {"workflow_id": "a b"}, ["workflow_id"]),
+        ("runs.list", {"workflow_id": "x" * 201}, ["workflow_id"]),
+        ("runs.list", {"created_from": "yesterday"}, ["created_from"]),
+        ("runs.list", {"q": "text"}, ["q"]),
+        ("runs.list", {"cursor": "1-x"}, ["cursor"]),
+        ("runs.list", [], [""]),
+        ("runs.list", "text", [""]),
+        ("runs.get", {}, ["id"]),
+        ("runs.get", {"id": 5}, ["id"]),
+        ("runs.get", {"id": ""}, ["id"]),
+        ("runs.get", {"id": "x" * 101}, ["id"]),
+        ("runs.retry", {"id": "run_1", "reason": "x" * 501}, ["reason"]),
+        ("runs.terminate", {"id": "run_1", "reasn": "x"}, ["reasn"]),
+        ("workflows.execute", {"workflow_id": "invoices"}, ["input"]),
+        ("workflows.execute", {"input": {}}, ["workflow_id"]),
+        ("workflows.execute", {**START, "version": "1"}, ["version"]),
+        ("workflows.execute", {**START, "version": 7}, ["version"]),
+        ("workflows.execute", {**START, "ref_type": "user"}, ["ref_type"]),
+    ],
+)
+def test_wrong_input_is_refused_by_the_names_of_its_members(client, workflow, path, given, fields):
+    before = stored()
+    response = ask(client, path, given)
+    assert (response.status_code, code_of(response)) == (400, "BAD_REQUEST")
+    assert [error["field"] for error in response.json()["error"]["data"]["errors"]] == fields
+    assert stored() == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{", b" ", b"nonsense", b'{"id": NaN}', b'{"id": "a", "id": "b"}', b'{"id": "\xff"}',
+        b'{"id": "\\ud800"}', b'{"id": "\\u0000"}', b"[" * 200_000, b"9" * 5_000,
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("query", ["", "?batch=1"])
+def test_a_body_that_is_no_json_is_refused(client, body, query):
+    url = f"/api/trpc/runs.terminate{query}"
+    response = client.post(url, body, content_type="application/json")
+    assert (response.status_code, code_of(response)) == (400, "BAD_REQUEST")
+
+
+def test_another_media_type_is_refused(client):
+    response = client.post("/api/trpc/runs.terminate", b"id=1", content_type="text/plain")
+    assert (response.status_code, code_of(response)) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+def test_a_body_that_is_too_large_is_refused(client):
+    body = b'{"id": "' + b"x" * 2_600_000 + b'"}'
+    response = client.post("/api/trpc/runs.terminate", body, content_type="application/json")
+    assert (response.status_code, code_of(response)) == (413, "PAYLOAD_TOO_LARGE")
+
+
+def test_a_body_without_a_length_is_refused_rather_than_lost(client, run_in):
+    response = client.generic(
+        "POST", "/api/trpc/runs.terminate", headers={"Transfer-Encoding": "chunked"}
+    )
+    assert (response.status_code, code_of(response)) == (400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "/x", "/runs", "/runs.get/", "/%00", "/ä", "/" + "x" * 9_000]
+)
+def test_an_unknown_procedure_is_not_found(client, path):
+    response = client.get(f"/api/trpc{path}")
+    assert (response.status_code, code_of(response)) == (404, "NOT_FOUND")
+    assert len(response.json()["error"]["message"]) < 200
+
+
+def test_an_unknown_run_or_workflow_is_not_found(client, workflow):
+    unknown = {"id": ids.encode("run", ids.new_id())}
+    for path in ("runs.get", "runs.export", "runs.retry", "runs.terminate"):
+        assert code_of(ask(client, path, unknown)) == "NOT_FOUND"
+        assert code_of(ask(client, path, {"id": "job_1"})) == "NOT_FOUND"
+    assert code_of(ask(client, "workflows.execute", {**START, "workflow_id": "x"})) == "NOT_FOUND"
+
+
+# -- What goes wrong -------------------------------------------------------------------------
+
+
+def test_an_unexpected_error_says_nothing_of_itself(client, monkeypatch, caplog):
+    def fail(*_):
+        raise RuntimeError("the secret of the house")
+
+    monkeypatch.setattr(procedures.RunFilter, "parse", fail)
+    response = client.get("/api/trpc/runs.list,runs.list?batch=1")
+    assert response.status_code == 500
+    assert b"secret" not in response.content
+    assert [each["error"]["code"] for each in response.json()] == [-32603, -32603]
+    assert "the secret of the house" in caplog.text
+
+
+def test_a_run_that_is_too_large_is_exported_from_its_page(client, run_in, monkeypatch):
+    monkeypatch.setattr(procedures, "EXPORT_CHARACTERS", 1_000)
+    response = ask(client, "runs.export", {"id": "{run}"}, run_in("completed"))
+    assert (response.status_code, code_of(response)) == (413, "PAYLOAD_TOO_LARGE")
+    assert not AuditEntry.objects.filter(action="export").exists()
+
+
+def test_the_exports_of_a_batch_are_bounded_together(client, run_in, monkeypatch):
+    run = run_in("completed")
+    single = len(ask(client, "runs.export", {"id": "{run}"}, run).content)
+    monkeypatch.setattr(procedures, "EXPORT_CHARACTERS", single * 5 // 2)
+    given = quote(json.dumps({place: {"id": str(run)} for place in range(4)}))
+    path = ",".join(["runs.export"] * 4)
+    answers = client.get(f"/api/trpc/{path}?batch=1&input={given}").json()
+    codes = [answer.get("error", {}).get("code") for answer in answers]
+    assert codes == [None, None, -32013, -32013]
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_a_list_takes_the_same_queries_however_long(
+    client, run_in, django_assert_num_queries, count
+):
+    for _ in range(count):
+        run_in("failed")
+    client.get("/api/trpc/runs.list")
+    # The session, the account, its permissions and its groups'; the list, with a time limit, within
+    # a savepoint.
+    with django_assert_num_queries(8):
+        response = client.get("/api/trpc/runs.list")
+    assert len(response.json()["result"]["data"]) == count
+
+
+def test_each_call_of_a_batch_is_throttled(client, monkeypatch):
+    class ThreeInAll(BaseThrottle):
+        asked = 0
+
+        def allow_request(self, *_):
+            ThreeInAll.asked += 1
+            return ThreeInAll.asked <= 3
+
+        def wait(self):
+            return None
+
+    monkeypatch.setattr(view.TrpcView, "throttle_classes", [ThreeInAll])
+    response = client.get(f"/api/trpc/{','.join(['runs.list'] * 5)}?batch=1")
+    assert response.status_code == 207
+    said = [each.get("error", {}).get("code") for each in response.json()]
+    assert said == [None, None, None, -32029, -32029]
+
+
+def test_a_refused_mutation_is_one_line_of_the_log(client, run_in, caplog):
+    run = run_in("completed")
+    caplog.set_level(logging.INFO)
+    ask(client, "runs.retry", {"id": "{run}"}, run)
+    (line,) = [r for r in caplog.records if r.levelno >= logging.WARNING and "refused" in r.msg]
+    text = line.getMessage()
+    assert "olga (user_" in text
+    assert "409" in text
+    assert "runs.retry" in text
