@@ -222,7 +222,8 @@ def test_a_body_that_describes_much_is_read_with_bounded_memory():
 
 
 @pytest.mark.parametrize(
-    "content", [b"[]", gzip.compress(b"[]", mtime=0)[:-4], gzip.compress(b"[]", mtime=0) + b"x", b""]
+    "content",
+    [b"[]", gzip.compress(b"[]", mtime=0)[:-4], gzip.compress(b"[]", mtime=0) + b"x", b""],
 )
 def test_what_is_no_gzip(client, content):
     answer = post(client, content, **{"Content-Encoding": "gzip"})
