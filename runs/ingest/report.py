@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Protocol
 
 from runs.fold import PLAIN_KINDS
@@ -14,6 +15,8 @@ from runs.states import NODE_FINAL, Kind, NodeStatus, RunState, may_follow
 
 # What may be told of a run that the portal itself executes: nothing that its engine goes by.
 BESIDE = (Kind.LOG, Kind.LLM_CALL, Kind.COST_UPDATE)
+MAX_RUN_COST = 1_000_000_000
+MAX_RUN_TOKENS = 2**62
 _PLAIN = (Kind.LOG, Kind.COST_UPDATE, Kind.HUMAN_ACTION, Kind.LLM_CALL)
 _UNBEGUN = (NodeStatus.PENDING, NodeStatus.QUEUED, NodeStatus.WAITING)
 _RESULTS = {Kind.NODE_COMPLETED: "completed", Kind.NODE_FAILED: "failed"}
@@ -71,6 +74,8 @@ class Report:
 
     def events(self, found: Found) -> list[NewEvent]:
         run = found.run
+        if self.kind is Kind.LLM_CALL:
+            self._check_ledger(run)
         if not run.elsewhere:
             return [self._beside(found)]
         if self.source_id != run.source_id:
@@ -117,6 +122,14 @@ class Report:
         if self.node and self.node not in found.nodes:
             raise Refused("node", "the run has no such node")
         return self._event(self.kind, attempt=self._attempt_told(found.nodes.get(self.node)))
+
+    def _check_ledger(self, run: RunRow) -> None:
+        """What a run's columns can hold, whatever single calls may cost."""
+        counts = (run.input_tokens, run.output_tokens, run.cached_tokens)
+        if run.cost + Decimal(self.data["cost"]) > MAX_RUN_COST:
+            raise Refused("data.cost", f"a run costs {MAX_RUN_COST:,} US dollars at most")
+        if max(counts) > MAX_RUN_TOKENS:
+            raise Refused("data.input_tokens", f"a run has {MAX_RUN_TOKENS:,} tokens at most")
 
     def _attempt_told(self, node: NodeRow | None) -> int | None:
         if self.attempt or self.kind is not Kind.LLM_CALL:

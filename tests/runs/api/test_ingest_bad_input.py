@@ -222,7 +222,8 @@ def test_a_body_that_describes_much_is_read_with_bounded_memory():
 
 
 @pytest.mark.parametrize(
-    "content", [b"[]", gzip.compress(b"[]", mtime=0)[:-4], gzip.compress(b"[]", mtime=0) + b"x", b""]
+    "content",
+    [b"[]", gzip.compress(b"[]", mtime=0)[:-4], gzip.compress(b"[]", mtime=0) + b"x", b""],
 )
 def test_what_is_no_gzip(client, content):
     answer = post(client, content, **{"Content-Encoding": "gzip"})
@@ -258,3 +259,15 @@ def test_sources_have_bounds(client, monkeypatch):
     said = post(client, json.dumps(events)).json()
     assert (said["stored"], said["refused"]) == (2, 2)
     assert said["refusals"][0]["field"] == "source"
+
+
+def test_a_ledger_that_runs_over_is_refused(client):
+    call = {"model": "m", "cost": 1_000_000, "input_tokens": 2**53}
+    events = [told("llm_call", data=dict(call)) for _ in range(1_002)]
+    said = post(client, json.dumps(events)).json()
+    assert (said["stored"], said["refused"]) == (1_000, 2)
+    assert said["refusals"][0]["field"] == "data.cost"
+    events = [told("llm_call", "r2", data=call | {"cost": 0}) for _ in range(600)]
+    said = post(client, json.dumps(events)).json()
+    assert said["refusals"][0]["field"] == "data.input_tokens"
+    assert said["stored"] + said["refused"] == 600
