@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
@@ -55,7 +56,7 @@ FIELDS_PARAMETER = OpenApiParameter(
 )
 
 
-def wanted_runs(given: QueryDict) -> RunFilter:
+def wanted_runs(given: Mapping[str, Any]) -> RunFilter:
     """The filter that the parameters say; raises ValidationError for what cannot be meant."""
     data: dict[str, Any] = {name: given[name] for name in FilterForm.base_fields if name in given}
     names = {}

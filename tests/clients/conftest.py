@@ -58,9 +58,23 @@ def person(transactional_db):
 
 
 @pytest.fixture
-def client_of(web):
-    """The client with a person's session; without a person, with none."""
+def client_with(web):
+    """The client, which sends these headers with each request."""
     opened = []
+
+    def open_client(headers):
+        url = f"http://127.0.0.1:{web.port}/api/trpc"
+        opened.append(Client(installed(), url, headers))
+        return opened[-1]
+
+    yield open_client
+    for client in opened:
+        client.close()
+
+
+@pytest.fixture
+def client_of(client_with):
+    """The client with a person's session; without a person, with none."""
 
     def open_client(user=None, *, csrf=True):
         headers = {}
@@ -69,13 +83,9 @@ def client_of(web):
             if csrf:
                 cookies[django_settings.CSRF_COOKIE_NAME] = headers["x-csrftoken"] = CSRF
             headers["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        url = f"http://127.0.0.1:{web.port}/api/trpc"
-        opened.append(Client(installed(), url, headers))
-        return opened[-1]
+        return client_with(headers)
 
-    yield open_client
-    for client in opened:
-        client.close()
+    return open_client
 
 
 @pytest.fixture

@@ -47,6 +47,18 @@ def test_a_failed_run_is_retried(client, run_in):
     assert AuditEntry.objects.filter(action="retry", actor="olga", reason="mended").exists()
 
 
+def test_a_run_that_has_ended_is_deleted_for_good(client, run_in):
+    ended, active = run_in("completed"), run_in("active")
+    given = {"id": ended.public_id, "reason": "private"}
+    assert client.call("batch", "runs.delete", "mutate", given) == {"id": ended.public_id}
+    assert not Run.objects.filter(pk=ended.pk).exists()
+    assert AuditEntry.objects.filter(action="delete", actor="olga", reason="private").exists()
+    for run, code in [(ended, "NOT_FOUND"), (active, "CONFLICT")]:
+        with pytest.raises(Failed) as refused:
+            client.call("batch", "runs.delete", "mutate", {"id": run.public_id})
+        assert refused.value.data["code"] == code
+
+
 def test_it_gives_what_the_rest_api_gives(client, person, run_in):
     run = run_in("completed")
     told = client.call("http", "runs.get", "query", {"id": run.public_id})

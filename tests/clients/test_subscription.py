@@ -7,11 +7,12 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 import pytest
 from django.utils import timezone
 
-from runs import ids, recorder
+from runs import ids, lifecycle, recorder
+from runs.models import Run
 from runs.rows import NewEvent
 from runs.states import Kind
 from tests.clients.node import Failed
-from tests.runs.api.conftest import record
+from tests.runs.api.conftest import ANNA, record
 from tests.runs.conftest import changed
 from tests.runs.streams.conftest import log, stored, writing
 from tests.runs.streams.servers import database_away
@@ -76,6 +77,17 @@ def test_it_waits_for_what_nodes_of_an_ended_run_are_still_at(client, run_in):
     )
     record(run, late)
     assert subscription.until_end() == told(run.pk)
+
+
+def test_it_ends_when_the_run_is_deleted(client, run_in):
+    run = run_in("terminated")  # while its first node was at work: more is awaited
+    subscription = client.subscribe(run.public_id)
+    subscription.until(run.last_seq)
+    lifecycle.delete(Run.objects.filter(pk=run.pk), by=ANNA)
+    with pytest.raises(Failed) as refused:
+        subscription.until_end()
+    assert refused.value.data["code"] == "NOT_FOUND"
+    assert len(client.fetched) == 1
 
 
 @pytest.mark.parametrize("number", [SIGKILL, SIGTERM])

@@ -26,6 +26,7 @@ const { id }: { id: string } = await client.workflows.execute.mutate({
 const again: Run = await client.runs.retry.mutate({ id, reason: "mended" });
 await client.runs.terminate.mutate({ id });
 const whole = await client.runs.export.query({ id });
+await client.runs.delete.mutate({ id, reason: "private" });
 const missing: number = whole.completeness.missing;
 
 const subscription = client.runs.streamLogs.subscribe(

@@ -21,11 +21,18 @@ export interface ListInput {
   created?: "1h" | "24h" | "7d" | "30d";
   /** A time such as 2026-11-21T14:59:00Z. */
   created_from?: string;
+  /** A day alone is its end. */
   created_to?: string;
+  /** The same as created_from. */
+  created_after?: string;
+  /** A day alone is its beginning. */
+  created_before?: string;
   triggered_by?: string;
   trigger?: "manual" | "api" | "schedule" | "webhook" | "event" | "automation";
   /** A reference's id, or its beginning. */
   ref?: string;
+  /** An error's kind, “@” and the node, if one failed. */
+  error?: string;
   /** Text of an error; give created or created_from too. */
   q?: string;
 }
@@ -45,7 +52,9 @@ export interface ListedRun {
   triggered_by: string;
   ref_type: string;
   ref_id: string;
+  /** The run that this one retries. */
   retry_of: string | null;
+  /** The run that the chain of retries began with. */
   first_run: string | null;
   /** US dollars. */
   cost: string;
@@ -102,7 +111,9 @@ export interface Run {
   triggered_by: string;
   ref_type: string;
   ref_id: string;
+  /** The run that this one retries. */
   retry_of: string | null;
+  /** The run that the chain of retries began with. */
   first_run: string | null;
   /** US dollars. */
   cost: string;
@@ -120,11 +131,11 @@ export interface Run {
   url: string;
 }
 
-export interface Export {
+export interface RunExport {
   export: ExportInfo;
   job: Job;
   context: Context;
-  history: ExportedEvent[];
+  history: HistoryLine[];
   completeness: Completeness;
 }
 
@@ -179,13 +190,13 @@ export interface NodeError {
   trace?: string;
 }
 
-export interface ExportedEvent {
+export interface HistoryLine {
   seq: number;
   kind: "run_created" | "state_changed" | "node_queued" | "node_started" | "node_completed" | "node_failed" | "node_skipped" | "path_selected" | "human_action" | "log" | "progress" | "llm_call" | "cost_update" | "late_result";
+  at: string;
   node: string | null;
   attempt: number | null;
   actor: string | null;
-  at: string;
   data: Record<string, unknown>;
 }
 
@@ -199,6 +210,11 @@ export interface ActInput {
   id: string;
   /** Why; it is kept in the audit. */
   reason?: string;
+}
+
+export interface Deleted {
+  /** The id of the run that is no more. */
+  id: string;
 }
 
 export interface StreamInput {
@@ -268,7 +284,7 @@ export type AppRouter = TRPCBuiltRouter<
       /** One run's whole record: its job, its context, its history. It is audited. */
       export: TRPCQueryProcedure<{
         input: RunInput;
-        output: Export;
+        output: RunExport;
         meta: object;
       }>;
       /** Gives the new run, with the failed one's version and input. */
@@ -281,6 +297,12 @@ export type AppRouter = TRPCBuiltRouter<
       terminate: TRPCMutationProcedure<{
         input: ActInput;
         output: Run;
+        meta: object;
+      }>;
+      /** Deletes a run that has ended, with all its events, for good. */
+      delete: TRPCMutationProcedure<{
+        input: ActInput;
+        output: Deleted;
         meta: object;
       }>;
       /** A run's events from the first one on, or behind `lastEventId`; ends when the run has. */

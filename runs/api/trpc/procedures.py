@@ -16,11 +16,12 @@ from runs import lifecycle
 from runs.actors import Actor
 from runs.api import acts
 from runs.api.problems import TooLarge
-from runs.api.serializers import EventSerializer, RunSerializer
+from runs.api.run_query import wanted_runs
+from runs.api.serializers import EventSerializer, RunExportSerializer, RunSerializer
 from runs.api.trpc.shapes import (
     ActInput,
+    DeletedSerializer,
     ExecuteInput,
-    ExportSerializer,
     Input,
     ListedRunSerializer,
     ListInput,
@@ -74,9 +75,7 @@ class Asking:
 
 def list_runs(asking: Asking, given: dict[str, Any]) -> list[dict[str, Any]]:
     limit, after = given.pop("limit"), given.pop("cursor", None)
-    wanted, errors = RunFilter.parse({_FILTER_NAMES.get(k, k): v for k, v in given.items()})
-    if errors:
-        raise ValidationError({_INPUT_NAMES.get(k, k): [said] for k, said in errors.items()})
+    wanted = _wanted({_FILTER_NAMES.get(name, name): value for name, value in given.items()})
     cursor = Cursor.parse(after) if after else None
     if after and cursor is None:
         raise ValidationError({"cursor": ["This is no cursor of a run; begin without one."]})
@@ -84,6 +83,15 @@ def list_runs(asking: Asking, given: dict[str, Any]) -> list[dict[str, Any]]:
     with statement_timeout(acts.LIST_SECONDS):
         page = page_of(runs, limit, after=cursor, read=acts.shown_runs())
     return [{**asking.shown(run), "cursor": str(Cursor.of(run))} for run in page.runs]
+
+
+def _wanted(given: dict[str, Any]) -> RunFilter:
+    try:
+        return wanted_runs(given)
+    except ValidationError as refused:
+        errors = cast(dict[str, Any], refused.detail)
+        named = {_INPUT_NAMES.get(name, name): said for name, said in errors.items()}
+        raise ValidationError(named) from None
 
 
 def get_run(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
@@ -121,6 +129,12 @@ def _change(
         return asking.shown(acts.shown_runs().get(pk=came))
 
     return change
+
+
+def delete_run(asking: Asking, given: dict[str, Any]) -> dict[str, str]:
+    run, reason = acts.find_run(given["id"]), given["reason"]
+    acts.change(lifecycle.delete, run, by=asking.actor, reason=reason, now=asking.now)
+    return {"id": run.public_id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +176,7 @@ PROCEDURES: Mapping[str, Procedure] = {
             says="One run.",
         ),
         Procedure(
-            "runs.export", "query", "runs.view_run", RunInput, ExportSerializer, export_run,
+            "runs.export", "query", "runs.export_run", RunInput, RunExportSerializer, export_run,
             says="One run's whole record: its job, its context, its history. It is audited.",
         ),
         Procedure(
@@ -174,6 +188,10 @@ PROCEDURES: Mapping[str, Procedure] = {
             "runs.terminate", "mutation", "runs.terminate_run", ActInput, RunSerializer,
             _change(lifecycle.terminate),
             says="Ends a queued or active run at once.",
+        ),
+        Procedure(
+            "runs.delete", "mutation", "runs.delete_run", ActInput, DeletedSerializer, delete_run,
+            says="Deletes a run that has ended, with all its events, for good.",
         ),
         STREAM_LOGS,
         Procedure(

@@ -9,15 +9,12 @@ from rest_framework import serializers
 
 from runs.api.pagination import RunPages
 from runs.api.serializers import (
-    ContextSerializer,
-    EventSerializer,
-    JobSerializer,
     RunSerializer,
     StartSerializer,
     StrictSerializer,
 )
 from runs.filters import RANGES, FilterForm
-from runs.states import Kind, Trigger
+from runs.states import Trigger
 
 ID_LENGTH = 100
 WORD_LENGTH = 200
@@ -83,10 +80,13 @@ class ListInput(Input):
         choices=list(RANGES), required=False, help_text="A range that ends now."
     )
     created_from = _word(help_text="A time such as 2026-11-21T14:59:00Z.")
-    created_to = _word()
+    created_to = _word(help_text="A day alone is its end.")
+    created_after = _word(help_text="The same as created_from.")
+    created_before = _word(help_text="A day alone is its beginning.")
     triggered_by = _word()
     trigger = serializers.ChoiceField(choices=[str(each) for each in Trigger], required=False)
     ref = _word(help_text="A reference's id, or its beginning.")
+    error = _word(help_text="An error's kind, “@” and the node, if one failed.")
     q = _word(help_text="Text of an error; give created or created_from too.")
 
 
@@ -118,28 +118,5 @@ class StartedSerializer(serializers.Serializer):
     id = serializers.CharField(help_text="The new run's id.")
 
 
-class ExportInfoSerializer(serializers.Serializer):
-    run_id = serializers.CharField()
-    exported_at = serializers.DateTimeField()
-    last_seq = serializers.IntegerField()
-
-
-class ExportedEventSerializer(EventSerializer):
-    kind = serializers.ChoiceField(choices=[str(kind) for kind in Kind])
-    node = serializers.CharField(allow_null=True)
-    actor = serializers.CharField(allow_null=True)
-
-
-class CompletenessSerializer(serializers.Serializer):
-    events = serializers.IntegerField()
-    missing = serializers.IntegerField()
-
-
-class ExportSerializer(serializers.Serializer):
-    """What `run_download.as_json` writes."""
-
-    export = ExportInfoSerializer()
-    job = JobSerializer()
-    context = ContextSerializer()  # type: ignore[assignment]
-    history = ExportedEventSerializer(many=True)
-    completeness = CompletenessSerializer()
+class DeletedSerializer(serializers.Serializer):
+    id = serializers.CharField(help_text="The id of the run that is no more.")

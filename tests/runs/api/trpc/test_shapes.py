@@ -61,7 +61,8 @@ def test_what_is_read_of_a_run(client, run_in, state):
 
 
 @pytest.mark.parametrize(
-    ("path", "state"), [("runs.retry", "failed"), ("runs.terminate", "active")]
+    ("path", "state"),
+    [("runs.retry", "failed"), ("runs.terminate", "active"), ("runs.delete", "failed")],
 )
 def test_what_an_act_gives(client, run_in, path, state):
     told = ask(client, path, {"id": "{run}"}, run_in(state)).json()["result"]["data"]

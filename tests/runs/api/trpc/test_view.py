@@ -19,9 +19,10 @@ START = {"workflow_id": "invoices", "input": INPUT}
 CALLS = [
     ("runs.list", {}, "view_run", "created"),
     ("runs.get", {"id": "{run}"}, "view_run", "created"),
-    ("runs.export", {"id": "{run}"}, "view_run", "completed"),
+    ("runs.export", {"id": "{run}"}, "export_run", "completed"),
     ("runs.retry", {"id": "{run}"}, "retry_run", "failed"),
     ("runs.terminate", {"id": "{run}"}, "terminate_run", "active"),
+    ("runs.delete", {"id": "{run}"}, "delete_run", "completed"),
     ("workflows.execute", START, "execute_workflow", "created"),
 ]
 MUTATIONS = [call for call in CALLS if PROCEDURES[call[0]].kind == "mutation"]
@@ -144,6 +145,13 @@ def test_the_streams_procedure_is_no_call(client):
         ("runs.list", {"workflow_id": "x" * 201}, ["workflow_id"]),
         ("runs.list", {"created_from": "yesterday"}, ["created_from"]),
         ("runs.list", {"q": "text"}, ["q"]),
+        ("runs.list", {"error": "no kind"}, ["error"]),
+        (
+            "runs.list",
+            {"created_after": "2026-01-01", "created_from": "2026-01-01"},
+            ["created_after"],
+        ),
+        ("runs.list", {"created_before": "then"}, ["created_before"]),
         ("runs.list", {"cursor": "1-x"}, ["cursor"]),
         ("runs.list", [], [""]),
         ("runs.list", "text", [""]),
@@ -211,7 +219,7 @@ def test_an_unknown_procedure_is_not_found(client, path):
 
 def test_an_unknown_run_or_workflow_is_not_found(client, workflow):
     unknown = {"id": ids.encode("run", ids.new_id())}
-    for path in ("runs.get", "runs.export", "runs.retry", "runs.terminate"):
+    for path in ("runs.get", "runs.export", "runs.retry", "runs.terminate", "runs.delete"):
         assert code_of(ask(client, path, unknown)) == "NOT_FOUND"
         assert code_of(ask(client, path, {"id": "job_1"})) == "NOT_FOUND"
     assert code_of(ask(client, "workflows.execute", {**START, "workflow_id": "x"})) == "NOT_FOUND"
@@ -224,7 +232,7 @@ def test_an_unexpected_error_says_nothing_of_itself(client, monkeypatch, caplog)
     def fail(*_):
         raise RuntimeError("the secret of the house")
 
-    monkeypatch.setattr(procedures.RunFilter, "parse", fail)
+    monkeypatch.setattr(procedures, "page_of", fail)
     response = client.get("/api/trpc/runs.list,runs.list?batch=1")
     assert response.status_code == 500
     assert b"secret" not in response.content

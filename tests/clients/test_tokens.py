@@ -1,0 +1,68 @@
+"""The official client with a token: what its scopes say, until it is revoked."""
+
+import pytest
+from django.utils import timezone
+
+from runs import tokens
+from runs.models import AuditEntry, Run
+from tests.clients.node import Failed
+from tests.runs.api.conftest import ALL, INPUT
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def owner(person):
+    return person(*ALL)
+
+
+@pytest.fixture
+def with_token(client_with, owner):
+    """The client of a token with these scopes, and the token."""
+
+    def make(*scopes):
+        token, secret = tokens.make(
+            owner, name="test", scopes=scopes, days=1, by=owner.as_actor(), now=timezone.now()
+        )
+        return client_with({"authorization": f"Bearer {secret}"}), token
+
+    return make
+
+
+def refusal(call, *arguments):
+    with pytest.raises(Failed) as refused:
+        call(*arguments)
+    return refused.value.data["code"]
+
+
+@pytest.mark.parametrize("link", ["http", "batch", "stream"])
+def test_a_token_acts_for_its_owner_within_its_scopes(with_token, workflow, link):
+    client, token = with_token("view", "execute")
+    given = {"workflow_id": "invoices", "input": INPUT}
+    started = client.call(link, "workflows.execute", "mutate", given)
+    run = Run.objects.get()
+    assert (run.public_id, run.triggered_by, run.ref_type) == (started["id"], "olga", "token")
+    assert AuditEntry.objects.get(action="start").via == token.prefix
+    assert client.call(link, "runs.get", "query", started)["state"] == "created"
+    for path, verb in [
+        ("runs.terminate", "mutate"),
+        ("runs.delete", "mutate"),
+        ("runs.export", "query"),
+    ]:
+        assert refusal(client.call, link, path, verb, started) == "FORBIDDEN"
+
+
+def test_a_subscription_ends_when_its_token_is_revoked(with_token, owner, run_in):
+    client, token = with_token("view")
+    run = run_in("active")
+    subscription = client.subscribe(run.public_id)
+    subscription.until(run.last_seq)
+    tokens.revoke(token, by=owner.as_actor(), now=timezone.now())
+    assert refusal(subscription.until_end) == "UNAUTHORIZED"
+    assert len(client.fetched) == 1
+    assert refusal(client.call, "batch", "runs.list", "query") == "UNAUTHORIZED"
+
+
+def test_a_subscription_needs_the_scope_view(with_token, run_in):
+    client, _ = with_token("execute")
+    assert refusal(client.subscribe(run_in("active").public_id).until_end) == "FORBIDDEN"
