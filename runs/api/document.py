@@ -83,6 +83,8 @@ def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     for path, operations in result["paths"].items():
         for method, operation in operations.items():
             responses = operation["responses"]
+            words = " ".join(operation.get("description", "").split())
+            operation.setdefault("summary", words.partition(". ")[0].rstrip("."))
             for parameter in operation.get("parameters", ()):
                 if parameter["name"] == "format":  # the framework's own
                     parameter["description"] = "Stands for an Accept header."

@@ -2,7 +2,7 @@
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.urls import include, path
 from rest_framework.exceptions import Throttled
 from rest_framework.response import Response
@@ -122,6 +122,46 @@ def test_a_query_that_takes_too_long_is_a_503_that_says_how_to_narrow_it(client)
     response = client.get("/api/unlucky/slow/")
     assert "narrow" in checked(response, 503)["detail"]
     assert int(response["Retry-After"]) > 0
+
+
+@pytest.fixture
+def unplugged(client):
+    """No statement reaches the database any more, as when its server is away."""
+
+    def refuse(*_):
+        raise OperationalError("the connection is lost")
+
+    client.raise_request_exception = False
+    with connection.execute_wrapper(refuse):
+        yield client
+
+
+@pytest.mark.parametrize(
+    "address", ["/api/", "/api/runs/", "/api/runs/run_x/", "/api/schema/", "/api/runs/export/"]
+)
+def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(unplugged, address):
+    response = unplugged.get(address)
+    checked(response, 503)
+    assert int(response["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize("method", ["post", "delete"])
+def test_no_act_is_taken_for_done_while_the_database_is_away(unplugged, method):
+    path = "/api/workflows/invoices/runs/" if method == "post" else "/api/runs/run_x/"
+    checked(getattr(unplugged, method)(path, {"input": {}}, format="json"), 503)
+
+
+def test_a_body_of_another_type_is_a_problem(client, workflow):
+    response = client.post(
+        "/api/workflows/invoices/runs/", "input=1", content_type="application/xml"
+    )
+    checked(response, 415)
+
+
+def test_a_body_past_the_limit_is_a_problem(client, workflow):
+    body = b'{"input": "' + b"x" * 2_600_000 + b'"}'
+    response = client.post("/api/workflows/invoices/runs/", body, content_type="application/json")
+    checked(response, 413)
 
 
 @pytest.mark.urls("tests.runs.api.test_problems")
