@@ -232,11 +232,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if not request.path.startswith(PREFIX):
         # Into a part of a page htmx would put what answers with 503.
         if _database_is_away() and not request.headers.get("HX-Request"):
-            answer = defaults.server_error(request, "503.html")
-            answer.status_code = 503
-            return answer
+            page = defaults.server_error(request, "503.html")
+            page.status_code = 503
+            return page
         return defaults.server_error(request)
-    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+    if _database_is_away():
         # Where it was needed before any view was reached: for the session, above all.
         answer = _answer(request, 503, Unavailable.default_detail)
         answer.headers["Retry-After"] = str(Unavailable.wait)
