@@ -26,7 +26,6 @@ urlpatterns = [
     path("schema/", SchemaView.as_view(), name="schema"),
     re_path(r"^trpc(?:/(?P<path>.*))?$", TrpcView.as_view(), name="trpc"),
     # Programs send there: no redirect, which would lose the body.
-    path("events", EventsView.as_view(), name="events"),
-    path("events/", EventsView.as_view()),
+    re_path(r"^events/?$", EventsView.as_view(), name="events"),
     *router.urls,
 ]

@@ -64,6 +64,9 @@ class ApiViewSet(GenericViewSet):
             raise ValidationError(
                 {name[:64]: ["There is no such parameter."] for name in sorted(unknown)[:10]}
             )
+        given = self.request.query_params
+        if empty := [name for name in known if given.get(name) == "" and name != "fields"]:
+            raise ValidationError({name: ["Leave it out, or give it a value."] for name in empty})
 
     def checked(self, request: Request) -> dict[str, Any]:
         """The request's body, checked by the action's serializer."""

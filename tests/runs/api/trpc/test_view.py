@@ -229,7 +229,7 @@ def test_an_unknown_run_or_workflow_is_not_found(client, workflow):
 
 
 def test_an_unexpected_error_says_nothing_of_itself(client, monkeypatch, caplog):
-    def fail(*_):
+    def fail(*_, **__):
         raise RuntimeError("the secret of the house")
 
     monkeypatch.setattr(procedures, "page_of", fail)
