@@ -192,9 +192,11 @@ function showFound() {
   if (view.zoom === 1 || (wanted.text === "" && !wanted.failed)) return;
   const bars = [...document.querySelectorAll("#run-lanes [data-key]:not([hidden]) .op-bar")];
   const end = view.at + 100 / view.zoom;
+  // As it is drawn on an axis that ends with now.
+  const factor = Number(box()?.style.getPropertyValue("--k")) || 1;
   const isInView = ({ style }) => {
-    const x = parseFloat(style.getPropertyValue("--x"));
-    return x <= end && x + parseFloat(style.getPropertyValue("--w")) >= view.at;
+    const x = parseFloat(style.getPropertyValue("--x")) * factor;
+    return x <= end && x + parseFloat(style.getPropertyValue("--w")) * factor >= view.at;
   };
   if (bars.length && !bars.some(isInView)) zoomBy(0);
 }
