@@ -195,10 +195,8 @@ const fetchFresh = paced(FRESH_EVERY, async () => {
     found = await idsAt(part(query, { fresh: ids.join(",") }));
   }
   if (here !== list()) return; // another list has come meanwhile
-  if (all) {
-    checkTop = false;
-    candidates.clear();
-  }
+  if (all) checkTop = false;
+  // Not those that were told of meanwhile: the answer may be older than they are.
   for (const id of ids) candidates.delete(id);
   for (const id of found) if (!row(id)) fresh.add(id);
   if (fresh.size && !document.querySelector("#rows > tr")) showNew();
