@@ -17,6 +17,7 @@ from runs.arrays import literal
 from runs.driver import driver
 from runs.fold import Changes
 from runs.payload import dump
+from runs.recorder_sql import event_columns
 from runs.rows import AttemptBegun, AttemptEnded, ModelCall, NewEvent, NodeRow, RunRow
 
 if TYPE_CHECKING:
@@ -77,18 +78,7 @@ class Batch:
         self._each(
             statements.INSERT_EVENTS,
             [
-                (
-                    run_id,
-                    seq,
-                    e.kind.value,
-                    e.node,
-                    e.attempt,
-                    e.actor,
-                    e.at or now,
-                    e.json or dump(e.data),
-                    e.source,
-                    e.sender_id,
-                )
+                (run_id, seq, *event_columns(e, now), e.source, e.sender_id)
                 for run_id, first, events in batches
                 for seq, e in enumerate(events, first)
             ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 from django.db import connection
@@ -105,6 +105,18 @@ SELECT id, state, first_seq, last_seq FROM grown
 Appended = list[tuple[uuid.UUID, str, int, int]]
 
 
+def event_columns(event: NewEvent, now: datetime) -> tuple[Any, ...]:
+    """Kind, node, attempt, actor, time and data as they are stored."""
+    return (
+        event.kind.value,
+        event.node,
+        event.attempt,
+        event.actor,
+        event.at or now,
+        event.json or dump(event.data),
+    )
+
+
 def append(events: Mapping[uuid.UUID, Sequence[NewEvent]], now: datetime) -> Appended:
     """Lock, number and log in one trip what changes no other row. Outside of a transaction it is
     one by itself: the server commits at the end of the pipeline.
@@ -112,7 +124,7 @@ def append(events: Mapping[uuid.UUID, Sequence[NewEvent]], now: datetime) -> App
     Gives (run, its state, first number, last number) of the runs that there are.
     """
     rows = [
-        (run_id, place, e.kind.value, e.node, e.attempt, e.actor, e.at or now, dump(e.data))
+        (run_id, place, *event_columns(e, now))
         for run_id, batch in events.items()
         for place, e in enumerate(batch, 1)
     ]
@@ -125,18 +137,7 @@ def append_reported(events: Mapping[uuid.UUID, Sequence[NewEvent]], now: datetim
     """The same for what others report; where all of a run was stored before, its last number is
     before its first. Runs that are left out take their events another way."""
     rows = [
-        (
-            run_id,
-            place,
-            e.kind.value,
-            e.node,
-            e.attempt,
-            e.actor,
-            e.at or now,
-            e.json or dump(e.data),
-            e.source,
-            e.sender_id,
-        )
+        (run_id, place, *event_columns(e, now), e.source, e.sender_id)
         for run_id, batch in events.items()
         for place, e in enumerate(batch, 1)
     ]
