@@ -1,5 +1,7 @@
 """The list of runs in a browser: live without moving anything."""
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.browser.checks import WAIT, live, order, row, rows, three
@@ -31,6 +33,27 @@ def test_a_change_shows_in_its_place_without_reload_and_without_moving_anything(
     assert page.evaluate("document.activeElement.closest('tr').id") == made[1]
     expect(page.locator("#count-terminated")).to_have_text("1", timeout=2 * WAIT)
     expect(page.locator("#count-queued")).to_have_text("2")
+
+
+def test_a_run_that_is_told_of_while_the_list_looks_for_others_is_offered(visit, teller):
+    three(teller, "live_meanwhile")
+    held = []
+
+    def hold_the_first(page):
+        page.route(re.compile(r"[?&]fresh=&before="), lambda route: held.append(route), times=1)
+
+    page = live(visit("?workflow=live_meanwhile", before=hold_the_first))
+    expect(page.locator("#count-queued")).to_have_text("3")
+    # The list has asked for what is newer than its top; before it is answered, a run is made.
+    for _ in range(300):
+        if held:
+            break
+        page.wait_for_timeout(100)
+    answer = held[0].fetch()
+    teller.tell("queued_run", "live_meanwhile")
+    expect(page.locator("#count-queued")).to_have_text("4")
+    held[0].fulfill(response=answer)
+    expect(page.get_by_role("button", name="1 new run — show")).to_be_visible()
 
 
 def test_new_runs_wait_behind_a_button_and_move_nothing(visit, teller):
