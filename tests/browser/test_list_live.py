@@ -39,8 +39,11 @@ def test_a_run_that_is_told_of_while_the_list_looks_for_others_is_offered(visit,
     three(teller, "live_meanwhile")
     held = []
 
+    def hold(route):
+        held.append(route)
+
     def hold_the_first(page):
-        page.route(re.compile(r"[?&]fresh=&before="), lambda route: held.append(route), times=1)
+        page.route(re.compile(r"[?&]fresh=&before="), hold, times=1)
 
     page = live(visit("?workflow=live_meanwhile", before=hold_the_first))
     expect(page.locator("#count-queued")).to_have_text("3")
