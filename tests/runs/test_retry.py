@@ -135,7 +135,7 @@ def test_an_input_stored_before_depth_was_limited_is_skipped_with_the_reason(ver
     for _ in range(300):
         deep = {"in": deep}
     with monkeypatch.context() as before:
-        before.setattr("runs.recorder_batch.dump", json.dumps)
+        before.setattr("runs.recorder_sql.dump", json.dumps)
         run_ids = failed_with(version, [{}, deep])
     outcome = lifecycle.retry(Run.objects.filter(pk__in=run_ids), by=ANNA)
     assert list(outcome.done) == run_ids[:1]
