@@ -125,6 +125,8 @@ class Search:
 
     def _places(self, told: list[Elsewhere]) -> dict[int, Place]:
         """By number; those are left out whose source there is not."""
+        if not told:
+            return {}
         columns = [(n, each.source, each.external_id) for n, each in enumerate(told)]
         with plain_cursor() as cursor:
             cursor.execute(_FIND, list(map(literal, zip(*columns, strict=True))), binary=True)
