@@ -228,6 +228,13 @@ def test_an_unknown_run_or_workflow_is_not_found(client, workflow):
 # -- What goes wrong -------------------------------------------------------------------------
 
 
+def test_too_many_parameters_are_refused(client):
+    query = "&".join(f"p{n}=1" for n in range(2_000))
+    answer = client.get(f"/api/trpc/runs.list?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["data"]["code"] == "BAD_REQUEST"
+
+
 def test_an_unexpected_error_says_nothing_of_itself(client, monkeypatch, caplog):
     def fail(*_, **__):
         raise RuntimeError("the secret of the house")
