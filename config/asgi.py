@@ -12,12 +12,14 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_asgi_application()
 
-from config.health import health  # noqa: E402  (needs Django's applications)
+from config.bodies import Bounded  # noqa: E402  (needs Django's applications)
+from config.health import health  # noqa: E402
 from runs.api import ingest_asgi  # noqa: E402
 from runs.api.trpc import subscription  # noqa: E402
 from runs.streams import asgi as streams  # noqa: E402
 
-ingest = ingest_asgi.Ingest(django_application)
+bounded_django = Bounded(django_application)
+ingest = ingest_asgi.Ingest(bounded_django)
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -36,4 +38,4 @@ def _responder(scope: Any) -> Callable[..., Awaitable[None]]:
         return streams.application
     if subscription.serves(scope):
         return subscription.application
-    return django_application
+    return bounded_django
