@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import atexit
 import gzip
+import http.client
 import itertools
 import json
 import logging
@@ -249,12 +250,14 @@ class Client:
         }
         request = urllib.request.Request(self._url, body, headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as answer:
-                return answer.status, _object(answer.read()), 0.0
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, _object(error.read()), _seconds(error.headers["Retry-After"])
-        except OSError as error:
+            try:
+                with urllib.request.urlopen(request, timeout=self._timeout) as answer:
+                    return answer.status, _object(answer.read()), 0.0
+            except urllib.error.HTTPError as error:
+                with error:
+                    return error.code, _object(error.read()), _seconds(error.headers["Retry-After"])
+        # Also where an answer breaks off in the middle.
+        except (OSError, http.client.HTTPException) as error:
             logger.debug("%s", error)
             return 0, {}, 0.0
 
