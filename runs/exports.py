@@ -26,7 +26,7 @@ PAGE = 500
 # Seconds that PostgreSQL may spend on a page.
 SECONDS = 10
 # What a spreadsheet would take for a formula.
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,14 @@ def test_a_csv_has_a_row_a_run_and_no_formula(client, run_in):
     assert found["retry_of"] == ""
 
 
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "＝", "＋", "－", "＠", "\t=", "\r="])
+def test_a_csv_has_no_formula_whatever_it_begins_with(client, run_in, sign):
+    run = run_in("created", ref_type="order", ref_id=f"{sign}1+1")
+    text = text_of(client.get("/api/runs/export/?as=csv"))
+    header, row = list(csv.reader(io.StringIO(text, newline="")))
+    assert dict(zip(header, row, strict=True))["ref_id"] == f"'{run.ref_id}"
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
 def test_no_run_is_left_out_or_doubled_between_pages(client, run_in, monkeypatch, count):
     monkeypatch.setattr(exports, "PAGE", 2)
