@@ -155,6 +155,15 @@ class TestWebProcess:
                     caller.sendall(b"10000\r\n" + b" " * 65_536 + b"\r\n")
                 pytest.fail("100 MB were taken")
 
+    def test_an_endless_head_is_refused(self, web):
+        with socket.create_connection(("127.0.0.1", web.port), timeout=20) as caller:
+            caller.sendall(b"GET /api/runs/ HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ")
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                for _ in range(1_600):
+                    caller.sendall(b"x" * 65_536)
+                pytest.fail("100 MB were taken")
+        assert send(web, line(), self.token, X_Long="x" * 60_000)[0] == 200
+
     def test_who_cannot_come_in_does_not_hold_up_large_bodies(self, web):
         with contextlib.ExitStack() as idle:
             for _ in range(MOST_LARGE + 1):
