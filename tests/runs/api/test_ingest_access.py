@@ -53,6 +53,19 @@ class TestDjango:
         assert answer.status_code == 403
         assert not Run.objects.exists()
 
+    @pytest.mark.parametrize("size", [1, 900_000])
+    @pytest.mark.parametrize("form", ["application/json", "application/x-ndjson"])
+    def test_a_session_with_its_csrf_token_reports(self, login, form, size):
+        client = login("ingest_event", csrf=True)
+        client.cookies[settings.CSRF_COOKIE_NAME] = "a" * 32
+        events = [told("log", data={"message": "x", "more": "y" * size}) for _ in range(3)]
+        lines = "\n".join(map(json.dumps, events))
+        body = lines if form == "application/x-ndjson" else json.dumps(events)
+        headers = {"X-CSRFToken": "a" * 32}
+        answer = client.post(URL, body, content_type=form, headers=headers)
+        assert answer.status_code == 200, answer.content
+        assert answer.json()["stored"] == 3
+
     def test_nothing_is_to_be_read_there(self, login):
         assert login("ingest_event").get(URL).status_code == 405
 
