@@ -94,7 +94,7 @@ class WorkflowViewSet(ApiViewSet):
         examples=[examples.WORKFLOW],
     )
     def create(self, request: Request) -> Response:
-        """A new workflow with its first version."""
+        """A new workflow with its first version. A token needs the scope `workflows`."""
         given = _checked(MakeWorkflowSerializer, request)
         draft = _sound(given["definition"])
         try:
