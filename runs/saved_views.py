@@ -56,6 +56,4 @@ def _changes(before: SavedView, after: SavedView) -> list[str]:
 
 
 def _note(by: Actor, action: str, saved: SavedView, said: list[str]) -> None:
-    AuditEntry.objects.note(
-        by, action, ("view", saved.public_id), f"“{saved}”: {'; '.join(said)}"
-    )
+    AuditEntry.objects.note(by, action, ("view", saved.public_id), f"“{saved}”: {'; '.join(said)}")

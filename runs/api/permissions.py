@@ -46,7 +46,9 @@ class StaffWithPermission(Staff):
             self.message = f"This needs the permission {needed}."
             return False
         if isinstance(request.auth, ApiToken):
-            scope = getattr(view, "scopes", {}).get(getattr(view, "action", None)) or scope_of(needed)
+            scope = getattr(view, "scopes", {}).get(getattr(view, "action", None)) or scope_of(
+                needed
+            )
             self.message = lacking(request.auth, scope)
             return request.auth.allows(scope)
         return True

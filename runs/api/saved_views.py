@@ -29,7 +29,6 @@ from runs.saved_views import MOST_OWN
 from runs.scopes import Scope
 from runs.views.list_address import ListAddress
 
-
 _GONE = "There is no such view, or it is no longer shared."
 
 

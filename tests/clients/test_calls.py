@@ -5,9 +5,10 @@ from django.db import transaction
 
 from runs import ids
 from runs.models import AuditEntry, Event, Run
-from runs.states import RunState
+from runs.rows import NewEvent
+from runs.states import Kind, RunState
 from tests.clients.node import Failed
-from tests.runs.api.conftest import ALL, INPUT
+from tests.runs.api.conftest import ALL, INPUT, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,6 +81,40 @@ def test_an_export_is_the_whole_run(client, run_in, link):
     assert told["context"]["input_data"] == INPUT
     entry = AuditEntry.objects.get(action="export")
     assert (entry.actor, entry.target_id) == ("olga", run.public_id)
+
+
+@pytest.mark.parametrize("link", PLAIN)
+def test_an_export_may_be_larger_than_is_held_in_memory(client, run_in, link):
+    run = run_in("active")
+    lines = [{"level": "info", "message": f"{number}: {'ü' * 450_000}"} for number in range(24)]
+    record(run, *[NewEvent(Kind.LOG, data=data) for data in lines])
+    small = run_in("completed")
+    calls = [("runs.export", "query", {"id": each.public_id}) for each in (run, small)]
+    large, other = client.begin(link, *calls).all()
+    assert [event["seq"] for event in large["history"]] == list(range(1, run.last_seq + 1))
+    assert [e["data"] for e in large["history"] if e["kind"] == "log"] == lines
+    assert large["completeness"] == {"events": run.last_seq, "missing": 0}
+    assert other["export"]["run_id"] == small.public_id
+
+
+@pytest.mark.parametrize("link", PLAIN)
+def test_a_run_is_started_once_under_one_key(client, workflow, link):
+    given = {"workflow_id": "invoices", "input": INPUT, "idempotency_key": "order 4711"}
+    first = client.call(link, "workflows.execute", "mutate", given)
+    assert client.call(link, "workflows.execute", "mutate", given) == first
+    assert Run.objects.get().public_id == first["id"]
+    for wrong, code in (
+        ({"input": {"document": "b.pdf"}}, "UNPROCESSABLE_CONTENT"),
+        ({"idempotency_key": "ü"}, "BAD_REQUEST"),
+        ({"idempotency_key": ""}, "BAD_REQUEST"),
+    ):
+        with pytest.raises(Failed) as refused:
+            client.call(link, "workflows.execute", "mutate", given | wrong)
+        assert refused.value.data["code"] == code
+    assert (
+        client.call(link, "workflows.execute", "mutate", given | {"idempotency_key": None}) != first
+    )
+    assert Run.objects.count() == 2
 
 
 def test_the_list_goes_on_behind_a_runs_cursor(client, run_in):

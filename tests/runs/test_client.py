@@ -213,7 +213,9 @@ def test_a_portal_that_asks_for_patience_is_given_it(moody, monkeypatch):
     assert (client.stored, client.dropped) == (1, 0)
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("55", 55), ("86400", 300), ("soon", 0), (None, 0)])
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("55", 55), ("86400", 300), ("soon", 0), (None, 0)]
+)
 def test_it_waits_for_as_long_as_a_portal_may_ask_for(header, seconds):
     assert runs_client._seconds(header) == seconds
 

@@ -243,6 +243,8 @@ export interface ExecuteInput {
   /** Its id with you. */
   ref_id?: string;
   workflow_id: string;
+  /** A word of yours for this call: sent again within 24 hours, it starts nothing and gives the same run. */
+  idempotency_key?: string | null;
 }
 
 export interface Started {
@@ -254,7 +256,7 @@ export interface ErrorShape {
   message: string;
   code: TRPC_ERROR_CODE_NUMBER;
   data: {
-    code: "BAD_REQUEST" | "UNAUTHORIZED" | "FORBIDDEN" | "NOT_FOUND" | "METHOD_NOT_SUPPORTED" | "CONFLICT" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "TOO_MANY_REQUESTS" | "INTERNAL_SERVER_ERROR" | "SERVICE_UNAVAILABLE";
+    code: "BAD_REQUEST" | "UNAUTHORIZED" | "FORBIDDEN" | "NOT_FOUND" | "METHOD_NOT_SUPPORTED" | "CONFLICT" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "UNPROCESSABLE_CONTENT" | "TOO_MANY_REQUESTS" | "INTERNAL_SERVER_ERROR" | "SERVICE_UNAVAILABLE";
     httpStatus: number;
     path?: string;
     /** What is wrong with the input. */

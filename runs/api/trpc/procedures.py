@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from asgiref.sync import async_to_sync
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
-from runs import lifecycle
+from runs import idempotency, lifecycle
 from runs.actors import Actor
 from runs.api import acts
-from runs.api.problems import TooLarge
+from runs.api.problems import KeyReused
 from runs.api.run_query import wanted_runs
 from runs.api.serializers import EventSerializer, RunExportSerializer, RunSerializer
 from runs.api.trpc.shapes import (
@@ -29,40 +29,24 @@ from runs.api.trpc.shapes import (
     StartedSerializer,
     StreamInput,
 )
-from runs.api.trpc.wire import JsonText
+from runs.api.trpc.wire import JsonParts
 from runs.filters import RunFilter
 from runs.models import AuditEntry, Run, User
 from runs.paging import Cursor, page_of
 from runs.timeouts import statement_timeout
 from runs.views.run_download import as_json
 
-# Exports of one request together, in characters of JSON: they are in memory until they are sent.
-EXPORT_CHARACTERS = 16_000_000
 # What the filter calls them.
 _FILTER_NAMES = {"status": "state", "workflow_id": "workflow"}
 _INPUT_NAMES = {own: name for name, own in _FILTER_NAMES.items()}
 
 
-class Room:
-    """What the exports of a request may still hold."""
-
-    def __init__(self, characters: int) -> None:
-        self.left = characters
-
-    def take(self, characters: int) -> None:
-        self.left -= characters
-        if self.left < 0:
-            limit = f"{EXPORT_CHARACTERS // 1_000_000} MB of JSON in one request"
-            raise TooLarge(f"That is more than {limit}; export the run from its page.")
-
-
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks, and when; `room` is shared by the calls of a batch."""
+    """Who asks, and when."""
 
     request: Request
     now: datetime
-    room: Room
 
     @property
     def actor(self) -> Actor:
@@ -98,26 +82,30 @@ def get_run(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
     return asking.shown(acts.find_run(given["id"]))
 
 
-def export_run(asking: Asking, given: dict[str, Any]) -> JsonText:
+def export_run(asking: Asking, given: dict[str, Any]) -> JsonParts:
     """The whole run, as the page gives it as a file. It leaves the portal, so it is audited."""
     run = acts.find_run(given["id"])
-    text = async_to_sync(_gather)(run, asking)
     AuditEntry.objects.note(asking.actor, "export", ("run", run.public_id))
-    return JsonText(text)
-
-
-async def _gather(run: Run, asking: Asking) -> str:
-    parts = []
-    async for part in as_json(run, asking.now):
-        asking.room.take(len(part))
-        parts.append(part)
-    return "".join(parts)
+    return JsonParts(as_json(run, asking.now))
 
 
 def execute_workflow(asking: Asking, given: dict[str, Any]) -> dict[str, str]:
-    workflow = acts.find_workflow(given["workflow_id"])
-    run = acts.start(workflow, given, by=asking.actor, now=asking.now)
-    return {"id": run.public_id}
+    slug, key = given.pop("workflow_id"), given.pop("idempotency_key")
+    workflow = acts.find_workflow(slug)
+    user = cast(User, asking.request.user)
+
+    def act() -> tuple[uuid.UUID, dict[str, Any]]:
+        run = acts.start(workflow, given, by=asking.actor, now=asking.now)
+        return run.pk, asking.shown(acts.shown_runs().get(pk=run.pk))
+
+    if not key:
+        return {"id": act()[1]["id"]}
+    try:
+        # As the REST API does: a key means the same wherever it is sent to.
+        answer = idempotency.once(user.public_id, key, [slug, given], act, now=asking.now)
+    except idempotency.Mismatch:
+        raise KeyReused from None
+    return {"id": answer.shown["id"]}
 
 
 def _change(

@@ -14,6 +14,7 @@ from runs.api.serializers import (
     StrictSerializer,
 )
 from runs.filters import RANGES, FilterForm
+from runs.models.idempotency import KEY_LENGTH
 from runs.states import Trigger
 
 ID_LENGTH = 100
@@ -105,6 +106,12 @@ class StreamInput(Input):
 
 class ExecuteInput(StartSerializer, Input):
     workflow_id = serializers.CharField(max_length=WORD_LENGTH)
+    idempotency_key = serializers.RegexField(
+        r"^[ -~]+\Z", max_length=KEY_LENGTH, required=False, allow_null=True, default=None,
+        error_messages={"invalid": "Printable ASCII characters only."},
+        help_text="A word of yours for this call: sent again within 24 hours, it starts nothing"
+        " and gives the same run.",
+    )  # fmt: skip
 
 
 # -- Given -----------------------------------------------------------------------------------

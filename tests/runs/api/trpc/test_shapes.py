@@ -54,7 +54,9 @@ def test_what_is_read_of_a_run(client, run_in, state):
     run = run_in(state)
     for path in ("runs.get", "runs.list", "runs.export"):
         given = {} if path == "runs.list" else {"id": str(run)}
-        told = client.get(f"/api/trpc/{path}?input={quote(json.dumps(given))}").json()
+        told = json.loads(
+            b"".join(client.get(f"/api/trpc/{path}?input={quote(json.dumps(given))}"))
+        )
         procedure = PROCEDURES[path]
         shape = procedure.gives(many=procedure.gives_many)
         assert list(misfits(shape, told["result"]["data"])) == []
