@@ -38,7 +38,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = (ByDay, OfTarget, ByAction)
     search_fields = ("actor", "address", "via", "target_id", "action", "reason")
-    search_help_text = "User, address, token, id of what was acted on; or words of the reason"
+    search_help_text = "User, address, token, id, or words of the reason"
     fields = (
         "at", "actor", "ref_type", "ref_id", "address", "via", "action", "target_type",
         "target", "target_id", "count", "reason", "shown_filter",
