@@ -82,7 +82,7 @@ class Portal:
         input: Any,
         *,
         key: str | None = None,
-        **more: Any,  # noqa: A002
+        **more: Any,
     ) -> dict[str, Any]:
         """A new run; `more` is `version`, `ref_type`, `ref_id`. The same `key` starts it once."""
         headers = {"Idempotency-Key": key} if key is not None else {}

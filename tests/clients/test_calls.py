@@ -117,6 +117,41 @@ def test_a_run_is_started_once_under_one_key(client, workflow, link):
     assert Run.objects.count() == 2
 
 
+@pytest.mark.parametrize("link", PLAIN)
+def test_workflows_are_made_published_and_found(client, workflow, link):
+    node = {"id": "only", "kind": "executor", "executor": "probe.noop"}
+    first, second = {"nodes": [node]}, {"nodes": [{**node, "id": "other"}]}
+
+    def call(path, verb, **given):
+        return client.call(link, f"workflows.{path}", verb, given)
+
+    assert call("create", "mutate", id="new", definition=first)["definition"] == first
+    assert call("publish", "mutate", id="new", definition=second, base=1)["number"] == 2
+    assert call("get", "query", id="new")["definition"] == second
+    assert [each["id"] for each in call("list", "query", limit=1)] == ["invoices"]
+    assert [each["id"] for each in call("list", "query", after="invoices")] == ["new"]
+    for path, given, code in (
+        ("create", {"id": "new", "definition": first}, "CONFLICT"),
+        ("create", {"id": "bad", "definition": {"nodes": []}}, "BAD_REQUEST"),
+        ("publish", {"id": "new", "definition": first, "base": 1}, "CONFLICT"),
+        ("publish", {"id": "none", "definition": first}, "NOT_FOUND"),
+    ):
+        with pytest.raises(Failed) as refused:
+            call(path, "mutate", **given)
+        assert refused.value.data["code"] == code, given
+
+
+@pytest.mark.parametrize("link", PLAIN)
+def test_a_run_is_read_whole(client, run_in, link):
+    run = run_in("completed")
+    calls = [
+        (f"runs.{name}", "query", {"id": run.public_id}) for name in ("job", "context", "timeline")
+    ]
+    job, context, timeline = client.begin(link, *calls).all()
+    assert (job["state"], context["input_data"]) == ("completed", INPUT)
+    assert timeline["run_id"] == run.public_id
+
+
 def test_the_list_goes_on_behind_a_runs_cursor(client, run_in):
     made = [run_in("created").public_id for _ in range(5)]
     listed, cursor = [], None

@@ -14,10 +14,20 @@ from rest_framework.serializers import Serializer
 
 from runs import idempotency, lifecycle
 from runs.actors import Actor
-from runs.api import acts
+from runs.api import acts, workflow_acts
 from runs.api.problems import KeyReused
 from runs.api.run_query import wanted_runs
-from runs.api.serializers import EventSerializer, RunExportSerializer, RunSerializer
+from runs.api.run_timeline import TimelineSerializer, timeline_of
+from runs.api.serializers import (
+    ContextSerializer,
+    EventSerializer,
+    JobSerializer,
+    RunExportSerializer,
+    RunSerializer,
+    VersionDetailSerializer,
+    WorkflowDetailSerializer,
+    WorkflowSerializer,
+)
 from runs.api.trpc.shapes import (
     ActInput,
     DeletedSerializer,
@@ -25,11 +35,16 @@ from runs.api.trpc.shapes import (
     Input,
     ListedRunSerializer,
     ListInput,
+    MakeWorkflowInput,
+    PublishInput,
     RunInput,
     StartedSerializer,
     StreamInput,
+    WorkflowInput,
+    WorkflowsInput,
 )
 from runs.api.trpc.wire import JsonParts
+from runs.context import context_of, job_of
 from runs.filters import RunFilter
 from runs.models import AuditEntry, Run, User
 from runs.paging import Cursor, page_of
@@ -49,8 +64,12 @@ class Asking:
     now: datetime
 
     @property
+    def person(self) -> User:
+        return cast(User, self.request.user)
+
+    @property
     def actor(self) -> Actor:
-        return cast(User, self.request.user).as_actor()
+        return self.person.as_actor()
 
     def shown(self, run: Run) -> dict[str, Any]:
         context = {"request": self.request, "now": self.now}
@@ -89,10 +108,44 @@ def export_run(asking: Asking, given: dict[str, Any]) -> JsonParts:
     return JsonParts(as_json(run, asking.now))
 
 
+def get_job(_: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    return job_of(acts.find_run(given["id"]))
+
+
+def get_context(_: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    return context_of(acts.find_run(given["id"]))
+
+
+def get_timeline(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    return timeline_of(acts.find_run(given["id"]), asking.now)
+
+
+def list_workflows(asking: Asking, given: dict[str, Any]) -> list[dict[str, Any]]:
+    found = acts.shown_workflows().order_by("slug")
+    if after := given.get("after"):
+        found = found.filter(slug__gt=after)
+    context = {"request": asking.request}
+    return WorkflowSerializer(found[: given["limit"]], many=True, context=context).data
+
+
+def get_workflow(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    context = {"request": asking.request}
+    return WorkflowDetailSerializer(workflow_acts.detailed(given["id"]), context=context).data
+
+
+def create_workflow(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    workflow_acts.create(given, by=asking.person)
+    return get_workflow(asking, given)
+
+
+def publish_version(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    version, _ = workflow_acts.publish(given["id"], given, by=asking.person)
+    return VersionDetailSerializer(version).data
+
+
 def execute_workflow(asking: Asking, given: dict[str, Any]) -> dict[str, str]:
     slug, key = given.pop("workflow_id"), given.pop("idempotency_key")
     workflow = acts.find_workflow(slug)
-    user = cast(User, asking.request.user)
 
     def act() -> tuple[uuid.UUID, dict[str, Any]]:
         run = acts.start(workflow, given, by=asking.actor, now=asking.now)
@@ -102,7 +155,7 @@ def execute_workflow(asking: Asking, given: dict[str, Any]) -> dict[str, str]:
         return {"id": act()[1]["id"]}
     try:
         # As the REST API does: a key means the same wherever it is sent to.
-        answer = idempotency.once(user.public_id, key, [slug, given], act, now=asking.now)
+        answer = idempotency.once(asking.person.public_id, key, [slug, given], act, now=asking.now)
     except idempotency.Mismatch:
         raise KeyReused from None
     return {"id": answer.shown["id"]}
@@ -182,6 +235,37 @@ PROCEDURES: Mapping[str, Procedure] = {
             says="Deletes a run that has ended, with all its events, for good.",
         ),
         STREAM_LOGS,
+        Procedure(
+            "runs.job", "query", "runs.view_run", RunInput, JobSerializer, get_job,
+            says="The scheduler's handle on the run.",
+        ),
+        Procedure(
+            "runs.context", "query", "runs.view_run", RunInput, ContextSerializer, get_context,
+            says="What went into the run and its nodes, and what came out.",
+        ),
+        Procedure(
+            "runs.timeline", "query", "runs.view_run", RunInput, TimelineSerializer, get_timeline,
+            says="Each node's attempts and waits with their causes, and the critical path.",
+        ),
+        Procedure(
+            "workflows.list", "query", "runs.view_workflow", WorkflowsInput, WorkflowSerializer,
+            list_workflows, gives_many=True, says="Workflows in the order of their ids.",
+        ),
+        Procedure(
+            "workflows.get", "query", "runs.view_workflow", WorkflowInput,
+            WorkflowDetailSerializer, get_workflow,
+            says="A workflow with its newest definition, and its versions, the newest first.",
+        ),
+        Procedure(
+            "workflows.create", "mutation", "runs.add_workflow", MakeWorkflowInput,
+            WorkflowDetailSerializer, create_workflow,
+            says="A new workflow with its first version.",
+        ),
+        Procedure(
+            "workflows.publish", "mutation", "runs.change_workflow", PublishInput,
+            VersionDetailSerializer, publish_version,
+            says="A new version; where the definition is the newest one's, that.",
+        ),
         Procedure(
             "workflows.execute", "mutation", "runs.execute_workflow", ExecuteInput,
             StartedSerializer, execute_workflow,

@@ -7,8 +7,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from runs.api.pagination import RunPages
+from runs.api.pagination import RunPages, WorkflowPages
 from runs.api.serializers import (
+    MakeVersionSerializer,
+    MakeWorkflowSerializer,
     RunSerializer,
     StartSerializer,
     StrictSerializer,
@@ -112,6 +114,26 @@ class ExecuteInput(StartSerializer, Input):
         help_text="A word of yours for this call: sent again within 24 hours, it starts nothing"
         " and gives the same run.",
     )  # fmt: skip
+
+
+class WorkflowInput(Input):
+    id = serializers.CharField(max_length=WORD_LENGTH, help_text="The workflow's id.")
+
+
+class WorkflowsInput(Input):
+    limit = serializers.IntegerField(
+        min_value=1, max_value=WorkflowPages.max_limit, default=WorkflowPages.default_limit,
+        help_text="Most workflows that are given.",
+    )  # fmt: skip
+    after = _word(help_text="The last given workflow's id: the list goes on behind it.")
+
+
+class MakeWorkflowInput(MakeWorkflowSerializer, Input):
+    pass
+
+
+class PublishInput(MakeVersionSerializer, Input):
+    id = serializers.CharField(max_length=WORD_LENGTH, help_text="The workflow's id.")
 
 
 # -- Given -----------------------------------------------------------------------------------

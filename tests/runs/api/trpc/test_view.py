@@ -13,6 +13,7 @@ from runs.api.trpc import procedures, view
 from runs.api.trpc.procedures import PROCEDURES
 from tests.runs.api.conftest import ALL, INPUT, stored
 
+DEFINITION = {"nodes": [{"id": "only", "kind": "executor", "executor": "probe.noop"}]}
 START = {"workflow_id": "invoices", "input": INPUT}
 # Procedure, input, the permission it needs, the state its run is in.
 CALLS = [
@@ -23,6 +24,18 @@ CALLS = [
     ("runs.terminate", {"id": "{run}"}, "terminate_run", "active"),
     ("runs.delete", {"id": "{run}"}, "delete_run", "completed"),
     ("workflows.execute", START, "execute_workflow", "created"),
+    ("runs.job", {"id": "{run}"}, "view_run", "created"),
+    ("runs.context", {"id": "{run}"}, "view_run", "completed"),
+    ("runs.timeline", {"id": "{run}"}, "view_run", "completed"),
+    ("workflows.list", {}, "view_workflow", "created"),
+    ("workflows.get", {"id": "invoices"}, "view_workflow", "created"),
+    ("workflows.create", {"id": "new", "definition": DEFINITION}, "add_workflow", "created"),
+    (
+        "workflows.publish",
+        {"id": "invoices", "definition": DEFINITION, "base": 1},
+        "change_workflow",
+        "created",
+    ),
 ]
 MUTATIONS = [call for call in CALLS if PROCEDURES[call[0]].kind == "mutation"]
 
