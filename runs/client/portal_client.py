@@ -79,7 +79,7 @@ class Portal:
     def start(
         self,
         workflow: str,
-        input: Any,
+        input: Any,  # noqa: A002  (as the portal calls it)
         *,
         key: str | None = None,
         **more: Any,
