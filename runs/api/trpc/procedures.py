@@ -120,7 +120,7 @@ def get_timeline(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
     return timeline_of(acts.find_run(given["id"]), asking.now)
 
 
-def list_workflows(asking: Asking, given: dict[str, Any]) -> list[dict[str, Any]]:
+def list_workflows(asking: Asking, given: dict[str, Any]) -> Any:
     found = acts.shown_workflows().order_by("slug")
     if after := given.get("after"):
         found = found.filter(slug__gt=after)
