@@ -300,6 +300,9 @@ SPECTACULAR_SETTINGS = {
 # Requests a minute: by one token, and by one person with all their tokens and sessions.
 API_TOKEN_RATE = _number("API_TOKEN_RATE", 600)
 API_USER_RATE = _number("API_USER_RATE", 1200)
+# Calls a minute by which one token reports events: more than one sender needs, which sends many
+# events in each, and few enough that one gone wild leaves room for the others.
+API_INGEST_RATE = _number("API_INGEST_RATE", 30_000)
 # Largest request body, in bytes. The ingest API has a limit of its own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 

@@ -37,6 +37,8 @@ class Export:
     now: datetime
     pages: str
     is_whole: bool
+    # How many runs these were when it was asked for.
+    count: int
 
     def told(self) -> dict[str, Any]:
         return {
@@ -75,8 +77,8 @@ class Export:
 def export_of(wanted: RunFilter, now: datetime, pages: str) -> Export:
     with statement_timeout(SECONDS):
         runs = wanted.apply(Run.objects.all(), now).newest_first().values_list("pk")
-        is_whole = not runs[MOST : MOST + 1]
-    return Export(wanted, now, pages, is_whole)
+        found = runs[: MOST + 1].count()
+    return Export(wanted, now, pages, is_whole=found <= MOST, count=min(found, MOST))
 
 
 async def as_json(export: Export) -> AsyncIterator[str]:

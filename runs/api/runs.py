@@ -194,7 +194,11 @@ class RunViewSet(ApiViewSet):
             raise ValidationError({"as": [f"One of {', '.join(FORMS)}."]})
         found = exports.export_of(wanted, self.now, self.run_pages)
         AuditEntry.by(
-            self.actor, action="export", target_type="run", filter=dict(wanted.pairs())
+            self.actor,
+            action="export",
+            target_type="run",
+            filter=dict(wanted.pairs()),
+            count=found.count,
         ).save(force_insert=True)
         make, content_type = FORMS[kind]
         headers = {

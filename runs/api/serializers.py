@@ -275,7 +275,7 @@ class SavedViewSerializer(serializers.Serializer):
 class ChangeViewSerializer(StrictSerializer):
     name = serializers.CharField(max_length=80, required=False)
     query = serializers.CharField(
-        max_length=2_000, required=False, allow_blank=True,
+        max_length=2_000, required=False, allow_blank=True, trim_whitespace=False,
         help_text="As in the list's address: filter, order and columns.",
     )  # fmt: skip
     is_shared = serializers.BooleanField(required=False, help_text="Seen by all staff.")
@@ -285,7 +285,7 @@ class ChangeViewSerializer(StrictSerializer):
 class MakeViewSerializer(ChangeViewSerializer):
     name = serializers.CharField(max_length=80)
     query = serializers.CharField(
-        max_length=2_000, allow_blank=True,
+        max_length=2_000, allow_blank=True, trim_whitespace=False,
         help_text="As in the list's address: filter, order and columns.",
     )  # fmt: skip
 

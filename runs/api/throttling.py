@@ -35,9 +35,7 @@ class PerMinute(BaseThrottle):
     def allow_request(self, request: Request, view: APIView) -> bool:  # noqa: ARG002
         if not request.user.is_authenticated:
             return True
-        most = {f"user:{request.user.pk}": settings.API_USER_RATE}
-        if isinstance(request.auth, ApiToken):
-            most[f"token:{request.auth.pk}"] = settings.API_TOKEN_RATE
+        most = self.limits(request)
         minute, passed = divmod(time.time(), MINUTE)
         self._wait = MINUTE - passed
         counts = counter.count([f"rate:{who}:{int(minute)}" for who in most])
@@ -47,8 +45,25 @@ class PerMinute(BaseThrottle):
             logger.warning("%s%s is held up until the minute ends", who, via and f" by token {via}")
         return all(count <= 0 for count in over)
 
+    def limits(self, request: Request) -> dict[str, int]:
+        """What is counted, and how much of it a minute may have."""
+        most = {f"user:{request.user.pk}": settings.API_USER_RATE}
+        if isinstance(request.auth, ApiToken):
+            most[f"token:{request.auth.pk}"] = settings.API_TOKEN_RATE
+        return most
+
     def wait(self) -> float:
         return self._wait
+
+
+class ReportsPerMinute(PerMinute):
+    """Of calls that report events, which are counted for themselves: whoever sends many must
+    neither be held up by what its owner reads, nor hold that up."""
+
+    def limits(self, request: Request) -> dict[str, int]:
+        token = request.auth
+        who = f"token:{token.pk}" if isinstance(token, ApiToken) else f"user:{request.user.pk}"
+        return {f"ingest:{who}": settings.API_INGEST_RATE}
 
 
 class Counter:

@@ -19,6 +19,8 @@ NAME_LENGTH = 80
 # Longer ones are none of ours.
 SECRET_LENGTH = 100
 PREFIX = "runs_"
+# Of the part that is shown, with the word before it.
+PREFIX_LENGTH = 11
 # When a token was last used is written no more often.
 USED_EVERY = timedelta(minutes=1)
 _MARK = string.ascii_lowercase + string.digits
@@ -27,7 +29,7 @@ _MARK = string.ascii_lowercase + string.digits
 def new_secret() -> tuple[str, str]:
     """A secret, and the part of it by which its owner knows it again."""
     # The part that is shown is drawn for itself: all 256 bits of the rest stay unknown.
-    prefix = PREFIX + "".join(secrets.choice(_MARK) for _ in range(6))
+    prefix = PREFIX + "".join(secrets.choice(_MARK) for _ in range(PREFIX_LENGTH - len(PREFIX)))
     return f"{prefix}_{secrets.token_urlsafe(32)}", prefix
 
 

@@ -78,7 +78,9 @@ def test_the_runs_of_a_filter_one_a_line(client, run_in):
     told = last["export"]
     assert (told["count"], told["complete"], told["filter"]) == (1, True, {"state": "failed"})
     entry = AuditEntry.objects.get(action="export")
-    assert (entry.filter, entry.target_id) == ({"state": "failed"}, "")
+    assert (entry.filter, entry.target_id, entry.count) == ({"state": "failed"}, "", 1)
+    lines_of(client.get("/api/runs/export/"))
+    assert AuditEntry.objects.latest("id").count == 2
 
 
 def test_the_runs_of_a_filter_as_one_json(client, run_in):

@@ -113,7 +113,7 @@ class TestWebProcess:
         assert (status, said["stored"]) == (200, 1)
         assert headers["x-content-type-options"] == "nosniff"
         assert Source.objects.get().created_by == self.user
-        assert scopes_of(self.user) == ["view", "ingest"]
+        assert scopes_of(self.user) == ["view", "views", "ingest"]
 
     def test_what_is_refused_is_a_problem_on_both_ways(self, web):
         without_scope = token_of(self.user, "view")
