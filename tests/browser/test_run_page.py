@@ -121,7 +121,7 @@ def test_the_context_is_folded_searched_and_copied(visit_run, teller):
     page.get_by_role("button", name="Fold all").click()
     expect(tree.get_by_text('"run_id"')).to_be_visible()
     expect(tree.get_by_text('"document"')).to_be_hidden()
-    copied = copy(page, page.get_by_role("button", name="Copy"))
+    copied = copy(page, page.get_by_role("button", name="Copy", exact=True))
     assert copied["run_id"] == run
 
 
