@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config import addresses
 from config.embedded import locations
+from config.patience import PatientConnection
 from config.sidebar import account_links, favicon, navigation
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -164,6 +165,7 @@ if _flag("DATABASE_POOL", default=False):
         "min_size": 2,
         "max_size": _number("DATABASE_POOL_SIZE", 16),
         "timeout": 10,
+        "connection_class": PatientConnection,
     }
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 600

@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.generic import View
+from django_htmx.http import HttpResponseClientRedirect
 
 from runs import ids, saved_views
 from runs.models import SavedView, User
@@ -36,9 +37,14 @@ class _Page(PermissionRequiredMixin, View):
     def account(self) -> User:
         return self.request.user  # type: ignore[return-value]  # staff, by admin_view
 
+    @property
+    def is_part(self) -> bool:
+        """Whether a dialog of the list asks, and not a page."""
+        return bool(self.request.headers.get("HX-Request"))
+
     def framed(self, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
         context = {"now": timezone.now(), **context}
-        if not self.request.headers.get("HX-Request"):
+        if not self.is_part:
             context = {**self.model_admin.admin_site.each_context(self.request), **context}
         answer = render(self.request, template, context, status=status)
         answer.headers.setdefault("Cache-Control", "no-store")
@@ -115,7 +121,8 @@ class SaveView(_Page):
         if given["default"]:
             User.objects.filter(pk=self.account.pk).update(default_view=saved)
         messages.success(request, f"The view “{saved.name}” is saved.")
-        return redirect(_list_url(f"?view={saved.public_id}"))
+        url = _list_url(f"?view={saved.public_id}")
+        return HttpResponseClientRedirect(url) if self.is_part else redirect(url)
 
     def _shown(self, query: str, form: ViewForm, status: int = 200) -> HttpResponse:
         address, errors = self._address(query)
@@ -128,10 +135,8 @@ class SaveView(_Page):
             "errors": errors,
             "back_url": _list_url(address.query()),
         }
-        part = self.request.headers.get("HX-Request")
-        return self.framed(
-            "runs/_save_view.html" if part else "runs/save_view.html", context, status
-        )
+        template = "runs/_save_view.html" if self.is_part else "runs/save_view.html"
+        return self.framed(template, context, status)
 
 
 class ManageViews(_Page):
