@@ -8,17 +8,19 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from io import BytesIO
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import connection
 from django.http import HttpResponse, JsonResponse
 
 from runs.api.ingest import EventsView
 from runs.api.problems import MEDIA_TYPE, bad_request, problem, server_error
+from runs.connections import keep_own_connection
 from runs.ingest.body import MAX_BYTES
 
 logger = logging.getLogger(__name__)
@@ -28,7 +30,6 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 PATHS = frozenset({"/api/events", "/api/events/"})
 # They mostly wait for the database; each has a connection of its own.
 THREADS = 4
-LIFETIME = 600
 # Of bodies over this size, only so many are held at a time.
 LARGE = 1_000_000
 MOST_LARGE = 4
@@ -55,7 +56,7 @@ class Ingest:
     def __init__(self, django: Application) -> None:
         self._django = django
         self._view = EventsView.as_view()
-        self._threads = ThreadPoolExecutor(THREADS, "ingest", _own_connection)
+        self._threads = ThreadPoolExecutor(THREADS, "ingest", partial(keep_own_connection, checked=False))
         self._large = asyncio.Semaphore(MOST_LARGE)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -162,14 +163,3 @@ async def _send(send: Any, response: HttpResponse) -> None:
     headers = [(k.lower().encode("ascii"), v.encode("latin-1")) for k, v in response.items()]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": response.content})
-
-
-def _own_connection() -> None:
-    """Have this thread keep a connection of its own: the pool is for pages."""
-    own = connections[DEFAULT_DB_ALIAS].copy()
-    options = {k: v for k, v in own.settings_dict["OPTIONS"].items() if k != "pool"}
-    own.settings_dict["OPTIONS"] = options
-    own.settings_dict["CONN_MAX_AGE"] = LIFETIME
-    # One that broke shows by its error, and the call is repeated.
-    own.settings_dict["CONN_HEALTH_CHECKS"] = False
-    connections[DEFAULT_DB_ALIAS] = own
