@@ -7,18 +7,26 @@ from typing import Any
 
 from runs import ids
 from runs.context import milliseconds, stamp
-from runs.models import Run
+from runs.definitions import VersionName
 from runs.states import RunState
 
+# Columns of a run that are read here, beside `draining`, which is counted.
+COLUMNS = (
+    "id", "version_id", "state", "created_at", "started_at", "completed_at", "trigger",
+    "triggered_by", "ref_type", "ref_id", "retry_of_id", "first_id", "cost", "input_tokens",
+    "output_tokens", "cached_tokens", "nodes_total", "nodes_done", "current_node", "error_node",
+    "error_kind", "error_message", "ended_by", "reason", "last_seq",
+)  # fmt: skip
 
-def public_run(run: Run, now: datetime, pages: str) -> dict[str, Any]:
-    """A run with its workflow and version. `pages` is the address that a run's page begins with."""
+
+def public_run(run: Any, name: VersionName, now: datetime, pages: str) -> dict[str, Any]:
+    """A Run, or a row with its COLUMNS. `pages` is the address that a run's page begins with."""
     public_id = ids.encode("run", run.id)
     return {
         "id": public_id,
         "job_id": f"job{public_id[3:]}",
-        "workflow_id": run.workflow.slug,
-        "workflow_version": run.version.number,
+        "workflow_id": name.workflow,
+        "workflow_version": name.number,
         "state": run.state,
         "created_at": stamp(run.created_at),
         "started_at": stamp(run.started_at),
@@ -47,7 +55,7 @@ def public_run(run: Run, now: datetime, pages: str) -> dict[str, Any]:
     }
 
 
-def _error(run: Run) -> dict[str, str] | None:
+def _error(run: Any) -> dict[str, str] | None:
     if run.state != RunState.FAILED:
         return None
     return {"node": run.error_node, "kind": run.error_kind, "message": run.error_message}

@@ -12,10 +12,9 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from runs import ids
-from runs.api.acts import shown_runs
 from runs.context import STORED_BYTES
-from runs.models import Run, SavedView, Workflow, WorkflowVersion
-from runs.paging import Cursor, first_of
+from runs.models import SavedView, Workflow, WorkflowVersion
+from runs.paging import Cursor
 from runs.querysets import RunQuerySet
 
 # Event numbers are integers of 32 bits.
@@ -48,9 +47,6 @@ class KeyPages(BasePagination):
         a key all. Raises ValueError for what is no key."""
         raise NotImplementedError
 
-    def read(self, page: QuerySet, count: int) -> QuerySet:
-        return page[:count]
-
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:  # noqa: ARG002
         limit = read_number(request, "limit", self.default_limit, 1, self.max_limit)
         cursor = request.query_params.get("cursor", "after.")
@@ -63,7 +59,7 @@ class KeyPages(BasePagination):
             message = "This is no cursor of this list; begin without one."
             raise ValidationError({"cursor": [message]}) from None
         # One more than asked for tells whether the list goes on.
-        found = list(self.read(page, limit + 1))
+        found = list(page[: limit + 1])
         rows, goes_on = found[:limit], len(found) > limit
         # There is something where the reader comes from.
         came = bool(key and rows)
@@ -106,12 +102,9 @@ class KeyPages(BasePagination):
 
 
 class RunPages(KeyPages):
-    """Newest first; the rows are found by key, and only then read with all that is shown."""
+    """Newest first."""
 
-    def read(self, page: QuerySet, count: int) -> QuerySet:
-        return first_of(cast(RunQuerySet, page), count, shown_runs())
-
-    def key(self, row: Run) -> str:
+    def key(self, row: Any) -> str:
         return str(Cursor.of(row))
 
     def page_at(self, rows: QuerySet, side: str, key: str) -> QuerySet:
