@@ -56,9 +56,8 @@ class Ingest:
     def __init__(self, django: Application) -> None:
         self._django = django
         self._view = EventsView.as_view()
-        self._threads = ThreadPoolExecutor(
-            THREADS, "ingest", partial(keep_own_connection, checked=False)
-        )
+        own_connection = partial(keep_own_connection, checked=False)
+        self._threads = ThreadPoolExecutor(THREADS, "ingest", own_connection)
         self._large = asyncio.Semaphore(MOST_LARGE)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
