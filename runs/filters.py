@@ -132,11 +132,13 @@ class FilterForm(forms.Form):
 @lru_cache(maxsize=256)
 def _form_of(names: frozenset[str]) -> type[FilterForm]:
     """The form with these fields alone: the others would be empty, and each takes its time."""
-    form = type(FilterForm.__name__, (FilterForm,), {})
-    form.base_fields = {
-        name: field for name, field in FilterForm.base_fields.items() if name in names
-    }
-    return form
+
+    class GivenForm(FilterForm):
+        pass
+
+    fields = FilterForm.base_fields.items()
+    GivenForm.base_fields = {name: field for name, field in fields if name in names}
+    return GivenForm
 
 
 @dataclass(frozen=True, slots=True)

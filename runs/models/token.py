@@ -7,6 +7,7 @@ import secrets
 import string
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -46,7 +47,7 @@ def digest_of(secret: str) -> str:
 @cache
 def _with_digest(tokens: type[ApiToken]) -> tuple[list[str], list[str], str]:
     """The fields of a token and of its user, and what reads both."""
-    users = tokens._meta.get_field("user").related_model
+    users: Any = tokens._meta.get_field("user").related_model
     ours, theirs = (list(model._meta.concrete_fields) for model in (tokens, users))
     columns = [f't."{field.column}"' for field in ours]
     columns += [f'u."{field.column}"' for field in theirs]
@@ -66,8 +67,8 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         if row is None:
             return None
         token: ApiToken = self.model.from_db(self.db, token_fields, row[: len(token_fields)])
-        user = token._meta.get_field("user").related_model
-        token.user = user.from_db(self.db, user_fields, row[len(token_fields) :])
+        users: Any = self.model._meta.get_field("user").related_model
+        token.user = users.from_db(self.db, user_fields, row[len(token_fields) :])
         return token
 
     def usable(self, now: datetime) -> ApiTokenQuerySet:
