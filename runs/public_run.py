@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from datetime import datetime
 from typing import Any
 
@@ -10,17 +11,18 @@ from runs.context import milliseconds, stamp
 from runs.definitions import VersionName
 from runs.states import RunState
 
-# Columns of a run that are read here, beside `draining`, which is counted.
-COLUMNS = (
+# What is read of a run here; `draining` is counted.
+_COLUMNS = (
     "id", "version_id", "state", "created_at", "started_at", "completed_at", "trigger",
     "triggered_by", "ref_type", "ref_id", "retry_of_id", "first_id", "cost", "input_tokens",
     "output_tokens", "cached_tokens", "nodes_total", "nodes_done", "current_node", "error_node",
-    "error_kind", "error_message", "ended_by", "reason", "last_seq",
+    "error_kind", "error_message", "ended_by", "reason", "last_seq", "draining",
 )  # fmt: skip
+RunLine = namedtuple("RunLine", _COLUMNS)
 
 
 def public_run(run: Any, name: VersionName, now: datetime, pages: str) -> dict[str, Any]:
-    """A Run, or a row with its COLUMNS. `pages` is the address that a run's page begins with."""
+    """A Run or a RunLine. `pages` is the address that a run's page begins with."""
     public_id = ids.encode("run", run.id)
     return {
         "id": public_id,

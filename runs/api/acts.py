@@ -16,7 +16,7 @@ from runs import ids, lifecycle
 from runs.actors import Actor
 from runs.api.problems import Conflict, WrongState
 from runs.models import Attempt, DeletedRun, Run, Workflow, WorkflowVersion
-from runs.public_run import COLUMNS
+from runs.public_run import RunLine
 from runs.querysets import RunQuerySet
 from runs.states import FINAL_STATES, AttemptStatus, Trigger
 
@@ -32,9 +32,9 @@ def shown_runs() -> RunQuerySet:
 
 @cache
 def listed_runs() -> RunQuerySet:
-    """Rows of runs with what `public_run` reads. Made once: it is filtered, never read itself."""
-    rows = Run.objects.annotate(draining=_draining())
-    return cast(RunQuerySet, rows.values_list(*COLUMNS, "draining", named=True))
+    """What makes RunLines. It is made once, and filtered, never read itself."""
+    rows = Run.objects.annotate(draining=_draining()).values_list(*RunLine._fields)
+    return cast(RunQuerySet, rows)
 
 
 def _draining() -> Case:

@@ -12,10 +12,13 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from runs import ids
+from runs.api.acts import LIST_SECONDS
 from runs.context import STORED_BYTES
 from runs.models import SavedView, Workflow, WorkflowVersion
 from runs.paging import Cursor
+from runs.public_run import RunLine
 from runs.querysets import RunQuerySet
+from runs.timeouts import rows_within
 
 # Event numbers are integers of 32 bits.
 MAX_SEQ = 2**31 - 1
@@ -47,6 +50,9 @@ class KeyPages(BasePagination):
         a key all. Raises ValueError for what is no key."""
         raise NotImplementedError
 
+    def read(self, page: QuerySet) -> list[Any]:
+        return list(page)
+
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:  # noqa: ARG002
         limit = read_number(request, "limit", self.default_limit, 1, self.max_limit)
         cursor = request.query_params.get("cursor", "after.")
@@ -59,7 +65,7 @@ class KeyPages(BasePagination):
             message = "This is no cursor of this list; begin without one."
             raise ValidationError({"cursor": [message]}) from None
         # One more than asked for tells whether the list goes on.
-        found = list(page[: limit + 1])
+        found = self.read(page[: limit + 1])
         rows, goes_on = found[:limit], len(found) > limit
         # There is something where the reader comes from.
         came = bool(key and rows)
@@ -102,7 +108,10 @@ class KeyPages(BasePagination):
 
 
 class RunPages(KeyPages):
-    """Newest first."""
+    """Newest first, of `listed_runs`."""
+
+    def read(self, page: QuerySet) -> list[RunLine]:
+        return [RunLine._make(row) for row in rows_within(LIST_SECONDS, page)]
 
     def key(self, row: Any) -> str:
         return str(Cursor.of(row))

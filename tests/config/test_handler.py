@@ -8,13 +8,14 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
 
 from config.handler import Handler
+from runs.driver import plain_cursor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 ENDED = []
 
 
 def backend(request):
-    with connection.cursor() as cursor:
+    with plain_cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         return HttpResponse(str(cursor.fetchone()[0]))
 
@@ -35,6 +36,10 @@ def broken(request):
     raise ValueError
 
 
+def leave():
+    connection.close()  # that of the thread it is called in
+
+
 urlpatterns = [path("backend", backend), path("download", download), path("broken", broken)]
 handler500 = "runs.api.problems.server_error"
 
@@ -44,7 +49,7 @@ def handler(settings):
     settings.SECURE_SSL_REDIRECT, settings.WEB_THREADS = False, 1
     made = Handler()
     yield made
-    made._threads.submit(lambda: connection.close()).result()
+    made._threads.submit(leave).result()
     made._threads.shutdown()
 
 
