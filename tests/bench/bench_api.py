@@ -2,8 +2,8 @@
 
 A store is loaded for it (``--runs``), or a portal's DATA_DIR is given that was loaded before:
 ``--store`` or STORE. One web process, as the one-command start has it, and for several connections
-also two side by side; the callers are threads of this process on the same machine. Answers are not compressed: a caller that is a program seldom
-asks for it.
+also two side by side; the callers are threads of this process on the same machine. Answers are not
+compressed: a caller that is a program seldom asks for it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """A limit on a question to the database: it stops that one, and is gone afterwards."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.db.models import TextField
@@ -70,6 +72,13 @@ def test_a_transaction_outlives_rows_that_took_too_long():
             rows_within(0.05, users("pg_sleep(5)::text"))
         assert was_stopped(caught.value)
         assert rows_within(5, users("'there'")) == [("anna", "there")]
+
+
+@pytest.mark.usefixtures("_anna")
+def test_times_are_those_that_django_reads():
+    found = User.objects.values_list("date_joined", "last_login")
+    assert rows_within(5, found) == list(found)
+    assert rows_within(5, found)[0][0].utcoffset() == timedelta(0)
 
 
 def test_what_is_known_to_be_nothing_is_not_asked_for(django_assert_num_queries):
