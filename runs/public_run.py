@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+import uuid
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from runs import ids
 from runs.context import milliseconds, stamp
 from runs.definitions import VersionName
+from runs.models import Run
 from runs.states import RunState
 
-# What is read of a run here; `draining` is counted.
-_COLUMNS = (
-    "id", "version_id", "state", "created_at", "started_at", "completed_at", "trigger",
-    "triggered_by", "ref_type", "ref_id", "retry_of_id", "first_id", "cost", "input_tokens",
-    "output_tokens", "cached_tokens", "nodes_total", "nodes_done", "current_node", "error_node",
-    "error_kind", "error_message", "ended_by", "reason", "last_seq", "draining",
-)  # fmt: skip
-RunLine = namedtuple("RunLine", _COLUMNS)
+
+class RunLine(NamedTuple):
+    """What is read of a run here; `draining` is counted."""
+
+    id: uuid.UUID
+    version_id: int
+    state: str
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    trigger: str
+    triggered_by: str
+    ref_type: str
+    ref_id: str
+    retry_of_id: uuid.UUID | None
+    first_id: uuid.UUID | None
+    cost: Decimal
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    nodes_total: int
+    nodes_done: int
+    current_node: str
+    error_node: str
+    error_kind: str
+    error_message: str
+    ended_by: str
+    reason: str
+    last_seq: int
+    draining: int
 
 
-def public_run(run: Any, name: VersionName, now: datetime, pages: str) -> dict[str, Any]:
+def public_run(run: Run | RunLine, name: VersionName, now: datetime, pages: str) -> dict[str, Any]:
     """A Run or a RunLine. `pages` is the address that a run's page begins with."""
     public_id = ids.encode("run", run.id)
     return {
@@ -57,7 +81,7 @@ def public_run(run: Any, name: VersionName, now: datetime, pages: str) -> dict[s
     }
 
 
-def _error(run: Any) -> dict[str, str] | None:
+def _error(run: Run | RunLine) -> dict[str, str] | None:
     if run.state != RunState.FAILED:
         return None
     return {"node": run.error_node, "kind": run.error_kind, "message": run.error_message}
