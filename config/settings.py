@@ -158,8 +158,10 @@ AUTH_PASSWORD_VALIDATORS = [
 RUNS_SCHEMA = os.environ.get("RUNS_SCHEMA", "marie_scheduler")
 DATABASE_URL = os.environ.get("DATABASE_URL") or locations.database_url(DATA_DIR)
 DATABASES = {"default": addresses.database(DATABASE_URL)}
-# Under ASGI every request has a thread of its own; without a pool each would open a connection.
-# Workers keep one connection a process instead.
+# Requests are answered by so many threads of a web process, each with a connection of its own.
+WEB_THREADS = _number("WEB_THREADS", 8)
+# Downloads and streamed batches have threads that come and go; without a pool each would open a
+# connection. Workers keep one connection a process instead.
 if _flag("DATABASE_POOL", default=False):
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 2,

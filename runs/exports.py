@@ -14,6 +14,7 @@ from asgiref.sync import sync_to_async
 from django.db.models import Count
 
 from runs.context import stamp
+from runs.definitions import VersionName
 from runs.filters import RunFilter
 from runs.models import Event, Run
 from runs.paging import Cursor, page_of
@@ -68,7 +69,8 @@ class Export:
         return [self._row(run, counted.get(run.pk, 0)) for run in page.runs], page.older
 
     def _row(self, run: Run, events: int) -> dict[str, Any]:
-        shown = public_run(run, self.now, self.pages)
+        name = VersionName(run.workflow.slug, run.version.number)
+        shown = public_run(run, name, self.now, self.pages)
         del shown["draining"]
         # Numbers of events go up to last_seq without a gap: that is how a loss would show.
         return {**shown, "events": events, "missing": run.last_seq - events}

@@ -8,19 +8,21 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from io import BytesIO
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
+from django.db import DatabaseError, connection
 from django.http import HttpResponse, JsonResponse
 from django.utils import timezone
 
 from runs.api.ingest import EventsView
 from runs.api.problems import MEDIA_TYPE, bad_request, problem, server_error
 from runs.bearer import REFUSED_TOKEN, digest_in
+from runs.connections import keep_own_connection
 from runs.ingest.body import MAX_BYTES
 from runs.models import ApiToken
 
@@ -32,7 +34,6 @@ T = TypeVar("T")
 PATHS = frozenset({"/api/events", "/api/events/"})
 # They mostly wait for the database; each has a connection of its own.
 THREADS = 4
-LIFETIME = 600
 # Of bodies over this size, only so many are held at a time, and only of those who may come in.
 LARGE = 1_000_000
 MOST_LARGE = 4
@@ -62,7 +63,8 @@ class Ingest:
     def __init__(self, django: Application) -> None:
         self._django = django
         self._view = EventsView.as_view()
-        self._threads = ThreadPoolExecutor(THREADS, "ingest", _own_connection)
+        own_connection = partial(keep_own_connection, checked=False)
+        self._threads = ThreadPoolExecutor(THREADS, "ingest", own_connection)
         self._large = asyncio.Semaphore(MOST_LARGE)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -174,14 +176,3 @@ async def _send(send: Any, response: HttpResponse) -> None:
     headers = [(k.lower().encode("ascii"), v.encode("latin-1")) for k, v in response.items()]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": response.content})
-
-
-def _own_connection() -> None:
-    """Have this thread keep a connection of its own: the pool is for pages."""
-    own = connections[DEFAULT_DB_ALIAS].copy()
-    options = {k: v for k, v in own.settings_dict["OPTIONS"].items() if k != "pool"}
-    own.settings_dict["OPTIONS"] = options
-    own.settings_dict["CONN_MAX_AGE"] = LIFETIME
-    # One that broke shows by its error, and the call is repeated.
-    own.settings_dict["CONN_HEALTH_CHECKS"] = False
-    connections[DEFAULT_DB_ALIAS] = own

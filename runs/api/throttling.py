@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,7 @@ class Counter:
 
     def __init__(self) -> None:
         self._client: redis.Redis | None = None
+        self._making = threading.Lock()
         self._quiet_until = 0.0
 
     def count(self, keys: Sequence[str]) -> list[int]:
@@ -89,11 +91,13 @@ class Counter:
             return []
 
     def _connected(self) -> redis.Redis:
-        if self._client is None:
-            options: dict[str, Any] = settings.EVENTSTREAM_REDIS
-            # The default retries for seconds, and requests would wait for it.
-            self._client = redis.Redis(**options, retry=Retry(NoBackoff(), 0))
-        return self._client
+        # One for all: a second that is dropped again closes the connection that it gave away.
+        with self._making:
+            if self._client is None:
+                options: dict[str, Any] = settings.EVENTSTREAM_REDIS
+                # The default retries for seconds, and requests would wait for it.
+                self._client = redis.Redis(**options, retry=Retry(NoBackoff(), 0))
+            return self._client
 
 
 counter = Counter()

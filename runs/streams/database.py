@@ -6,9 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
+from django.db import InterfaceError, OperationalError, connection
+
+from runs.connections import keep_own_connection
 
 logger = logging.getLogger(__name__)
 
@@ -16,15 +19,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
-# Seconds for which a connection is used before it is renewed.
-LIFETIME = 600
 
 
 class Readers:
     """Runs functions that read the database in `threads` threads of their own."""
 
     def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, "streams", _leave_the_pool)
+        # Beside the pool, which may be all in use and after the database was away tries again only
+        # after about as long as that took.
+        self._pool = ThreadPoolExecutor(
+            threads, "streams", partial(keep_own_connection, checked=False)
+        )
         self._failing = False
 
     async def read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -47,21 +52,6 @@ class Readers:
                     logger.info("streams read the database again")
                     self._failing = False
                 return found
-
-
-def _leave_the_pool() -> None:
-    """Have this thread use a connection of its own.
-
-    The pool of the web process may be all in use by requests, and after the database was away
-    it tries again only after about as long as that took.
-    """
-    own = connections[DEFAULT_DB_ALIAS].copy()
-    options = {k: v for k, v in own.settings_dict["OPTIONS"].items() if k != "pool"}
-    own.settings_dict["OPTIONS"] = options
-    own.settings_dict["CONN_MAX_AGE"] = LIFETIME
-    # One that broke shows by its error, and the read is repeated.
-    own.settings_dict["CONN_HEALTH_CHECKS"] = False
-    connections[DEFAULT_DB_ALIAS] = own
 
 
 def _on_connection(function: Callable[[], T]) -> T:

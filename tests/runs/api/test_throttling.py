@@ -1,5 +1,8 @@
 """So many requests a minute, by token and by person; without the broker nobody is held up."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 from django.utils import timezone
 
@@ -135,3 +138,14 @@ def test_without_the_broker_requests_pass(olga, no_broker, caplog):
     assert answers(client_of(olga), 8) == [200] * 8
     # Said once, and asked again only after a while.
     assert caplog.text.count("requests pass uncounted") == 1
+
+
+def test_the_first_requests_at_once_share_one_connection_to_the_broker():
+    counter, start = throttling.Counter(), Barrier(8)
+
+    def first(_):
+        start.wait()
+        return counter._connected()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(map(id, threads.map(first, range(8))))) == 1
