@@ -14,13 +14,11 @@ import os
 import subprocess
 import sys
 import time
-import uuid
 from pathlib import Path
 from typing import Any
 
 from tests.bench.stage import stage
-
-NODE = {"id": "first", "kind": "executor", "executor": "probe.noop"}
+from tests.bench.stream_scene import cookie, make_runs
 
 
 def main() -> None:
@@ -102,46 +100,6 @@ def judge(listened: list[Any], committed: dict[str, Any], read: list[Any]) -> di
 
     figures = {"p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": at(1)}
     return {"deliveries": len(latencies), **figures, "lost": lost, "doubled": doubled}
-
-
-def make_runs(count: int) -> list[uuid.UUID]:
-    from django.utils import timezone
-
-    from runs import ids, recorder
-    from runs.models import Workflow
-    from runs.rows import NewEvent
-    from runs.states import Kind
-
-    version = Workflow.objects.publish("bench", {"nodes": [NODE]})
-    new = [
-        recorder.NewRun(
-            id=ids.new_id(),
-            workflow_id=version.workflow_id,
-            version_id=version.pk,
-            trigger="manual",
-            triggered_by="bench",
-            ref_type="user",
-            ref_id="bench",
-            events=[NewEvent(Kind.RUN_CREATED, actor="bench", data={"input": {}})],
-            nodes=[("first", "executor", "probe.noop")],
-        )
-        for _ in range(count)
-    ]
-    recorder.create(new, now=timezone.now())
-    return [run.id for run in new]
-
-
-def cookie() -> str:
-    from django.conf import settings
-    from django.test import Client
-
-    from runs.models import User
-
-    user, _ = User.objects.get_or_create(username="bench", is_staff=True, is_superuser=True)
-    client = Client()
-    client.force_login(user)
-    name = settings.SESSION_COOKIE_NAME
-    return f"{name}={client.cookies[name].value}"
 
 
 def start(module: str, given: dict[str, Any]) -> subprocess.Popen[str]:
