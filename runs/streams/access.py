@@ -95,7 +95,7 @@ class Guard:
         self._is_closing = False
 
     async def admit(self, shown: Credential | None) -> Verdict:
-        return await self._readers.read(judge, shown)
+        return await self._readers.share(judge, shown)
 
     @contextmanager
     def watch(self, shown: Credential) -> Iterator[asyncio.Future[None]]:

@@ -1,8 +1,11 @@
 """Event committed → read by another process on an open stream.
 
-One line of JSON a round: the events spread over as many runs as there are streams, and all on
-one run. Everything runs on this machine: PostgreSQL, Valkey, one web process, one writer, one
-process that reads all streams. Latencies are in ms and begin at the commit, before its bell.
+One line of JSON a round. The events are spread over as many runs as there are streams ("spread"),
+or all on one run ("one"), or on some runs that many watch, so that each stream gets `--per-stream`
+events a second ("watched": with `--streams 1000`, 10,000 deliveries a second).
+
+Everything runs on this machine: PostgreSQL, Valkey, one web process, one writer, one process that
+reads all streams. Latencies are in ms and begin at the commit, before its bell.
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=500, help="events a second")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--per-commit", type=int, default=5, help="events a commit")
-    parser.add_argument("--rounds", default="spread,one")
+    parser.add_argument("--rounds", default="spread,one,watched")
+    parser.add_argument("--runs", type=int, default=20, help="that are watched")
+    parser.add_argument("--per-stream", type=float, default=10, help="events a second, watched")
     options = parser.parse_args()
     with stage() as folder:
         # A round's web process is its own: what one leaves behind would flatter the next.
@@ -41,17 +46,27 @@ def bench(folder: Path, name: str, options: argparse.Namespace) -> dict[str, Any
     from runs import ids
     from tests.runs.streams.servers import Web
 
-    runs = make_runs(options.streams if name == "spread" else 1)
+    count = {"spread": options.streams, "one": 1, "watched": options.runs}[name]
+    runs = make_runs(count)
     listened = [runs[i % len(runs)] for i in range(options.streams)]
     load = os.getloadavg()[0]
     web = Web(folder, settings.REDIS_URL, application="config.asgi:application")
     try:
         public = [ids.encode("run", run) for run in listened]
-        clients = start("clients", {"port": web.port, "cookie": cookie(), "runs": public})
+        shown = cookie()
+        with web.open(f"/api/sse-logs/{public[0]}", headers={"Cookie": shown}) as first:
+            assert first.status == 200
+        memory = {"web_mb_without": megabytes(web)}
+        begun = time.monotonic()
+        clients = start("clients", {"port": web.port, "cookie": shown, "runs": public})
         assert clients.stdout.readline() == "open\n"
+        opening = time.monotonic() - begun
+        memory["web_mb_open"] = megabytes(web)
         time.sleep(6)  # the looks at the log that follow a web process's start are over
         before = web.cpu_seconds()
         pace = {k: getattr(options, k) for k in ("rate", "seconds", "per_commit")}
+        if name == "watched":
+            pace["rate"] = options.per_stream * options.runs
         writer = start("writer", {"runs": [str(run) for run in runs], **pace})
         written = json.loads(writer.communicate()[0])
         used = web.cpu_seconds() - before
@@ -65,12 +80,19 @@ def bench(folder: Path, name: str, options: argparse.Namespace) -> dict[str, Any
             **pace,
             "events_per_s": round(sum(map(len, written["committed"].values())) / written["took"]),
             **judge(listened, written["committed"], read),
+            "opening_s": round(opening, 1),
             "web_cpu": round(used / written["took"], 2),
-            "web_mb": round(web.resident_bytes() / 1e6),
+            **memory,
+            "web_mb_after": megabytes(web),
+            "writer_late_s": round(written["late"], 2),
             "load_before": round(load, 1),
         }
     finally:
-        web.stop()
+        web.end()
+
+
+def megabytes(web: Any) -> int:
+    return round(web.resident_bytes() / 1e6)
 
 
 def judge(listened: list[Any], committed: dict[str, Any], read: list[Any]) -> dict[str, Any]:
