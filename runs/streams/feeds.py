@@ -20,6 +20,8 @@ KEEP_ALIVE_SECONDS = 5.0
 # What a feed holds for those who are not quite at its end.
 TAIL_ENTRIES = 1_000
 TAIL_BYTES = 512 * 1024
+# What one follower is given at a time: it holds that while its client does not read.
+HELD_BYTES = 128 * 1024
 # Runs that are read by one statement.
 BATCH = 50
 # Seconds between two statements: a busy run's events go out in small heaps, not one by one.
@@ -98,13 +100,14 @@ class Feeds:
                 base = feed.tail.base
                 entries = feed.tail.after(after)
                 if entries is None:
-                    entries = await self._clients.read(log.page, run_id, after)
+                    entries = await self._clients.read(log.page, run_id, after, HELD_BYTES)
                     if not entries:  # they have left the log for the archive
                         after = base
                         continue
                 if entries:
-                    after = entries[-1].seq
-                    yield entries
+                    given = _first(entries, HELD_BYTES)
+                    after = given[-1].seq
+                    yield given
                     continue
                 if feed.is_over:
                     return
@@ -161,3 +164,12 @@ class Feeds:
         finally:
             if not feed.listeners:
                 del self._feeds[run_id]
+
+
+def _first(entries: Sequence[Entry], size: int) -> Sequence[Entry]:
+    """As many of them as make up `size`, the last of them above it."""
+    for count, entry in enumerate(entries, 1):
+        size -= len(entry.frame)
+        if size <= 0:
+            return entries[:count]
+    return entries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import signal
 import traceback
@@ -75,6 +76,8 @@ def _run(function: str, pipe: Connection, *given: Any) -> None:
     try:
         import django
 
+        # What breaks is meant to; warnings of it would hide what the soak says.
+        logging.disable(logging.WARNING)
         django.setup()  # before anything is imported that has models
         module, _, name = function.partition(":")
         getattr(import_module(module), name)(pipe, *given)
