@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import InterfaceError, OperationalError, connection
 
@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 
@@ -31,6 +32,8 @@ class Readers:
             threads, "streams", partial(keep_own_connection, checked=False)
         )
         self._failing = False
+        # What was asked for and is not being read yet.
+        self._asked: dict[tuple[Callable[..., Any], Hashable], asyncio.Task[Any]] = {}
 
     async def read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `function` gives, however often it must be asked until the database answers."""
@@ -52,6 +55,20 @@ class Readers:
                     logger.info("streams read the database again")
                     self._failing = False
                 return found
+
+    async def share(self, function: Callable[[K], T], of: K) -> T:
+        """The same, read once for all who ask it before it is begun: when a web process starts,
+        the clients of the one before come all together."""
+        key = function, of
+
+        def begin() -> T:
+            self._asked.pop(key, None)  # who asks from now on wants to know it as it then is
+            return function(of)
+
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = self._asked[key] = asyncio.create_task(self.read(begin))
+        return await asyncio.shield(asked)
 
 
 def _on_connection(function: Callable[[], T]) -> T:

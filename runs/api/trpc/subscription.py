@@ -83,7 +83,7 @@ async def _open(at: hub.Hub, scope: HTTPScope) -> Opened:
                 raise failure
             assert shown is not None
             run_id, wanted = _asked_for(scope)
-            end = None if run_id is None else await at.clients.read(log.end_of, run_id)
+            end = None if run_id is None else await at.clients.share(log.end_of, run_id)
     except TimeoutError:
         raise Failure("SERVICE_UNAVAILABLE", "The database does not answer.") from None
     if run_id is None or end is None:
