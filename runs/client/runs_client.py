@@ -57,6 +57,9 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 class Client:
     """Sends events from a buffer. It may be used from several threads."""
 
+    # Somebody waited for room in vain, and none was made since: nobody else waits.
+    _stuck: bool
+
     def __init__(
         self,
         url: str,
@@ -176,7 +179,6 @@ class Client:
         self._sending = 0
         self._flushing = 0
         self._closed = False
-        # Somebody waited for room in vain, and no event was sent since: nobody else waits.
         self._stuck = False
         self._last_loss = 0.0
 
