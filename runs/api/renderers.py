@@ -12,7 +12,7 @@ _LINE_ENDS = [("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029")]
 
 
 class FastJSONRenderer(JSONRenderer):
-    """The framework's JSON, written several times as fast."""
+    """The framework's JSON, written faster."""
 
     def render(
         self,
