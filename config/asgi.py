@@ -5,6 +5,7 @@ Here belong streams that stay open and whatever else must not go through Django'
 
 import os
 from collections.abc import Awaitable, Callable
+from io import BytesIO
 from typing import Any
 
 import django
@@ -12,7 +13,11 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup(set_prefix=False)
 
-from config.bodies import Bounded  # noqa: E402  (needs Django's applications)
+from django.conf import settings  # noqa: E402  (needs Django's applications)
+from django.core.exceptions import DisallowedHost  # noqa: E402
+from django.core.handlers.asgi import ASGIRequest  # noqa: E402
+
+from config.bodies import Bounded  # noqa: E402
 from config.handler import Handler  # noqa: E402
 from config.health import health  # noqa: E402
 from runs.api import ingest_asgi  # noqa: E402
@@ -35,8 +40,18 @@ def _responder(scope: Any) -> Callable[..., Awaitable[None]]:
         return health
     if path in ingest_asgi.PATHS:
         return ingest
-    if streams.serves(path):
+    if streams.serves(path) and _may_stay(scope):
         return streams.application
-    if subscription.serves(scope):
+    if subscription.serves(scope) and _may_stay(scope):
         return subscription.application
     return bounded_django
+
+
+def _may_stay(scope: Any) -> bool:
+    """Whether Django would let it in: over https where that is asked for, at a name of ours."""
+    request = ASGIRequest(scope, BytesIO())
+    try:
+        request.get_host()
+    except DisallowedHost:
+        return False
+    return request.is_secure() or not settings.SECURE_SSL_REDIRECT

@@ -1,5 +1,6 @@
 """Who gets which stream, from where on, and what the first bytes are."""
 
+import http.client
 import time
 import uuid
 
@@ -35,6 +36,15 @@ def path(anna, make_run):
 def test_nobody_gets_a_stream_without_a_session(web, path, session):
     for stream in (path, "/api/sse-runs", "/api/sse-logs/run_unknown"):
         assert problem_of(web.open(stream, session))["status"] == 401
+
+
+def test_a_stream_is_opened_under_the_portals_own_name_only(web, anna, path):
+    """A page of another site whose name leads here would be let in else."""
+    for stream in (path, "/api/sse-runs"):
+        connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=10)
+        connection.request("GET", stream, headers={"Host": "elsewhere.example"})
+        assert connection.getresponse().status == 400
+        connection.close()
 
 
 @pytest.mark.parametrize("path", ["/api/sse-runs", f"/api/sse-logs/{ids.encode('run', NOBODY)}"])
