@@ -25,6 +25,34 @@ class Permanent(Exception):  # noqa: N818
     """An error that no further attempt would mend: the node fails without a retry."""
 
 
+class TryLater(Exception):  # noqa: N818
+    """An error that may pass; `retry_after` are seconds that whoever refused wants to be left."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class HttpError(TryLater):
+    """A service gave no answer, or one that tells of its own trouble."""
+
+
+class HttpRefused(Permanent):
+    """A service refused the request, or it may not be sent."""
+
+
+class LlmError(TryLater):
+    """A model's server gave no whole answer, or is too busy."""
+
+
+class LlmRefused(Permanent):
+    """A model's server refused the question, or it may not be asked."""
+
+
+class LlmAnswerInvalid(Exception):  # noqa: N818
+    """A model's answer is not what was asked for."""
+
+
 class NodeTimeout(BaseException):
     """The node's time was up. No Exception, so that an executor does not catch it by the way."""
 
