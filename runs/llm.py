@@ -25,12 +25,12 @@ class Tokens:
         """Of the “usage” in an answer; None where it tells nothing of use."""
         if not isinstance(usage, dict):
             return None
-        given, made = usage.get("prompt_tokens"), usage.get("completion_tokens")
-        if not _is_count(given) or not _is_count(made):
+        given, made = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+        if given is None or made is None:
             return None
         details = usage.get("prompt_tokens_details")
-        cached = details.get("cached_tokens") if isinstance(details, dict) else 0
-        return cls(given, made, min(cached, given) if _is_count(cached) else 0)
+        cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
+        return cls(given, made, min(cached or 0, given))
 
 
 def cost(
@@ -62,5 +62,6 @@ def _exact(price: float) -> Decimal:
     return Decimal(str(price))
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _count(value: Any) -> int | None:
+    fits = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return value if fits else None

@@ -31,11 +31,11 @@ class OutboundError(Exception):
     """The request got no answer; the message says why."""
 
 
-class Refused(OutboundError):
+class Refused(OutboundError):  # noqa: N818
     """The portal does not send the request: where it leads, or what it is, is not allowed."""
 
 
-class TooLarge(OutboundError):
+class TooLarge(OutboundError):  # noqa: N818
     """The answer is larger than was asked for."""
 
 
@@ -184,7 +184,8 @@ def _may_call(address: Address, host: str, port: int) -> bool:
     real = mapped or address
     if real.is_global and not real.is_multicast:
         return True
-    return {host.lower(), f"{host.lower()}:{port}"} & settings.PRIVATE_HOSTS or any(
+    named = {host.lower(), f"{host.lower()}:{port}"}
+    return not named.isdisjoint(settings.PRIVATE_HOSTS) or any(
         real in network for network in settings.PRIVATE_NETWORKS if network.version == real.version
     )
 

@@ -18,7 +18,7 @@ MASK = "•••"
 LEAST = 6
 
 
-class SecretMissing(LookupError):
+class SecretMissing(LookupError):  # noqa: N818
     """No secret of that name, or it is not meant for that host."""
 
 

@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from runs.secret_values import masked
+
 TRACE_LIMIT = 8_000
 MESSAGE_LIMIT = 4_000
 # Lines of one statement that a frame shows, around the one that failed.
@@ -96,8 +98,8 @@ def describe(error: BaseException) -> dict[str, Any]:
         cause = _cause(cause)
     return {
         "kind": type(error).__name__,
-        "message": _message(error)[:MESSAGE_LIMIT] or type(error).__name__,
-        "trace": "\n".join(parts)[:TRACE_LIMIT],
+        "message": masked(_message(error))[:MESSAGE_LIMIT] or type(error).__name__,
+        "trace": masked("\n".join(parts))[:TRACE_LIMIT],
     }
 
 

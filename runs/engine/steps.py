@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runs.engine.errors import NodeTimeout, timeout_message
-from runs.graph import Graph, NodeSpec
+from runs.graph import MAX_BACKOFF, Graph, NodeSpec
 from runs.recorder import Snapshot
 from runs.rows import NewEvent, NodeRow
 from runs.states import NODE_FINAL, Kind, NodeStatus, RunState
@@ -98,15 +98,21 @@ def fail(
     before: Sequence[NewEvent] = (),
     at: datetime | None = None,
     permanent: bool = False,
+    retry_after: float | None = None,
 ) -> list[NewEvent]:
-    """The attempt's error: another attempt after a pause, or the end of the run."""
+    """The attempt's error: another attempt after a pause, or the end of the run.
+
+    `retry_after` are seconds that the next attempt waits at least, up to MAX_BACKOFF.
+    """
     node = found.nodes.get(spec.id)
     if node is None:
         return list(before)
     if not _is_current(found, node, attempt):
         return [*before, _late(spec.id, attempt, "failed", {"error": error}, at)]
     again = not permanent and node.failures < spec.retries and not _is_failing(found)
-    pause = spec.backoff(node.failures + 1) if again else None
+    pause = None
+    if again:
+        pause = max(spec.backoff(node.failures + 1), min(retry_after or 0.0, MAX_BACKOFF))
     return [*before, *_failed(found, node, attempt, error, now, pause, at=at)]
 
 

@@ -28,6 +28,7 @@ from runs.engine.errors import (
     OutputInvalid,
     Permanent,
     ResultRefused,
+    TryLater,
     describe,
 )
 from runs.engine.patience import is_passing, persist
@@ -37,6 +38,7 @@ from runs.models import Attempt, WorkflowVersion
 from runs.payload import PayloadError, bounded
 from runs.recorder import Snapshot
 from runs.rows import NewEvent
+from runs.secret_values import masked
 from runs.states import AttemptStatus
 
 logger = logging.getLogger(__name__)
@@ -214,7 +216,7 @@ def _drop_connection() -> None:
 
 def _storable(output: Any) -> Any:
     try:
-        return bounded(output, settings.ENGINE_PAYLOAD_BYTES, "the output")
+        return masked(bounded(output, settings.ENGINE_PAYLOAD_BYTES, "the output"))
     except PayloadError as error:
         raise OutputInvalid(str(error)) from error
 
@@ -240,6 +242,7 @@ def _failure(job: Job, context: Context, error: BaseException) -> Follow:
         return steps.fail(
             found, job.spec, context.attempt, description, timezone.now(),
             before=said, at=at, permanent=isinstance(error, Permanent),
+            retry_after=error.retry_after if isinstance(error, TryLater) else None,
         )  # fmt: skip
 
     return follow

@@ -6,11 +6,12 @@ Every complaint is a Problem that names the node, so that an editor can point at
 from runs.graph.flow import Graph
 from runs.graph.kinds import KINDS
 from runs.graph.parse import ELSEWHERE, MAX_NODES, NODE_ID, parse
-from runs.graph.spec import BranchPath, DefinitionError, NodeSpec, Problem
+from runs.graph.spec import MAX_BACKOFF, BranchPath, DefinitionError, NodeSpec, Problem
 
 __all__ = [
     "ELSEWHERE",
     "KINDS",
+    "MAX_BACKOFF",
     "MAX_NODES",
     "NODE_ID",
     "BranchPath",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -124,9 +125,7 @@ class _Call:
         tokens, asked = self._tokens or llm.Tokens(), self._spec.settings
         if self._tokens is None:
             self._context.log("the server did not tell how many tokens were used", "warning")
-        cost = llm.cost(
-            self.model, tokens, base_url=asked["base_url"], prices=asked["prices"]
-        )
+        cost = llm.cost(self.model, tokens, base_url=asked["base_url"], prices=asked["prices"])
         if cost is None:
             self._context.log(
                 f"no price is known for {self.model}, so its cost counts as 0; give the node"
@@ -138,7 +137,7 @@ class _Call:
             input_tokens=tokens.input,
             output_tokens=tokens.output,
             cached_tokens=tokens.cached,
-            cost=cost or 0,
+            cost=cost or Decimal(0),
         )
 
 
@@ -203,7 +202,9 @@ def _json(content: bytes) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise LlmAnswerInvalid(f"the answer is no JSON object: {content[:SHOWN].decode(errors='replace')}")
+        raise LlmAnswerInvalid(
+            f"the answer is no JSON object: {content[:SHOWN].decode(errors='replace')}"
+        )
     return found
 
 
