@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, Error, connection, connections
 from django.utils import timezone
 
-from runs import definitions, paths, recorder
+from runs import definitions, paths, placeholders, recorder
 from runs.engine import dispatch, executors, reading, steps
 from runs.engine.attendant import Attendant, Charge, attendant
 from runs.engine.context import Context
@@ -95,6 +95,8 @@ def execute(node_id: int) -> bool:
         _reject(node, error)
         return False
     inputs, problem = _inputs(job)
+    if job.spec.kind == "human":
+        return _ask(node, job, inputs, problem)
     context = _claim(job, inputs)
     if context is None:
         return False
@@ -184,6 +186,30 @@ def _claim(job: Job, inputs: dict[str, Any]) -> Context | None:
         return None
     since = recorded.changes.begun[0].input_seq if recorded else begun[0].input_seq
     return Context(job.run_id, job.spec.id, job.attempts + 1, since)
+
+
+def _ask(node: reading.Ready, job: Job, inputs: dict[str, Any], problem: Exception | None) -> bool:
+    """Put a human node's question; nothing is executed until it is answered."""
+    if problem is not None:
+        _reject(node, problem)
+        return True
+    words = {
+        name: placeholders.as_text(
+            placeholders.filled(job.spec.settings[name], lambda key, _: inputs[key])
+        )
+        for name in ("title", "instructions")
+    }
+    words["title"] = words["title"] or job.spec.id
+    now = timezone.now()
+    persist(
+        lambda: recorder.transact(
+            [job.run_id],
+            lambda found: steps.ask(found, job.spec, job.attempts, inputs, words, now),
+            now=now,
+        ),
+        "a question waits for the database",
+    )
+    return True
 
 
 @contextmanager
