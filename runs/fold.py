@@ -255,9 +255,9 @@ def _human_action(changes: Changes, event: NewEvent, seq: int, now: datetime) ->
     if changes.run.elsewhere:
         return
     node, data = changes.nodes[event.node], event.data
-    if data["act"] != ASKED:
+    if data["action"] != ASKED:
         changes.answered.append(
-            Answer(changes.run.id, node.key, data["act"], _short(event.actor, 150), now)
+            Answer(changes.run.id, node.key, data["action"], _short(event.actor, 150), now)
         )
         return
     node.status, node.input_seq, node.started_at = NodeStatus.WAITING, seq, now

@@ -75,7 +75,7 @@ def ask(
         Kind.HUMAN_ACTION,
         node=spec.id,
         data={
-            "act": ASKED,
+            "action": ASKED,
             **words,
             "input": inputs,
             "assigned_to": spec.settings["assigned_to"],
@@ -105,7 +105,7 @@ def answer(
     node = found.nodes.get(key)
     if node is None or found.run.is_final or node.status != NodeStatus.WAITING:
         return []
-    said: dict[str, Any] = {"act": str(act), "comment": comment}
+    said: dict[str, Any] = {"action": str(act), "comment": comment}
     if act == DecisionAct.CORRECTED:
         said["value"] = value
     events = [NewEvent(Kind.HUMAN_ACTION, node=key, actor=actor, data=said)]

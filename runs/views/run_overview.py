@@ -12,7 +12,7 @@ from runs.models import Attempt, Node, Run
 from runs.querysets import RunQuerySet
 from runs.states import AttemptStatus, NodeStatus, RunState
 from runs.templatetags.runs_ui import duration_words
-from runs.timeline import BACKOFF, DEPENDENCY, QUEUED, Bar, Gap, Row, Timeline, timeline
+from runs.timeline import BACKOFF, DEPENDENCY, PERSON, QUEUED, Bar, Gap, Row, Timeline, timeline
 
 # Retries that the facts name; the lineage shows more.
 NAMED_RETRIES = 3
@@ -23,11 +23,13 @@ _WAITED_FOR = {
     QUEUED: "Queued",
     DEPENDENCY: "Waited for a dependency",
     BACKOFF: "Back-off",
+    PERSON: "Waited for a person",
 }
 _IDLE_FOR = {
     QUEUED: "most of it waiting for a worker",
     DEPENDENCY: "most of it waiting for a dependency",
     BACKOFF: "most of it in back-off",
+    PERSON: "most of it waiting for a person",
 }
 # What an attempt came to, after "Attempt 2:".
 _OUTCOMES = {
