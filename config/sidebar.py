@@ -36,6 +36,19 @@ def _running() -> str:
     return "" if not count else f"{BADGE_CAP}+" if count > BADGE_CAP else str(count)
 
 
+def _waiting() -> str:
+    """How many questions wait for people; "" for none."""
+    from runs.models import Decision
+    from runs.timeouts import statement_timeout
+
+    try:
+        with statement_timeout(BADGE_SECONDS):
+            count = Decision.objects.open()[: BADGE_CAP + 1].count()
+    except DatabaseError:
+        return ""
+    return "" if not count else f"{BADGE_CAP}+" if count > BADGE_CAP else str(count)
+
+
 class Entry(NamedTuple):
     title: str
     icon: str
@@ -48,7 +61,10 @@ class Entry(NamedTuple):
 GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "OPERATE",
-        (Entry("Runs", "play_circle", "admin:runs_run_changelist", "runs.view_run", _running),),
+        (
+            Entry("Runs", "play_circle", "admin:runs_run_changelist", "runs.view_run", _running),
+            Entry("Decisions", "how_to_reg", "decisions", "runs.view_run", _waiting),
+        ),
     ),
     (
         "BUILD",
