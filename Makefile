@@ -2,13 +2,14 @@
 #
 #   make run       start everything; PORT, DATA_DIR, ADMIN_PASSWORD and more: see README.md
 #   make test      all tests, with servers and a browser of their own; ARGS goes to pytest
+#   make chaos     a long test in which all that can fall over does; ARGS="--seed 7" repeats one
 #   make check     style, types, who imports whom, migrations, deployment settings
 #   make lock      write the lock files anew from pyproject.toml; ARGS=--upgrade for newer versions
 
 PYTHON := .venv/bin/python
 PACKAGES := config runs
 
-.PHONY: run test check bench screenshots lock installed installed-dev chromium
+.PHONY: run test chaos check bench screenshots lock installed installed-dev chromium
 
 run: installed
 	@exec $(PYTHON) -m config.embedded
@@ -20,6 +21,9 @@ else
 	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not browser"
 	$(PYTHON) -m pytest -n 2 --dist loadfile -m browser
 endif
+
+chaos: installed-dev
+	@exec $(PYTHON) -m tests.chaos $(ARGS)
 
 bench: installed-dev
 	$(PYTHON) -m tests.bench $(ARGS)

@@ -7,17 +7,20 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
-from config.health import health  # noqa: E402  (needs Django's applications)
+from config.bodies import Bounded  # noqa: E402  (needs Django's applications)
+from config.handler import Handler  # noqa: E402
+from config.health import health  # noqa: E402
 from runs.api import ingest_asgi  # noqa: E402
 from runs.api.trpc import subscription  # noqa: E402
 from runs.streams import asgi as streams  # noqa: E402
 
-ingest = ingest_asgi.Ingest(django_application)
+bounded_django = Bounded(Handler())
+ingest = ingest_asgi.Ingest(bounded_django)
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -36,4 +39,4 @@ def _responder(scope: Any) -> Callable[..., Awaitable[None]]:
         return streams.application
     if subscription.serves(scope):
         return subscription.application
-    return django_application
+    return bounded_django

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config import addresses, outside
 from config.embedded import locations
+from config.patience import PatientConnection
 from config.sidebar import account_links, favicon, navigation
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -110,6 +111,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "runs.views.charset.CharsetMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "runs.callers.AddressMiddleware",
@@ -138,6 +140,7 @@ TEMPLATES = [
 ]
 
 AUTH_USER_MODEL = "runs.User"
+SESSION_ENGINE = "runs.sessions"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 AUTH_PASSWORD_VALIDATORS = [
@@ -155,13 +158,16 @@ AUTH_PASSWORD_VALIDATORS = [
 RUNS_SCHEMA = os.environ.get("RUNS_SCHEMA", "marie_scheduler")
 DATABASE_URL = os.environ.get("DATABASE_URL") or locations.database_url(DATA_DIR)
 DATABASES = {"default": addresses.database(DATABASE_URL)}
-# Under ASGI every request has a thread of its own; without a pool each would open a connection.
-# Workers keep one connection a process instead.
+# Requests are answered by so many threads of a web process, each with a connection of its own.
+WEB_THREADS = _number("WEB_THREADS", 8)
+# Downloads and streamed batches have threads that come and go; without a pool each would open a
+# connection. Workers keep one connection a process instead.
 if _flag("DATABASE_POOL", default=False):
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 2,
         "max_size": _number("DATABASE_POOL_SIZE", 16),
         "timeout": 10,
+        "connection_class": PatientConnection,
     }
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 600
@@ -304,6 +310,9 @@ SPECTACULAR_SETTINGS = {
 # Requests a minute: by one token, and by one person with all their tokens and sessions.
 API_TOKEN_RATE = _number("API_TOKEN_RATE", 600)
 API_USER_RATE = _number("API_USER_RATE", 1200)
+# Calls a minute by which one token reports events: more than one sender needs, which sends many
+# events in each, and few enough that one gone wild leaves room for the others.
+API_INGEST_RATE = _number("API_INGEST_RATE", 30_000)
 # Largest request body, in bytes. The ingest API has a limit of its own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 

@@ -14,6 +14,8 @@ from django.db import connection
 
 def driver() -> psycopg.Connection[Any]:
     """The connection that Django uses too, in its transaction where there is one."""
+    # As Django's own cursors do: this may be its first use after a restart of the server.
+    connection.close_if_health_check_failed()
     connection.ensure_connection()
     return connection.connection
 

@@ -14,6 +14,7 @@ from asgiref.sync import sync_to_async
 from django.db.models import Count
 
 from runs.context import stamp
+from runs.definitions import VersionName
 from runs.filters import RunFilter
 from runs.models import Event, Run
 from runs.paging import Cursor, page_of
@@ -26,7 +27,7 @@ PAGE = 500
 # Seconds that PostgreSQL may spend on a page.
 SECONDS = 10
 # What a spreadsheet would take for a formula.
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Export:
     now: datetime
     pages: str
     is_whole: bool
+    # How many runs these were when it was asked for.
+    count: int
 
     def told(self) -> dict[str, Any]:
         return {
@@ -66,7 +69,8 @@ class Export:
         return [self._row(run, counted.get(run.pk, 0)) for run in page.runs], page.older
 
     def _row(self, run: Run, events: int) -> dict[str, Any]:
-        shown = public_run(run, self.now, self.pages)
+        name = VersionName(run.workflow.slug, run.version.number)
+        shown = public_run(run, name, self.now, self.pages)
         del shown["draining"]
         # Numbers of events go up to last_seq without a gap: that is how a loss would show.
         return {**shown, "events": events, "missing": run.last_seq - events}
@@ -75,8 +79,8 @@ class Export:
 def export_of(wanted: RunFilter, now: datetime, pages: str) -> Export:
     with statement_timeout(SECONDS):
         runs = wanted.apply(Run.objects.all(), now).newest_first().values_list("pk")
-        is_whole = not runs[MOST : MOST + 1]
-    return Export(wanted, now, pages, is_whole)
+        found = runs[: MOST + 1].count()
+    return Export(wanted, now, pages, is_whole=found <= MOST, count=min(found, MOST))
 
 
 async def as_json(export: Export) -> AsyncIterator[str]:

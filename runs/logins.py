@@ -48,21 +48,30 @@ def begin(username: str, address: str | None, now: datetime) -> Try:
         return Try(key, is_last=found.count == MOST_TRIES)
 
 
-def succeeded(tried: Try) -> None:
-    LoginTry.objects.filter(key=tried.key).delete()
+def succeeded(tried: Try, user: User, address: str | None) -> None:
+    user.address = address
+    with transaction.atomic():
+        LoginTry.objects.filter(key=tried.key).delete()
+        AuditEntry.objects.note(user.as_actor(), "login", ("user", user.public_id), str(user))
 
 
-def lock(username: str, address: str | None) -> None:
-    """Tell of the last try's failure. What was typed is told only if it names an account."""
+def failed(tried: Try, username: str, address: str | None) -> None:
+    """Tell of a failure. What was typed is told only if it names an account; the lock bounds how
+    many there may be."""
     user = User.objects.filter(username=username).first()
     if user is None:
-        logger.warning("sign-in locked for an unknown user name from %s", address)
+        if tried.is_last:
+            logger.warning("sign-in locked for an unknown user name from %s", address)
+        return
+    nobody = Actor(name="sign-in", ref_type="", ref_id="", address=address)
+    target = ("user", user.public_id)
+    if not tried.is_last:
+        AuditEntry.objects.note(nobody, "fail_login", target, str(user))
         return
     logger.warning("sign-in locked for %s from %s", user.public_id, address)
-    nobody = Actor(name="sign-in", ref_type="", ref_id="", address=address)
     minutes = LOCKED // timedelta(minutes=1)
     reason = f"{user}: {MOST_TRIES} wrong passwords, locked for {minutes} minutes from there"
-    AuditEntry.objects.note(nobody, "lock_login", ("user", user.public_id), reason)
+    AuditEntry.objects.note(nobody, "lock_login", target, reason)
 
 
 def _key_of(username: str, address: str | None) -> str:

@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from runs import ids
 from runs.context import milliseconds, stamp
+from runs.definitions import VersionName
 from runs.models import Run
 from runs.states import RunState
 
 
-def public_run(run: Run, now: datetime, pages: str) -> dict[str, Any]:
-    """A run with its workflow and version. `pages` is the address that a run's page begins with."""
+class RunLine(NamedTuple):
+    """What is read of a run here; `draining` is counted."""
+
+    id: uuid.UUID
+    version_id: int
+    state: str
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    trigger: str
+    triggered_by: str
+    ref_type: str
+    ref_id: str
+    retry_of_id: uuid.UUID | None
+    first_id: uuid.UUID | None
+    cost: Decimal
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    nodes_total: int
+    nodes_done: int
+    current_node: str
+    error_node: str
+    error_kind: str
+    error_message: str
+    ended_by: str
+    reason: str
+    last_seq: int
+    draining: int
+
+
+def public_run(run: Run | RunLine, name: VersionName, now: datetime, pages: str) -> dict[str, Any]:
+    """A Run or a RunLine. `pages` is the address that a run's page begins with."""
     public_id = ids.encode("run", run.id)
     return {
         "id": public_id,
         "job_id": f"job{public_id[3:]}",
-        "workflow_id": run.workflow.slug,
-        "workflow_version": run.version.number,
+        "workflow_id": name.workflow,
+        "workflow_version": name.number,
         "state": run.state,
         "created_at": stamp(run.created_at),
         "started_at": stamp(run.started_at),
@@ -47,7 +81,7 @@ def public_run(run: Run, now: datetime, pages: str) -> dict[str, Any]:
     }
 
 
-def _error(run: Run) -> dict[str, str] | None:
+def _error(run: Run | RunLine) -> dict[str, str] | None:
     if run.state != RunState.FAILED:
         return None
     return {"node": run.error_node, "kind": run.error_kind, "message": run.error_message}

@@ -19,8 +19,15 @@ class Scope(TextChoices):
     EXPORT = "export", "Export runs"
     DELETE = "delete", "Delete runs for good"
     DECIDE = "decide", "Approve, reject and correct what waits for a person"
+    WORKFLOWS = "workflows", "Make workflows and publish their versions"
+    VIEWS = "views", "Save, change and delete views of the list"
     INGEST = "ingest", "Report runs that are executed elsewhere"
     RETENTION = "retention", "Change how long runs are kept"
+
+
+# Of whoever sees runs: saving views takes no permission, so that no permission's name tells.
+_WITH_RUNS = "runs.view_run"
+_OF_WORKFLOWS = frozenset({"runs.add_workflow", "runs.change_workflow"})
 
 
 def scope_of(permission: str) -> Scope | None:
@@ -34,6 +41,8 @@ def scope_of(permission: str) -> Scope | None:
         return None
     if verb == Scope.VIEW:
         return Scope.VIEW
+    if permission in _OF_WORKFLOWS:
+        return Scope.WORKFLOWS
     if app == Scope.RETENTION or noun.startswith(Scope.RETENTION):
         return Scope.RETENTION
     # Django makes such a permission for every table; only runs are deleted by the API.
@@ -44,7 +53,10 @@ def scope_of(permission: str) -> Scope | None:
 
 def scopes_within(permissions: Iterable[str]) -> list[Scope]:
     """The scopes that are of any use to who has these permissions."""
-    found = {scope_of(permission) for permission in permissions}
+    given = set(permissions)
+    found = {scope_of(permission) for permission in given}
+    if _WITH_RUNS in given:
+        found.add(Scope.VIEWS)
     return [scope for scope in Scope if scope in found]
 
 

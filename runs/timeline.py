@@ -130,7 +130,7 @@ class Tick:
 class Timeline:
     rows: list[Row]
     ticks: list[Tick]
-    # Grid intervals on the axis; not whole where the axis ends with now.
+    # Grid intervals on the axis; seldom whole, since it ends with the run or with now.
     intervals: float
     # The axis: its length in seconds; whether its end is now.
     span: float
@@ -200,8 +200,6 @@ def timeline(
     end = now if growing else max([run.completed_at or now, *ends])
     zero, start, step, waited = _axis(run, end)
     span = max((end - start).total_seconds(), 0.001)
-    if not growing:
-        span = math.ceil(round(span / step, 6)) * step
     scale = _Scale(start, span)
     path = _critical_chain(lanes, needs)
     critical = set(path)
@@ -334,8 +332,8 @@ def _step(seconds: float) -> float:
 
 def _ticks(scale: _Scale, zero: datetime, step: float, *, growing: bool) -> list[Tick]:
     offset = (zero - scale.start).total_seconds()
-    # At the end of the axis stands its edge, or "now".
-    room = scale.span * (0.9 if growing else 0.995) - offset
+    # At the end of the axis stands "now", or its edge, over which no label reaches.
+    room = scale.span * (0.9 if growing else 0.96) - offset
     count = min(math.floor(round(room / step, 6)) + 1, _MOST_INTERVALS + 2)
     return [
         Tick(round((offset + number * step) / scale.span * 100, 3), _tick_words(number * step))

@@ -4,10 +4,12 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from signal import SIGKILL, Signals
 
 from config.embedded.postgres import Postgres
-from config.embedded.processes import Child, stop
+from config.embedded.processes import Child, stop, wait_until
 from config.embedded.services import Service, bring_up
 from config.embedded.valkey import Valkey
 
@@ -40,3 +42,25 @@ def temporary_folder() -> Path:
     folder.chmod(0o711)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+class Server:
+    """A service that is killed and started again on its data, at its old address."""
+
+    def __init__(self, service: Service, *, keep_open: Sequence[int] = ()) -> None:
+        self._service, self._keep_open = service, keep_open
+        self._child = self._bring_up()
+
+    def kill(self, number: Signals = SIGKILL) -> None:
+        self._child.signal(number)
+        assert wait_until(lambda: self._child.ended() is not None, 10), "does not end"
+
+    def start(self) -> None:
+        if self._child.ended() is not None:
+            self._child = self._bring_up()
+
+    def stop(self) -> None:
+        stop([self._child], grace=5)
+
+    def _bring_up(self) -> Child:
+        return bring_up(self._service, keep_open=self._keep_open)

@@ -32,7 +32,7 @@ def web(data_dir: Path, env: Mapping[str, str], port: int) -> Command:
         "web",
         data_dir,
         {**env, "DATABASE_POOL": "1"},
-        "uvicorn",
+        "config.bounded_uvicorn",
         "config.asgi:application",
         *("--host", "127.0.0.1", "--port", str(port)),
         # Else whoever calls from this machine could claim any address: see runs.callers.

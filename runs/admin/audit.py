@@ -1,14 +1,17 @@
 """The audit: who did what, why, and to how many."""
 
+import json
 from typing import Any
+from urllib.parse import unquote, urlencode
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from unfold.views import ChangeList
 
-from runs.admin.audit_filters import ByAction, ByDay, OfTarget
+from runs.admin.audit_filters import ByAction, ByDay, OfTarget, found_by
 from runs.admin.audit_targets import targets_of
 from runs.admin.read_only import FixedOrder, ReadOnlyAdmin
 from runs.models import AuditEntry
@@ -31,13 +34,14 @@ def _link(entries: list[AuditEntry], request: HttpRequest) -> None:
 class AuditEntryAdmin(ReadOnlyAdmin):
     list_display = (
         "at", "actor", "origin", "action", "target_type", "target", "count", "reason",
+        "shown_filter",
     )  # fmt: skip
     list_filter = (ByDay, OfTarget, ByAction)
-    search_fields = ("actor",)
-    search_help_text = "User name, in full"
+    search_fields = ("actor", "address", "via", "target_id", "action", "reason")
+    search_help_text = "User, address, token, id, or words of the reason"
     fields = (
         "at", "actor", "ref_type", "ref_id", "address", "via", "action", "target_type",
-        "target", "target_id", "count", "reason", "filter",
+        "target", "target_id", "count", "reason", "shown_filter",
     )  # fmt: skip
     ordering = ("-at", "-id")
 
@@ -53,6 +57,19 @@ class AuditEntryAdmin(ReadOnlyAdmin):
             return entry.target_id
         return format_html('<a class="text-link" href="{}">{}</a>', found.url, found.label)
 
+    @admin.display(description="filter", empty_value="")
+    def shown_filter(self, entry: AuditEntry) -> str:
+        """Which runs it was done to, as the list's address says it."""
+        if not isinstance(entry.filter, dict):
+            return json.dumps(entry.filter) if entry.filter else ""
+        query = urlencode(entry.filter, doseq=True)
+        if not query:
+            return "all runs"
+        if entry.target_type != "run":
+            return query
+        runs = reverse("admin:runs_run_changelist")
+        return format_html('<a class="text-link" href="{}?{}">{}</a>', runs, query, unquote(query))
+
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         entry = super().get_object(request, *args, **kwargs)
         if entry is not None:
@@ -65,9 +82,8 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         queryset: QuerySet,
         search_term: str,
     ) -> tuple[QuerySet, bool]:
-        # The whole name: an index finds it in the order of time, which it could not for a part.
-        name = search_term.replace("\0", "").strip()
-        return (queryset.filter(actor=name) if name else queryset), False
+        text = search_term.replace("\0", "").strip()
+        return (found_by(queryset, text) if text else queryset), False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002
         return LinkedTargets

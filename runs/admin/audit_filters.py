@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, time, timedelta
+from ipaddress import ip_address
 from typing import Any
 
 from django.contrib import admin
@@ -11,9 +13,15 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 
+from runs.models import AuditEntry
+from runs.models.token import PREFIX, PREFIX_LENGTH
+
+ADDRESS = re.compile(r"[0-9a-fA-F.:]+")
+TYPE_ID = re.compile(r"[a-z]+_[0-9a-z]{26}")
+SHORTEST = 3
 ACTIONS = (
     "start", "retry", "terminate", "export", "bundle", "publish",
-    "create", "change", "change_password", "delete", "revoke", "lock_login",
+    "create", "change", "change_password", "delete", "revoke", "login", "fail_login", "lock_login",
 )  # fmt: skip
 
 
@@ -30,7 +38,7 @@ class OfTarget(admin.SimpleListFilter):
     ) -> list[tuple[str, str]]:
         kinds = [
             ("run", "Runs"), ("workflow", "Workflows"), ("user", "Users"), ("group", "Groups"),
-            ("token", "API tokens"),
+            ("token", "API tokens"), ("source", "Sources"), ("view", "Saved views"),
         ]  # fmt: skip
         value = self.value() or ""
         return [*kinds, (value, value.partition(":")[2])] if ":" in value else kinds
@@ -58,6 +66,30 @@ class ByAction(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:  # noqa: ARG002
         value = (self.value() or "").replace("\0", "")
         return queryset.filter(action=value) if value else queryset
+
+
+def found_by(entries: QuerySet[AuditEntry], text: str) -> QuerySet[AuditEntry]:
+    """Entries that a text names: by address, token, target or actor, each in full, or else by an
+    action's name or by words of their reason. One meaning at a time, which an index can follow."""
+    if ADDRESS.fullmatch(text) and (address := _address(text)):
+        return entries.filter(address=address)
+    if text.startswith(PREFIX):
+        return entries.filter(via=text[:PREFIX_LENGTH])
+    if TYPE_ID.fullmatch(text):
+        return entries.filter(target_type=text.partition("_")[0], target_id=text)
+    if entries.model._default_manager.filter(actor=text).exists():
+        return entries.filter(actor=text)
+    if (action := text.lower().replace(" ", "_")) in ACTIONS:
+        return entries.filter(action=action)
+    # Shorter ones are in no index.
+    return entries.filter(reason__icontains=text) if len(text) >= SHORTEST else entries.none()
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None
 
 
 class ByDay(admin.ListFilter):

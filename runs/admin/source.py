@@ -3,7 +3,9 @@
 from typing import Any, cast
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
 from unfold.admin import ModelAdmin
 
 from runs.models import AuditEntry, Source, User
@@ -17,6 +19,18 @@ class SourceAdmin(ModelAdmin):
     search_fields = ("name",)
     fields = ("name", "retry_url", "terminate_url", "created_at", "created_by", "last_event_at")
     readonly_fields = ("created_at", "created_by", "last_event_at")
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if not self.has_view_or_change_permission(request) or Source.objects.exists():
+            return super().changelist_view(request, extra_context)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Sources",
+            "may_add": self.has_add_permission(request),
+            "events_url": request.build_absolute_uri(reverse("api:events")).rstrip("/"),
+            "portal_url": request.build_absolute_uri("/").rstrip("/"),
+        }
+        return render(request, "runs/sources_empty.html", context)
 
     def get_fields(self, request: HttpRequest, obj: Source | None = None) -> Any:  # noqa: ARG002
         # What a new one has no value of yet is no part of its form.

@@ -1,6 +1,10 @@
 """Who calls: the staff session of the portal's pages, or somebody's token."""
 
+from typing import Any
+
+from django.http import QueryDict
 from django.utils import timezone
+from django.utils.datastructures import MultiValueDict
 from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import (
@@ -45,6 +49,13 @@ class BearerToken(BaseAuthentication):
 
 class PortalSession(SessionAuthentication):
     """Django's session with CSRF; who has none is told 401 rather than 403."""
+
+    def enforce_csrf(self, request: Request) -> None:
+        """By the header alone: looked for in a form too, the body would be read here already, and
+        by another parser than a view's that takes it in pieces."""
+        bare: Any = request._request
+        bare._post, bare._files = QueryDict(), MultiValueDict()
+        super().enforce_csrf(bare)
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002
         return CHALLENGES

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from runs.api.problems import TooLarge
+from runs.api.throttling import ReportsPerMinute
 from runs.ingest import body
 from runs.ingest.check import TYPES, report_of
 from runs.ingest.intake import Outcome, take_in
@@ -102,8 +103,7 @@ class EventsView(APIView):
     others are stored when the answer comes."""
 
     permission = "runs.ingest_event"
-    # A sender waits for its commits. Counting its calls would only make it send larger ones.
-    throttle_classes = ()
+    throttle_classes = (ReportsPerMinute,)
 
     @extend_schema(
         operation_id="events_create",

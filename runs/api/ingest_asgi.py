@@ -8,30 +8,37 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import DatabaseError, connection
 from django.http import HttpResponse, JsonResponse
+from django.utils import timezone
 
 from runs.api.ingest import EventsView
 from runs.api.problems import MEDIA_TYPE, bad_request, problem, server_error
+from runs.bearer import REFUSED_TOKEN, digest_in
+from runs.connections import keep_own_connection
 from runs.ingest.body import MAX_BYTES
+from runs.models import ApiToken
 
 logger = logging.getLogger(__name__)
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
+T = TypeVar("T")
 
 PATHS = frozenset({"/api/events", "/api/events/"})
 # They mostly wait for the database; each has a connection of its own.
 THREADS = 4
-LIFETIME = 600
-# Of bodies over this size, only so many are held at a time.
+# Of bodies over this size, only so many are held at a time, and only of those who may come in.
 LARGE = 1_000_000
 MOST_LARGE = 4
+# Over this one, nothing more is read before the token is known.
+SMALL = 200_000
 # Seconds in which a body must have come in.
 PATIENCE = 60.0
 _GUARDED = {
@@ -43,10 +50,11 @@ _GUARDED = {
 
 
 class Refusal(Exception):  # noqa: N818  (an answer, not an error)
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, **headers: str) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.headers = headers
 
 
 class Ingest:
@@ -55,7 +63,8 @@ class Ingest:
     def __init__(self, django: Application) -> None:
         self._django = django
         self._view = EventsView.as_view()
-        self._threads = ThreadPoolExecutor(THREADS, "ingest", _own_connection)
+        own_connection = partial(keep_own_connection, checked=False)
+        self._threads = ThreadPoolExecutor(THREADS, "ingest", own_connection)
         self._large = asyncio.Semaphore(MOST_LARGE)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -67,27 +76,27 @@ class Ingest:
         try:
             if size > MAX_BYTES:
                 raise _too_large()
+            digest = digest_in(headers.get(b"authorization", b""))
+            is_secure = ASGIRequest(scope, BytesIO()).is_secure()
+            if digest is None or (settings.SECURE_SSL_REDIRECT and not is_secure):
+                await self._django(scope, receive, send)
+                return
+            if size > SMALL and (flaw := await self._in_thread(_flaw_of, digest)):
+                async with asyncio.timeout(PATIENCE):
+                    await _body(receive, is_kept=False)
+                raise Refusal(401, flaw, **{"WWW-Authenticate": REFUSED_TOKEN})
             async with self._large if size > LARGE else nullcontext():
                 async with asyncio.timeout(PATIENCE):
                     body = await _body(receive)
-                if body is None:  # the sender went away
-                    return
-                await self._answer(scope, headers, body, receive, send)
+                if body is not None:  # the sender is still there
+                    await _send(send, await self._in_thread(self._called, scope, body))
         except TimeoutError:
             await _send(send, _refused(scope, Refusal(408, "The body did not come in time.")))
         except Refusal as refused:
             await _send(send, _refused(scope, refused))
 
-    async def _answer(
-        self, scope: Any, headers: dict[bytes, bytes], body: bytes, receive: Any, send: Any
-    ) -> None:
-        shows_token = headers.get(b"authorization", b"")[:7].lower() == b"bearer "
-        is_secure = ASGIRequest(scope, BytesIO()).is_secure()
-        if shows_token and (is_secure or not settings.SECURE_SSL_REDIRECT):
-            loop = asyncio.get_running_loop()
-            await _send(send, await loop.run_in_executor(self._threads, self._called, scope, body))
-        else:
-            await self._django(scope, _again(body, receive), send)
+    async def _in_thread(self, act: Callable[..., T], *given: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, act, *given)
 
     def _called(self, scope: Any, body: bytes) -> HttpResponse:
         response = self._answered(scope, body)
@@ -112,13 +121,25 @@ class Ingest:
             return server_error(request)
 
 
+def _flaw_of(digest: str) -> str:
+    """Why nobody comes in with this token, whatever they send; "" also where nobody knows now."""
+    try:
+        token = ApiToken.objects.with_digest(digest)
+    except DatabaseError:
+        return ""
+    finally:
+        connection.close_if_unusable_or_obsolete()
+    return "There is no such token." if token is None else token.flaw(timezone.now())
+
+
 def _size(headers: dict[bytes, bytes]) -> int:
     """What the sender says; one that does not say may send as much as is taken."""
     told = headers.get(b"content-length", b"")
     return int(told) if told.isdigit() else MAX_BYTES
 
 
-async def _body(receive: Any) -> bytes | None:
+async def _body(receive: Any, *, is_kept: bool = True) -> bytes | None:
+    """None where the sender went away. A body that is not kept takes no room."""
     found, size = [], 0
     while True:
         message = await receive()
@@ -128,19 +149,10 @@ async def _body(receive: Any) -> bytes | None:
         size += len(piece)
         if size > MAX_BYTES:
             raise _too_large()
-        found.append(piece)
+        if is_kept:
+            found.append(piece)
         if not message.get("more_body"):
             return b"".join(found)
-
-
-def _again(body: bytes, receive: Any) -> Callable[[], Awaitable[Any]]:
-    """A `receive` that gives the body anew."""
-    rest: list[Any] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def given() -> Any:
-        return rest.pop() if rest else await receive()
-
-    return given
 
 
 def _too_large() -> Refusal:
@@ -150,6 +162,8 @@ def _too_large() -> Refusal:
 def _refused(scope: Any, refused: Refusal) -> HttpResponse:
     said = problem(refused.status, scope["path"], refused.detail)
     response = JsonResponse(said, status=refused.status, content_type=MEDIA_TYPE)
+    for name, value in refused.headers.items():
+        response[name] = value
     # The rest of the body is not read.
     response["Connection"] = "close"
     return response
@@ -162,14 +176,3 @@ async def _send(send: Any, response: HttpResponse) -> None:
     headers = [(k.lower().encode("ascii"), v.encode("latin-1")) for k, v in response.items()]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": response.content})
-
-
-def _own_connection() -> None:
-    """Have this thread keep a connection of its own: the pool is for pages."""
-    own = connections[DEFAULT_DB_ALIAS].copy()
-    options = {k: v for k, v in own.settings_dict["OPTIONS"].items() if k != "pool"}
-    own.settings_dict["OPTIONS"] = options
-    own.settings_dict["CONN_MAX_AGE"] = LIFETIME
-    # One that broke shows by its error, and the call is repeated.
-    own.settings_dict["CONN_HEALTH_CHECKS"] = False
-    connections[DEFAULT_DB_ALIAS] = own

@@ -12,11 +12,13 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from runs import ids
-from runs.api.acts import shown_runs
+from runs.api.acts import LIST_SECONDS
 from runs.context import STORED_BYTES
-from runs.models import Run, SavedView, Workflow, WorkflowVersion
-from runs.paging import Cursor, first_of
+from runs.models import SavedView, Workflow, WorkflowVersion
+from runs.paging import Cursor
+from runs.public_run import RunLine
 from runs.querysets import RunQuerySet
+from runs.timeouts import rows_within
 
 # Event numbers are integers of 32 bits.
 MAX_SEQ = 2**31 - 1
@@ -48,8 +50,8 @@ class KeyPages(BasePagination):
         a key all. Raises ValueError for what is no key."""
         raise NotImplementedError
 
-    def read(self, page: QuerySet, count: int) -> QuerySet:
-        return page[:count]
+    def read(self, page: QuerySet) -> list[Any]:
+        return list(page)
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:  # noqa: ARG002
         limit = read_number(request, "limit", self.default_limit, 1, self.max_limit)
@@ -63,7 +65,7 @@ class KeyPages(BasePagination):
             message = "This is no cursor of this list; begin without one."
             raise ValidationError({"cursor": [message]}) from None
         # One more than asked for tells whether the list goes on.
-        found = list(self.read(page, limit + 1))
+        found = self.read(page[: limit + 1])
         rows, goes_on = found[:limit], len(found) > limit
         # There is something where the reader comes from.
         came = bool(key and rows)
@@ -106,12 +108,12 @@ class KeyPages(BasePagination):
 
 
 class RunPages(KeyPages):
-    """Newest first; the rows are found by key, and only then read with all that is shown."""
+    """Newest first, of `listed_runs`."""
 
-    def read(self, page: QuerySet, count: int) -> QuerySet:
-        return first_of(cast(RunQuerySet, page), count, shown_runs())
+    def read(self, page: QuerySet) -> list[RunLine]:
+        return [RunLine._make(row) for row in rows_within(LIST_SECONDS, page)]
 
-    def key(self, row: Run) -> str:
+    def key(self, row: Any) -> str:
         return str(Cursor.of(row))
 
     def page_at(self, rows: QuerySet, side: str, key: str) -> QuerySet:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth import get_user
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.encoding import escape_uri_path
@@ -147,6 +147,8 @@ def translated(exc: Exception) -> Exception:
     match exc:
         case RequestDataTooBig():
             return TooLarge()
+        case SuspiciousOperation():  # such as too many parameters
+            return exceptions.ParseError("The request cannot be read.")
         case PayloadTooLarge():
             return TooLarge(str(exc))
         case PayloadError():

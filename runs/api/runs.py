@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from runs import exports, lifecycle
 from runs.api import examples
-from runs.api.acts import LIST_SECONDS, change, find_run, shown_runs
+from runs.api.acts import change, find_run, listed_runs, shown_runs
 from runs.api.files import FORMS, log_lines, streamed
 from runs.api.pagination import EventPages, RunPages
 from runs.api.renderers import CsvRenderer, NdjsonRenderer
@@ -34,8 +34,10 @@ from runs.api.serializers import (
 )
 from runs.api.views import LOCATION, ApiViewSet
 from runs.context import context_of, job_of
+from runs.definitions import names_of
 from runs.live import public_event
 from runs.models import AuditEntry, Event, Run
+from runs.public_run import public_run
 from runs.querysets import RunQuerySet
 from runs.timeouts import statement_timeout
 from runs.views.run_download import as_json
@@ -87,9 +89,9 @@ class RunViewSet(ApiViewSet):
         """Runs, newest first, in pages that follow each other by key."""
         self.refuse_unknown(*NAMES, "fields")
         wanted, fields = wanted_runs(request.query_params), wanted_fields(request.query_params)
-        with statement_timeout(LIST_SECONDS):
-            page = self.paginate_queryset(wanted.apply(Run.objects.all(), self.now))
-        shown = self.get_serializer(page, many=True).data
+        page = self.paginate_queryset(wanted.apply(listed_runs(), self.now)) or []
+        names, pages = names_of(row.version_id for row in page), self.run_pages
+        shown = [public_run(row, names[row.version_id], self.now, pages) for row in page]
         if fields != FIELDS:
             shown = [{name: run[name] for name in fields} for run in shown]
         return self.get_paginated_response(shown)
@@ -194,7 +196,11 @@ class RunViewSet(ApiViewSet):
             raise ValidationError({"as": [f"One of {', '.join(FORMS)}."]})
         found = exports.export_of(wanted, self.now, self.run_pages)
         AuditEntry.by(
-            self.actor, action="export", target_type="run", filter=dict(wanted.pairs())
+            self.actor,
+            action="export",
+            target_type="run",
+            filter=dict(wanted.pairs()),
+            count=found.count,
         ).save(force_insert=True)
         make, content_type = FORMS[kind]
         headers = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import QueryDict
 from drf_spectacular.utils import extend_schema
@@ -13,10 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from runs import ids
+from runs import ids, saved_views
 from runs.api import examples
 from runs.api.pagination import ViewPages
-from runs.api.permissions import NO_TOKEN_MAY
 from runs.api.problems import Conflict
 from runs.api.serializers import (
     ChangeViewSerializer,
@@ -26,14 +25,22 @@ from runs.api.serializers import (
 )
 from runs.api.views import ApiViewSet
 from runs.models import SavedView, User
+from runs.saved_views import MOST_OWN
+from runs.scopes import Scope
 from runs.views.list_address import ListAddress
-from runs.views.runs_views import MOST_OWN
+
+_GONE = "There is no such view, or it is no longer shared."
 
 
 class SavedViewSet(ApiViewSet):
     """Named views of the Runs list by name: yours, and those that are shared."""
 
     permission = "runs.view_run"
+    scopes = {
+        "create": Scope.VIEWS,
+        "partial_update": Scope.VIEWS,
+        "destroy": Scope.VIEWS,
+    }
     lookup_field = lookup_url_kwarg = "view_id"
     pagination_class = ViewPages
     serializer_class = SavedViewSerializer
@@ -45,7 +52,7 @@ class SavedViewSet(ApiViewSet):
         view_id = ids.decode("view", self.kwargs["view_id"])
         saved = self.get_queryset().filter(pk=view_id).first() if view_id else None
         if saved is None:
-            raise NotFound("There is no such view, or it is no longer shared.")
+            raise NotFound(_GONE)
         return saved
 
     def list(self, request: Request) -> Response:  # noqa: ARG002
@@ -64,8 +71,8 @@ class SavedViewSet(ApiViewSet):
         examples=[examples.VIEW],
     )
     def create(self, request: Request) -> Response:
-        """Save a view. Views are changed signed in; a token reads them."""
-        given = self._given(MakeViewSerializer, request)
+        """Save a view. A token needs the scope `views`."""
+        given = _given(MakeViewSerializer, request)
         if self._person.saved_views.count() >= MOST_OWN:
             raise Conflict(f"You keep {MOST_OWN} views already; delete one first.")
         saved = SavedView(owner=self._person)
@@ -78,7 +85,7 @@ class SavedViewSet(ApiViewSet):
         """Rename a view, give it another query, share it or not, make it your default or not.
 
         Others' shared views can be made one's default by everybody, and changed by who may."""
-        saved, given = self.get_object(), self._given(ChangeViewSerializer, request)
+        saved, given = self.get_object(), _given(ChangeViewSerializer, request)
         if given.keys() - {"is_default"}:
             self._check_may_change(saved)
         self._save(saved, given)
@@ -88,9 +95,8 @@ class SavedViewSet(ApiViewSet):
     def destroy(self, request: Request, view_id: str) -> Response:  # noqa: ARG002
         """Delete a view; no run is touched."""
         saved = self.get_object()
-        self._check_session()
         self._check_may_change(saved)
-        saved.delete()
+        saved_views.delete(saved, by=self.actor)
         return Response(status=204)
 
     # ----------------------------------------------------------------------------------------
@@ -105,19 +111,9 @@ class SavedViewSet(ApiViewSet):
         context = {**self.get_serializer_context(), "default": self._person.default_view_id}
         return SavedViewSerializer(found, many=many, context=context).data
 
-    def _check_session(self) -> None:
-        if self.request.auth is not None:
-            raise PermissionDenied(NO_TOKEN_MAY)
-
     def _check_may_change(self, saved: SavedView) -> None:
         if not saved.can_be_changed_by(self._person):
             raise PermissionDenied("Only its owner or an administrator changes a view.")
-
-    def _given(self, serializer: type[StrictSerializer], request: Request) -> dict[str, Any]:
-        self._check_session()
-        given = serializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        return dict(given.validated_data)
 
     def _save(self, saved: SavedView, given: dict[str, Any]) -> None:
         if "query" in given:
@@ -127,10 +123,11 @@ class SavedViewSet(ApiViewSet):
         is_default = given.get("is_default")
         try:
             with transaction.atomic():
-                saved.save()
+                if not saved_views.save(saved, by=self.actor):
+                    raise NotFound(_GONE)
                 if is_default is not None:
                     self._set_default(saved, is_default)
-        except IntegrityError:
+        except saved_views.NameTaken:
             raise Conflict(f"There is a view “{saved.name}” already.") from None
 
     def _set_default(self, saved: SavedView, is_default: bool) -> None:
@@ -139,6 +136,12 @@ class SavedViewSet(ApiViewSet):
             return
         person.default_view = saved if is_default else None
         person.save(update_fields=["default_view"])
+
+
+def _given(serializer: type[StrictSerializer], request: Request) -> dict[str, Any]:
+    given = serializer(data=request.data)
+    given.is_valid(raise_exception=True)
+    return dict(given.validated_data)
 
 
 def _query(text: str) -> str:

@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from runs.actors import ACTOR_REFS
 from runs.context import stamp
+from runs.definitions import VersionName
 from runs.models import Run, SavedView, Workflow, WorkflowVersion
 from runs.public_run import public_run
 from runs.states import Kind, NodeStatus, RunState, Trigger
@@ -93,9 +94,9 @@ class RunSerializer(serializers.Serializer):
     url = serializers.URLField(help_text="The run's page in the portal.")
 
     def to_representation(self, run: Run) -> dict[str, Any]:
-        # The fields above say what stands in it; going through them would take most of the time
-        # that a page of the list takes.
-        return public_run(run, self.context["now"], self._pages)
+        # The fields above say what stands in it; going through them takes much longer.
+        name = VersionName(run.workflow.slug, run.version.number)
+        return public_run(run, name, self.context["now"], self._pages)
 
     @property
     def _pages(self) -> str:
@@ -275,7 +276,7 @@ class SavedViewSerializer(serializers.Serializer):
 class ChangeViewSerializer(StrictSerializer):
     name = serializers.CharField(max_length=80, required=False)
     query = serializers.CharField(
-        max_length=2_000, required=False, allow_blank=True,
+        max_length=2_000, required=False, allow_blank=True, trim_whitespace=False,
         help_text="As in the list's address: filter, order and columns.",
     )  # fmt: skip
     is_shared = serializers.BooleanField(required=False, help_text="Seen by all staff.")
@@ -285,7 +286,7 @@ class ChangeViewSerializer(StrictSerializer):
 class MakeViewSerializer(ChangeViewSerializer):
     name = serializers.CharField(max_length=80)
     query = serializers.CharField(
-        max_length=2_000, allow_blank=True,
+        max_length=2_000, allow_blank=True, trim_whitespace=False,
         help_text="As in the list's address: filter, order and columns.",
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -35,9 +36,7 @@ class PerMinute(BaseThrottle):
     def allow_request(self, request: Request, view: APIView) -> bool:  # noqa: ARG002
         if not request.user.is_authenticated:
             return True
-        most = {f"user:{request.user.pk}": settings.API_USER_RATE}
-        if isinstance(request.auth, ApiToken):
-            most[f"token:{request.auth.pk}"] = settings.API_TOKEN_RATE
+        most = self.limits(request)
         minute, passed = divmod(time.time(), MINUTE)
         self._wait = MINUTE - passed
         counts = counter.count([f"rate:{who}:{int(minute)}" for who in most])
@@ -47,8 +46,25 @@ class PerMinute(BaseThrottle):
             logger.warning("%s%s is held up until the minute ends", who, via and f" by token {via}")
         return all(count <= 0 for count in over)
 
+    def limits(self, request: Request) -> dict[str, int]:
+        """What is counted, and how much of it a minute may have."""
+        most = {f"user:{request.user.pk}": settings.API_USER_RATE}
+        if isinstance(request.auth, ApiToken):
+            most[f"token:{request.auth.pk}"] = settings.API_TOKEN_RATE
+        return most
+
     def wait(self) -> float:
         return self._wait
+
+
+class ReportsPerMinute(PerMinute):
+    """Of calls that report events, which are counted for themselves: whoever sends many must
+    neither be held up by what its owner reads, nor hold that up."""
+
+    def limits(self, request: Request) -> dict[str, int]:
+        token = request.auth
+        who = f"token:{token.pk}" if isinstance(token, ApiToken) else f"user:{request.user.pk}"
+        return {f"ingest:{who}": settings.API_INGEST_RATE}
 
 
 class Counter:
@@ -56,6 +72,7 @@ class Counter:
 
     def __init__(self) -> None:
         self._client: redis.Redis | None = None
+        self._making = threading.Lock()
         self._quiet_until = 0.0
 
     def count(self, keys: Sequence[str]) -> list[int]:
@@ -74,11 +91,13 @@ class Counter:
             return []
 
     def _connected(self) -> redis.Redis:
-        if self._client is None:
-            options: dict[str, Any] = settings.EVENTSTREAM_REDIS
-            # The default retries for seconds, and requests would wait for it.
-            self._client = redis.Redis(**options, retry=Retry(NoBackoff(), 0))
-        return self._client
+        # One for all: a second that is dropped again closes the connection that it gave away.
+        with self._making:
+            if self._client is None:
+                options: dict[str, Any] = settings.EVENTSTREAM_REDIS
+                # The default retries for seconds, and requests would wait for it.
+                self._client = redis.Redis(**options, retry=Retry(NoBackoff(), 0))
+            return self._client
 
 
 counter = Counter()

@@ -14,11 +14,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from runs import drafts, idempotency, json_text
-from runs.api import examples
+from runs import idempotency
+from runs.api import examples, workflow_acts
 from runs.api.acts import find_workflow, shown_workflows, start
 from runs.api.pagination import VersionPages, WorkflowPages
-from runs.api.problems import Conflict, KeyReused, Outdated
+from runs.api.problems import KeyReused
 from runs.api.serializers import (
     MakeVersionSerializer,
     MakeWorkflowSerializer,
@@ -30,12 +30,9 @@ from runs.api.serializers import (
     WorkflowSerializer,
 )
 from runs.api.views import LOCATION, ApiViewSet
-from runs.drafts import Draft
 from runs.models import User, Workflow
 from runs.models.idempotency import KEY_LENGTH
 
-# Versions of a workflow that its page lists, newest first.
-MAX_VERSIONS = 200
 KEY_HEADER = "Idempotency-Key"
 
 _KEY = OpenApiParameter(
@@ -85,7 +82,7 @@ class WorkflowViewSet(ApiViewSet):
     @extend_schema(responses=WorkflowDetailSerializer)
     def retrieve(self, request: Request, slug: str) -> Response:  # noqa: ARG002
         """A workflow with its newest definition and its versions, the newest 200 at most."""
-        return Response(self._detail(self.get_object()))
+        return Response(self._detail(slug))
 
     @extend_schema(
         request=MakeWorkflowSerializer,
@@ -94,15 +91,11 @@ class WorkflowViewSet(ApiViewSet):
         examples=[examples.WORKFLOW],
     )
     def create(self, request: Request) -> Response:
-        """A new workflow with its first version."""
+        """A new workflow with its first version. A token needs the scope `workflows`."""
         given = _checked(MakeWorkflowSerializer, request)
-        draft = _sound(given["definition"])
-        try:
-            drafts.create(given["id"], draft, by=self._person)
-        except drafts.SlugTaken:
-            raise Conflict(f"There is a workflow “{given['id']}” already.") from None
+        workflow_acts.create(given, by=self._person)
         place = reverse("api:workflow-detail", args=[given["id"]], request=request)
-        shown = self._detail(find_workflow(given["id"]))
+        shown = self._detail(given["id"])
         return Response(shown, status=201, headers={"Location": place})
 
     # -- Versions ----------------------------------------------------------------------------
@@ -126,12 +119,9 @@ class WorkflowViewSet(ApiViewSet):
     def publish(self, request: Request, slug: str) -> Response:
         """Publish a definition: 201 with the new version, or 200 with the newest one where the
         definition is no other than that."""
-        workflow, given = self.get_object(), _checked(MakeVersionSerializer, request)
-        draft = _sound(given["definition"])
-        try:
-            version, is_new = drafts.publish(workflow, draft, base=given["base"], by=self._person)
-        except drafts.Outdated as outdated:
-            raise Outdated(outdated.newest.number) from None
+        self.get_object()
+        given = _checked(MakeVersionSerializer, request)
+        version, is_new = workflow_acts.publish(slug, given, by=self._person)
         place = reverse("api:workflow-version", args=[slug, version.number], request=request)
         headers = {"Location": place} if is_new else {}
         shown = VersionDetailSerializer(version).data
@@ -187,33 +177,15 @@ class WorkflowViewSet(ApiViewSet):
         assert isinstance(user, User)  # by the permission class
         return user
 
-    def _detail(self, workflow: Any) -> dict[str, Any]:
-        versions = workflow.versions.order_by("-number")
-        newest = versions.filter(number=workflow.newest)
-        workflow.definition = newest.values_list("definition", flat=True).first()
-        listed = versions.defer("definition").select_related("created_by")
-        workflow.versions_shown = listed[:MAX_VERSIONS]
+    def _detail(self, slug: str) -> dict[str, Any]:
         context = self.get_serializer_context()
-        return WorkflowDetailSerializer(workflow, context=context).data
+        return WorkflowDetailSerializer(workflow_acts.detailed(slug), context=context).data
 
 
 def _checked(serializer: type, request: Request) -> dict[str, Any]:
     given = serializer(data=request.data)
     given.is_valid(raise_exception=True)
     return given.validated_data
-
-
-def _sound(definition: Any) -> Draft:
-    """A definition that can be published; raises ValidationError with all that is wrong."""
-    draft = drafts.read(json_text.write(definition))
-    if draft.is_sound:
-        return draft
-    found: dict[str, Any] = {}
-    for finding in draft.findings:
-        found.setdefault(finding.node, []).append(finding.message)
-    whole = found.pop("", [])
-    nodes = {f"definition.{node}": said for node, said in found.items()}
-    raise ValidationError({**({"definition": whole} if whole else {}), **nodes})
 
 
 def _key(request: Request) -> str | None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import atexit
 import gzip
+import http.client
 import itertools
 import json
 import logging
@@ -47,6 +48,8 @@ MAX_VALUE = 900_000
 _MESSAGE = 10_000
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
+# Longer than a portal that counts by the minute ever asks for.
+_LONGEST_WAIT = 300.0
 # Answers after which the same may be sent again.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -231,7 +234,7 @@ class Client:
                 return
             logger.info("the portal does not answer (%s); %d events wait", status, len(lines))
             # Jitter: those who were cut off together must not all come back together.
-            self._rest(max(wait, pause * random.uniform(0.5, 1.5)))
+            self._rest(max(wait * random.uniform(1.0, 1.1), pause * random.uniform(0.5, 1.5)))
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _rest(self, seconds: float) -> None:
@@ -249,12 +252,14 @@ class Client:
         }
         request = urllib.request.Request(self._url, body, headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as answer:
-                return answer.status, _object(answer.read()), 0.0
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, _object(error.read()), _seconds(error.headers["Retry-After"])
-        except OSError as error:
+            try:
+                with urllib.request.urlopen(request, timeout=self._timeout) as answer:
+                    return answer.status, _object(answer.read()), 0.0
+            except urllib.error.HTTPError as error:
+                with error:
+                    return error.code, _object(error.read()), _seconds(error.headers["Retry-After"])
+        # Also where an answer breaks off in the middle.
+        except (OSError, http.client.HTTPException) as error:
             logger.debug("%s", error)
             return 0, {}, 0.0
 
@@ -416,7 +421,7 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _seconds(header: str | None) -> float:
-    return min(float(header), _LONGEST_PAUSE) if header and header.isdigit() else 0.0
+    return min(float(header), _LONGEST_WAIT) if header and header.isdigit() else 0.0
 
 
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()

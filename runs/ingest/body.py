@@ -16,6 +16,8 @@ _PIECE = 64 * 1024
 _SPACE = re.compile(r"[ \t\r\n]*")
 # A string that has no end goes to the text's end: it must not be tried again from each quote in it.
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+# Without the empty ones: a body may hold millions of them.
+_LINE = re.compile(r"[^\n]+")
 _ESCAPES = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
@@ -206,13 +208,8 @@ def _broken(text: str, at: int, why: str) -> BadBody:
 def lines(text: str) -> Iterator[Any]:
     """The events of NDJSON; NotAnEvent stands for a line that cannot be read. Empty lines are
     passed over."""
-    at = 0
-    while at < len(text):
-        end = text.find("\n", at)
-        end = len(text) if end < 0 else end
-        line = text[at:end].strip(" \t\r")
-        at = end + 1
-        if line:
+    for found in _LINE.finditer(text):
+        if line := found[0].strip(" \t\r"):
             yield _line(line)
 
 

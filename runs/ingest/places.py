@@ -103,7 +103,7 @@ class Search:
             told = [each for each in told if each.source not in why]
             places = self._places(told)
         unknown = [n for n in range(len(told)) if places[n].run_id is None]
-        versions = _versions([told[n] for n in unknown]) if unknown else {}
+        versions = _versions([told[n] for n in unknown], self.by) if unknown else {}
         # Runs that were deleted must not come back with a late event.
         deleted = _deleted_elsewhere([(places[n].source_id, told[n].external_id) for n in unknown])
         found: Found = []
@@ -125,6 +125,8 @@ class Search:
 
     def _places(self, told: list[Elsewhere]) -> dict[int, Place]:
         """By number; those are left out whose source there is not."""
+        if not told:
+            return {}
         columns = [(n, each.source, each.external_id) for n, each in enumerate(told)]
         with plain_cursor() as cursor:
             cursor.execute(_FIND, list(map(literal, zip(*columns, strict=True))), binary=True)
@@ -233,13 +235,18 @@ def _why_no_source(name: str, told: list[Elsewhere] | None) -> str:
 # -- New runs --------------------------------------------------------------------------------
 
 
-def _versions(unknown: Iterable[Elsewhere]) -> dict[str, WorkflowVersion]:
+def _versions(unknown: Iterable[Elsewhere], by: User) -> dict[str, WorkflowVersion]:
     slugs = sorted({slug for told in unknown if (slug := _workflow(told.reports))})
     if not slugs:
         return {}
     there = set(Workflow.objects.filter(slug__in=slugs).values_list("slug", flat=True))
-    fresh = [slug for slug in slugs if slug not in there]
-    return Workflow.objects.elsewhere([*there, *fresh[:MAX_NEW_WORKFLOWS]])
+    fresh = [slug for slug in slugs if slug not in there][:MAX_NEW_WORKFLOWS]
+    with transaction.atomic():
+        found = Workflow.objects.elsewhere([*there, *fresh])
+        for slug in fresh:
+            target = ("workflow", f"{slug} v1")
+            AuditEntry.objects.note(by.as_actor(), "publish", target, "its first event came")
+    return found
 
 
 def _workflow(reports: Iterable[Report]) -> str:

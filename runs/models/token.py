@@ -6,6 +6,8 @@ import hashlib
 import secrets
 import string
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -14,11 +16,14 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from runs import ids
+from runs.driver import plain_cursor
 
 NAME_LENGTH = 80
 # Longer ones are none of ours.
 SECRET_LENGTH = 100
 PREFIX = "runs_"
+# Of the part that is shown, with the word before it.
+PREFIX_LENGTH = 11
 # When a token was last used is written no more often.
 USED_EVERY = timedelta(minutes=1)
 _MARK = string.ascii_lowercase + string.digits
@@ -27,7 +32,7 @@ _MARK = string.ascii_lowercase + string.digits
 def new_secret() -> tuple[str, str]:
     """A secret, and the part of it by which its owner knows it again."""
     # The part that is shown is drawn for itself: all 256 bits of the rest stay unknown.
-    prefix = PREFIX + "".join(secrets.choice(_MARK) for _ in range(6))
+    prefix = PREFIX + "".join(secrets.choice(_MARK) for _ in range(PREFIX_LENGTH - len(PREFIX)))
     return f"{prefix}_{secrets.token_urlsafe(32)}", prefix
 
 
@@ -41,9 +46,32 @@ def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+@cache
+def _with_digest(tokens: type[ApiToken]) -> tuple[list[str], list[str], str]:
+    """The fields of a token and of its user, and what reads both."""
+    users: Any = tokens._meta.get_field("user").related_model
+    ours, theirs = (list(model._meta.concrete_fields) for model in (tokens, users))
+    columns = [f't."{field.column}"' for field in ours]
+    columns += [f'u."{field.column}"' for field in theirs]
+    sql = (
+        f'SELECT {", ".join(columns)} FROM "{tokens._meta.db_table}" t'
+        f' JOIN "{users._meta.db_table}" u ON u.id = t.user_id WHERE t.digest = %s'
+    )
+    return [field.attname for field in ours], [field.attname for field in theirs], sql
+
+
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     def with_digest(self, digest: str) -> ApiToken | None:
-        return self.select_related("user").filter(digest=digest).first()
+        """With its user. Every call by token asks this first, so it is one prepared statement."""
+        token_fields, user_fields, sql = _with_digest(self.model)
+        with plain_cursor() as cursor:
+            row = cursor.execute(sql, [digest]).fetchone()
+        if row is None:
+            return None
+        token: ApiToken = self.model.from_db(self.db, token_fields, row[: len(token_fields)])
+        users: Any = self.model._meta.get_field("user").related_model
+        token.user = users.from_db(self.db, user_fields, row[len(token_fields) :])
+        return token
 
     def usable(self, now: datetime) -> ApiTokenQuerySet:
         return self.filter(

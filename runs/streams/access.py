@@ -89,13 +89,14 @@ def _session(key: str) -> Any:
 class Guard:
     """Ends the streams of those who may no longer listen. `run` must be running."""
 
-    def __init__(self, readers: Readers) -> None:
-        self._readers = readers
+    def __init__(self, readers: Readers, own: Readers) -> None:
+        # However many clients catch up, who may listen no longer goes in time.
+        self._readers, self._own = readers, own
         self._guests: dict[Credential, set[asyncio.Future[None]]] = {}
         self._is_closing = False
 
     async def admit(self, shown: Credential | None) -> Verdict:
-        return await self._readers.read(judge, shown)
+        return await self._readers.share(judge, shown)
 
     @contextmanager
     def watch(self, shown: Credential) -> Iterator[asyncio.Future[None]]:
@@ -121,7 +122,7 @@ class Guard:
             await asyncio.sleep(RECHECK_SECONDS)
             for shown in list(self._guests):
                 try:
-                    verdict = await self.admit(shown)
+                    verdict = await self._own.read(judge, shown)
                 except Exception:
                     logger.exception("streams: a listener could not be checked")
                     verdict = Verdict.UNKNOWN

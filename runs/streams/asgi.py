@@ -130,7 +130,7 @@ def _turned_away(shown: Credential | None, verdict: Verdict) -> Refusal:
 async def _find(at: hub.Hub, public_id: str) -> tuple[uuid.UUID, int]:
     """The run's id and the number of its last event."""
     run_id = ids.decode("run", public_id)
-    end = None if run_id is None else await at.clients.read(log.end_of, run_id)
+    end = None if run_id is None else await at.clients.share(log.end_of, run_id)
     if run_id is None or end is None:
         raise Refusal(404, "Not Found", "There is no such run.")
     return run_id, end
@@ -162,6 +162,9 @@ async def _log_chunks(
         async for entries in events:
             if not entries:
                 yield frames.KEEP_ALIVE
+            if len(entries) == 1:  # as most often
+                yield entries[0].frame
+                continue
             for piece in in_pieces(entry.frame for entry in entries):
                 yield piece
     yield frames.DELETED

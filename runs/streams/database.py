@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
+from django.db import InterfaceError, OperationalError, connection
+
+from runs.connections import keep_own_connection
 
 logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
-# Seconds for which a connection is used before it is renewed.
-LIFETIME = 600
 
 
 class Readers:
     """Runs functions that read the database in `threads` threads of their own."""
 
     def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, "streams", _leave_the_pool)
+        # Beside the pool, which may be all in use and after the database was away tries again only
+        # after about as long as that took.
+        self._pool = ThreadPoolExecutor(
+            threads, "streams", partial(keep_own_connection, checked=False)
+        )
         self._failing = False
+        # What was asked for and is not being read yet.
+        self._asked: dict[tuple[Callable[..., Any], Hashable], asyncio.Task[Any]] = {}
 
     async def read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `function` gives, however often it must be asked until the database answers."""
@@ -48,20 +56,19 @@ class Readers:
                     self._failing = False
                 return found
 
+    async def share(self, function: Callable[[K], T], of: K) -> T:
+        """The same, read once for all who ask it before it is begun: when a web process starts,
+        the clients of the one before come all together."""
+        key = function, of
 
-def _leave_the_pool() -> None:
-    """Have this thread use a connection of its own.
+        def begin() -> T:
+            self._asked.pop(key, None)  # who asks from now on wants to know it as it then is
+            return function(of)
 
-    The pool of the web process may be all in use by requests, and after the database was away
-    it tries again only after about as long as that took.
-    """
-    own = connections[DEFAULT_DB_ALIAS].copy()
-    options = {k: v for k, v in own.settings_dict["OPTIONS"].items() if k != "pool"}
-    own.settings_dict["OPTIONS"] = options
-    own.settings_dict["CONN_MAX_AGE"] = LIFETIME
-    # One that broke shows by its error, and the read is repeated.
-    own.settings_dict["CONN_HEALTH_CHECKS"] = False
-    connections[DEFAULT_DB_ALIAS] = own
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = self._asked[key] = asyncio.create_task(self.read(begin))
+        return await asyncio.shield(asked)
 
 
 def _on_connection(function: Callable[[], T]) -> T:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from runs.streams import log
 from runs.streams.database import Readers
 from runs.streams.tail import Entry, Tail
+from runs.streams.waker import Waker, listening
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,8 @@ KEEP_ALIVE_SECONDS = 5.0
 # What a feed holds for those who are not quite at its end.
 TAIL_ENTRIES = 1_000
 TAIL_BYTES = 512 * 1024
+# What one follower is given at a time: it holds that while its client does not read.
+HELD_BYTES = 128 * 1024
 # Runs that are read by one statement.
 BATCH = 50
 # Seconds between two statements: a busy run's events go out in small heaps, not one by one.
@@ -33,23 +36,23 @@ class Feed:
     def __init__(self, run_id: uuid.UUID, at: int) -> None:
         self.run_id = run_id
         self.tail = Tail(at, entries=TAIL_ENTRIES, size=TAIL_BYTES)
-        self.listeners: set[asyncio.Event] = set()
+        self.listeners: set[Waker] = set()
         # The run was deleted: nothing more will come.
         self.is_over = False
         self._grown = False
 
     def end(self) -> None:
         self.is_over = True
-        for wake in self.listeners:
-            wake.set()
+        for waker in self.listeners:
+            waker.wake()
 
     def extend(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             if entry.seq > self.tail.last:
                 self.tail.append(entry)
         self._grown = True
-        for wake in self.listeners:
-            wake.set()
+        for waker in self.listeners:
+            waker.wake()
 
     def age(self) -> None:
         """Forget the frames of a run that has been quiet since the last call."""
@@ -91,26 +94,24 @@ class Feeds:
         `end` is the log's last number that the caller has seen. Gives nothing (an empty
         sequence) from time to time while there is nothing to give.
         """
-        with self._listening(run_id, end) as (feed, wake):
+        with self._listening(run_id, end) as (feed, waker):
             while True:
-                wake.clear()
+                waker.clear()
                 base = feed.tail.base
                 entries = feed.tail.after(after)
                 if entries is None:
-                    entries = await self._clients.read(log.page, run_id, after)
+                    entries = await self._clients.read(log.page, run_id, after, HELD_BYTES)
                     if not entries:  # they have left the log for the archive
                         after = base
                         continue
                 if entries:
-                    after = entries[-1].seq
-                    yield entries
+                    given = _first(entries, HELD_BYTES)
+                    after = given[-1].seq
+                    yield given
                     continue
                 if feed.is_over:
                     return
-                try:
-                    async with asyncio.timeout(KEEP_ALIVE_SECONDS):
-                        await wake.wait()
-                except TimeoutError:
+                if not await waker.wait():
                     yield ()
 
     async def run(self) -> None:
@@ -152,16 +153,23 @@ class Feeds:
         self._any_due.set()
 
     @contextmanager
-    def _listening(self, run_id: uuid.UUID, end: int) -> Iterator[tuple[Feed, asyncio.Event]]:
+    def _listening(self, run_id: uuid.UUID, end: int) -> Iterator[tuple[Feed, Waker]]:
         feed = self._feeds.get(run_id)
         if feed is None:
             feed = self._feeds[run_id] = Feed(run_id, end)
             self._fetch(feed)  # bells since `end` was read have gone unheard
-        wake = asyncio.Event()
-        feed.listeners.add(wake)
         try:
-            yield feed, wake
+            with listening(feed.listeners, KEEP_ALIVE_SECONDS) as waker:
+                yield feed, waker
         finally:
-            feed.listeners.discard(wake)
             if not feed.listeners:
                 del self._feeds[run_id]
+
+
+def _first(entries: Sequence[Entry], size: int) -> Sequence[Entry]:
+    """As many of them as make up `size`, the last of them above it."""
+    for count, entry in enumerate(entries, 1):
+        size -= len(entry.frame)
+        if size <= 0:
+            return entries[:count]
+    return entries

@@ -18,8 +18,8 @@ from runs.streams.subscription import Subscription
 
 logger = logging.getLogger(__name__)
 
-# Connections to the database: one for the feeds, the others for clients that catch up and for
-# checking who they are.
+# Connections to the database: one for the feeds and for checking again who listens, the others for
+# clients that come and that catch up.
 FEED_THREADS = 1
 CLIENT_THREADS = 2
 # Seconds between two looks at the log without a bell, and while bells may be lost.
@@ -37,9 +37,10 @@ class Hub:
         self.is_closed = False
         self._reset_at = self.loop.time()
         self.clients = Readers(CLIENT_THREADS)
-        self.feeds = Feeds(Readers(FEED_THREADS), self.clients)
+        readers = Readers(FEED_THREADS)
+        self.feeds = Feeds(readers, self.clients)
         self.notices = Notices()
-        self.guard = Guard(self.clients)
+        self.guard = Guard(self.clients, readers)
         self._subscription = Subscription(self._heard, self._connected)
         self._tasks = [
             asyncio.create_task(self._keep(name, work))

@@ -67,10 +67,10 @@ class _Row(NamedTuple):
     available: int
 
 
-def pages(after: Mapping[uuid.UUID, int]) -> dict[uuid.UUID, Page]:
+def pages(after: Mapping[uuid.UUID, int], size: int = PAGE_BYTES) -> dict[uuid.UUID, Page]:
     """Each run's events behind the given number; runs without any are left out."""
     with connection.cursor() as cursor:
-        limits = [PAGE_ROWS, PAGE_BYTES, PAGE_BYTES]
+        limits = [PAGE_ROWS, size, size]
         cursor.execute(_PAGES, [list(after), list(after.values()), *limits])
         rows = [_Row(*row) for row in cursor.fetchall()]
     found: dict[uuid.UUID, list[Entry]] = {}
@@ -84,9 +84,9 @@ def pages(after: Mapping[uuid.UUID, int]) -> dict[uuid.UUID, Page]:
     }
 
 
-def page(run_id: uuid.UUID, after: int) -> list[Entry]:
+def page(run_id: uuid.UUID, after: int, size: int = PAGE_BYTES) -> list[Entry]:
     """One run's events behind the given number."""
-    found = pages({run_id: after}).get(run_id)
+    found = pages({run_id: after}, size).get(run_id)
     return found.entries if found else []
 
 

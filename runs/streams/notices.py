@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
 
 from runs import ids
 from runs.live import Bell
 from runs.streams import frames
 from runs.streams.feeds import KEEP_ALIVE_SECONDS
 from runs.streams.tail import Entry, Tail
+from runs.streams.waker import Waker, listening
 
 # Seconds between two notices: a run is in one at most.
 TICK = 0.25
@@ -25,7 +25,7 @@ TAIL_BYTES = 256 * 1024
 class Notices:
     def __init__(self) -> None:
         self._tail = Tail(0, entries=TAIL_ENTRIES, size=TAIL_BYTES)
-        self._listeners: set[asyncio.Event] = set()
+        self._listeners: set[Waker] = set()
         self._changed: dict[uuid.UUID, Bell] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._not_before = 0.0
@@ -52,10 +52,10 @@ class Notices:
 
     async def follow(self) -> AsyncGenerator[bytes, None]:
         """Notices from now on, and an empty one from time to time while there are none."""
-        with self._listening() as wake:
+        with listening(self._listeners, KEEP_ALIVE_SECONDS) as waker:
             seen = self._tail.last
             while True:
-                wake.clear()
+                waker.clear()
                 entries = self._tail.after(seen)
                 if entries is None:
                     seen = self._tail.last
@@ -65,10 +65,7 @@ class Notices:
                     seen = entries[-1].seq
                     yield b"".join(entry.frame for entry in entries)
                     continue
-                try:
-                    async with asyncio.timeout(KEEP_ALIVE_SECONDS):
-                        await wake.wait()
-                except TimeoutError:
+                if not await waker.wait():
                     yield b""
 
     def _tell(self) -> None:
@@ -91,14 +88,5 @@ class Notices:
 
     def _append(self, frame: bytes) -> None:
         self._tail.append(Entry(self._tail.last + 1, frame))
-        for wake in self._listeners:
-            wake.set()
-
-    @contextmanager
-    def _listening(self) -> Iterator[asyncio.Event]:
-        wake = asyncio.Event()
-        self._listeners.add(wake)
-        try:
-            yield wake
-        finally:
-            self._listeners.discard(wake)
+        for waker in self._listeners:
+            waker.wake()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
@@ -38,6 +39,7 @@ _ATTEMPTS = {
     AttemptStatus.LOST: ("failed", "cloud_off"),
     AttemptStatus.LATE: ("terminated", "history"),
 }
+_TAG = re.compile(r"\A<[^>]*>")
 # Longer references are cut; they stand in full in the title.
 _BRIEF = 24
 
@@ -124,7 +126,13 @@ def trace(error: Mapping[str, Any]) -> SafeString:
             lines.append(format_html('<span class="m">{}</span>  {}', place, function))
         else:
             lines.append(format_html('<span class="m">{}</span>', line))
-    return mark_safe("\n".join(lines))
+    return mark_safe("\n".join([_hanging(line) for line in lines]))
+
+
+def _hanging(line: str) -> str:
+    """A line of which what does not fit goes on further to the right than it began."""
+    begin = len(_TAG.sub("", line)) - len(_TAG.sub("", line).lstrip())
+    return f'<span class="op-line" style="--i:{begin + 2}ch">{line}</span>'
 
 
 @register.simple_tag(takes_context=True)

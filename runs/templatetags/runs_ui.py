@@ -167,11 +167,12 @@ def short_id(public_id: str, url: str = "") -> SafeString:
 
 @register.simple_tag
 def copyable(text: str, label: str = "") -> SafeString:
-    """A text with a button that copies it (page.js); `label` names what is copied."""
+    """A text with a button that copies it (copy.js); `label` names what is copied."""
     return format_html(
-        '<button type="button" class="op-copy" data-copy="{}" title="Copy {}">{}'
-        '<span class="material-symbols-outlined" aria-hidden="true">content_copy</span></button>',
-        text, label or text, text,
+        '<button type="button" class="op-copy op-js" data-copy="{}" title="Copy {}">{}'
+        '<span class="material-symbols-outlined" aria-hidden="true">content_copy</span></button>'
+        '<noscript><span class="op-mono">{}</span></noscript>',
+        text, label or text, text, text,
     )  # fmt: skip
 
 

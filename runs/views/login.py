@@ -12,6 +12,7 @@ from unfold.forms import AuthenticationForm
 
 from runs import logins
 from runs.callers import address_of
+from runs.models import User
 
 
 class LoginForm(AuthenticationForm):
@@ -29,11 +30,13 @@ class LoginForm(AuthenticationForm):
         try:
             cleaned = super().clean()
         except ValidationError:
+            logins.failed(tried, username, address)
             if not tried.is_last:
                 raise
-            logins.lock(username, address)
             raise _locked(now + logins.LOCKED, now) from None
-        logins.succeeded(tried)
+        user = self.get_user()
+        assert isinstance(user, User)  # else there was an error
+        logins.succeeded(tried, user, address)
         return cleaned
 
 

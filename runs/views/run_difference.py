@@ -30,8 +30,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    older: Run
-    newer: Run
+    before: Run
+    after: Run
     input: list[Change]
     definition: list[Change]
     # Why the inputs were not compared.
@@ -40,34 +40,32 @@ class Difference:
 
 
 def difference(chain: list[Run], one: str, other: str) -> Difference | None:
-    """Between two runs of `chain`, the earlier first; None where it has no such two."""
+    """From one run of `chain` to another; None where it has no such two."""
     by_id = {ids.encode("run", run.pk): run for run in chain}
-    asked = [by_id.get(one), by_id.get(other)]
-    found = [run for run in chain if run in asked]
-    if len(found) != 2:
+    before, after = by_id.get(one), by_id.get(other)
+    if before is None or after is None or before is after:
         return None
-    older, newer = found
-    refusal, inputs = _inputs(older, newer)
-    definitions = _definitions(older, newer)
+    refusal, inputs = _inputs(before, after)
+    definitions = _definitions(before, after)
     changes = [_first(_changes(*pair, "$")) for pair in (inputs, definitions)]
     more = any(len(each) > MOST for each in changes)
-    return Difference(older, newer, changes[0][:MOST], changes[1][:MOST], refusal, more)
+    return Difference(before, after, changes[0][:MOST], changes[1][:MOST], refusal, more)
 
 
-def _inputs(older: Run, newer: Run) -> tuple[str, tuple[Any, Any]]:
-    if sum(run_history.stored_bytes(run.pk, {1}) for run in (older, newer)) > COMPARED_BYTES:
+def _inputs(before: Run, after: Run) -> tuple[str, tuple[Any, Any]]:
+    if sum(run_history.stored_bytes(run.pk, {1}) for run in (before, after)) > COMPARED_BYTES:
         return "The inputs are too large to be compared here.", (None, None)
-    rows = Event.objects.filter(run__in=[older.pk, newer.pk], seq=1)
+    rows = Event.objects.filter(run__in=[before.pk, after.pk], seq=1)
     found = dict(rows.values_list("run_id", "data__input"))
-    return "", (found.get(older.pk), found.get(newer.pk))
+    return "", (found.get(before.pk), found.get(after.pk))
 
 
-def _definitions(older: Run, newer: Run) -> tuple[Any, Any]:
-    if older.version_id == newer.version_id:
+def _definitions(before: Run, after: Run) -> tuple[Any, Any]:
+    if before.version_id == after.version_id:
         return None, None
-    rows = WorkflowVersion.objects.filter(pk__in=[older.version_id, newer.version_id])
+    rows = WorkflowVersion.objects.filter(pk__in=[before.version_id, after.version_id])
     found = dict(rows.values_list("pk", "definition"))
-    return _by_node(found[older.version_id]), _by_node(found[newer.version_id])
+    return _by_node(found[before.version_id]), _by_node(found[after.version_id])
 
 
 def _by_node(definition: Any) -> Any:

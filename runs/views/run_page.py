@@ -377,10 +377,13 @@ class RunPage(PermissionRequiredMixin, View):
         if why := outcome.skipped.get(self.run.pk):
             return self.refused(f"This run was not deleted: {why}.", 409)
         messages.success(self.request, f"The run {short(self.run.public_id)} is deleted.")
-        return redirect("admin:runs_run_changelist")
+        url = reverse("admin:runs_run_changelist")
+        return HttpResponseClientRedirect(url) if self.is_part else redirect(url)
 
     def confirm_delete(self, form: DeleteForm, status: int = 200) -> HttpResponse:
         context = {**self.base_context(), "form": form, "back_url": self.address.link()}
+        if self.is_part:
+            return render(self.request, "runs/run/delete_asked.html", context, status=status)
         return self.framed("runs/run/delete.html", context, status)
 
     def refused(self, why: str, status: int) -> HttpResponse:

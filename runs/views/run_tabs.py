@@ -74,12 +74,17 @@ def _lineage_tab(run: Run, address: Address) -> dict[str, Any]:
     here = next((place for place, each in enumerate(chain) if each.pk == run.pk), 0)
     before = next((each for each in chain if each.pk == run.retry_of_id), None)
     other = before or next((each for each in chain[here + 1 :]), None)
-    # The older one first, as the difference says it.
+    # From the older to the newer one, unless asked otherwise.
     names = [each.public_id for each in chain if other and each.pk in (other.pk, run.pk)]
     given = [address.query.get("with"), address.query.get("to")]
     one, two = (given if all(given) else names) if len(names) == 2 else ("", "")
     found = difference(chain, one or "", two or "")
-    return {"lineage": chain, "compared": (one, two), "difference": found}
+    return {
+        "lineage": chain,
+        "compared": (one, two),
+        "difference": found,
+        "same_twice": bool(one) and one == two,
+    }
 
 
 def _kind_link(address: Address, kind: Kind) -> dict[str, Any]:

@@ -7,19 +7,19 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.mixins import PermissionRequiredMixin
-from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.generic import View
+from django_htmx.http import HttpResponseClientRedirect
 
-from runs import ids
+from runs import ids, saved_views
 from runs.models import SavedView, User
+from runs.saved_views import MOST_OWN
 from runs.views.list_address import COLUMNS, ListAddress
 
-# Views that one person may keep, and that a page lists.
-MOST_OWN = 100
+# Views that a page lists.
 MOST_LISTED = 300
 
 
@@ -37,9 +37,14 @@ class _Page(PermissionRequiredMixin, View):
     def account(self) -> User:
         return self.request.user  # type: ignore[return-value]  # staff, by admin_view
 
+    @property
+    def is_part(self) -> bool:
+        """Whether a dialog of the list asks, and not a page."""
+        return bool(self.request.headers.get("HX-Request"))
+
     def framed(self, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
         context = {"now": timezone.now(), **context}
-        if not self.request.headers.get("HX-Request"):
+        if not self.is_part:
             context = {**self.model_admin.admin_site.each_context(self.request), **context}
         answer = render(self.request, template, context, status=status)
         answer.headers.setdefault("Cache-Control", "no-store")
@@ -106,15 +111,18 @@ class SaveView(_Page):
         # One that replaces a shared view stays shared: others open it.
         saved.is_shared = saved.is_shared or given["shared"]
         try:
-            with transaction.atomic():
-                saved.save()
-        except IntegrityError:
+            is_there = saved_views.save(saved, by=self.account.as_actor())
+        except saved_views.NameTaken:
             form.add_error("name", f"You have a view “{saved.name}” already.")
+            return self._shown(query, form, 422)
+        if not is_there:
+            form.add_error(None, f"The view “{saved.name}” is gone; save a new one.")
             return self._shown(query, form, 422)
         if given["default"]:
             User.objects.filter(pk=self.account.pk).update(default_view=saved)
         messages.success(request, f"The view “{saved.name}” is saved.")
-        return redirect(_list_url(f"?view={saved.public_id}"))
+        url = _list_url(f"?view={saved.public_id}")
+        return HttpResponseClientRedirect(url) if self.is_part else redirect(url)
 
     def _shown(self, query: str, form: ViewForm, status: int = 200) -> HttpResponse:
         address, errors = self._address(query)
@@ -127,10 +135,8 @@ class SaveView(_Page):
             "errors": errors,
             "back_url": _list_url(address.query()),
         }
-        part = self.request.headers.get("HX-Request")
-        return self.framed(
-            "runs/_save_view.html" if part else "runs/save_view.html", context, status
-        )
+        template = "runs/_save_view.html" if self.is_part else "runs/save_view.html"
+        return self.framed(template, context, status)
 
 
 class ManageViews(_Page):
@@ -166,11 +172,12 @@ class ManageViews(_Page):
             if not self._rename(saved, request.POST.get("name", "").strip()):
                 return self.get(request, 422)
         elif act in ("share", "unshare"):
-            SavedView.objects.filter(pk=saved.pk).update(is_shared=act == "share")
+            saved.is_shared = act == "share"
+            saved_views.save(saved, by=self.account.as_actor())
             who = "all staff" if act == "share" else "only its owner"
             messages.success(request, f"“{saved}” is seen by {who} now.")
         elif act == "delete":
-            saved.delete()
+            saved_views.delete(saved, by=self.account.as_actor())
             messages.success(request, f"The view “{saved}” is deleted. No run was touched.")
         return redirect("admin:runs_run_views")
 
@@ -183,13 +190,13 @@ class ManageViews(_Page):
         if not name or len(name) > 80 or "\0" in name:
             messages.error(self.request, "A view's name has 1 to 80 characters.")
             return False
+        before, saved.name = saved.name, name
         try:
-            with transaction.atomic():
-                SavedView.objects.filter(pk=saved.pk).update(name=name)
-        except IntegrityError:
+            saved_views.save(saved, by=self.account.as_actor())
+        except saved_views.NameTaken:
             messages.error(self.request, f"There is a view “{name}” already.")
             return False
-        messages.success(self.request, f"“{saved}” is “{name}” now.")
+        messages.success(self.request, f"“{before}” is “{name}” now.")
         return True
 
 

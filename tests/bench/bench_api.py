@@ -1,9 +1,9 @@
 """The list over the API with a token, alone and with several connections: ms from call to answer.
 
 A store is loaded for it (``--runs``), or a portal's DATA_DIR is given that was loaded before:
-``--store`` or STORE. One web process, as the one-command start has it; the callers are threads of
-this process on the same machine. Answers are not compressed: a caller that is a program seldom
-asks for it.
+``--store`` or STORE. One web process, as the one-command start has it, and for several connections
+also two side by side; the callers are threads of this process on the same machine. Answers are not
+compressed: a caller that is a program seldom asks for it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.bench.pages import Pages, figures, pages, sql_ms
+from tests.bench.pages import Pages, figures, pages, sql_ms, web_process
 from tests.bench.stage import stage
 
 # Of the call that the portal is measured by.
@@ -42,14 +42,14 @@ def main() -> None:
 
         if not options.store:
             call_command("load_runs", "--runs", str(options.runs), stdout=sys.stderr)
-        with pages(folder) as web:
-            found = Bench(web, options.rounds, options.connections).run()
+        with pages(folder) as web, web_process(folder) as other:
+            found = Bench(web, other, options.rounds, options.connections).run()
         print(json.dumps({"api": found}), flush=True)
 
 
 class Bench:
-    def __init__(self, web: Pages, rounds: int, connections: int) -> None:
-        self.port = int(web.url.rpartition(":")[2])
+    def __init__(self, web: Pages, other: int, rounds: int, connections: int) -> None:
+        self.ports = [int(web.url.rpartition(":")[2]), other]
         self.rounds, self.connections = rounds, connections
 
     def run(self) -> dict[str, Any]:
@@ -71,22 +71,27 @@ class Bench:
             found[name] = {
                 "sql": _sql(query),
                 "alone": self._alone(path),
-                f"{self.connections} connections": self._together(path),
+                f"{self.connections} connections": self._together(path, self.ports[:1]),
+                f"{self.connections} connections, 2 processes": self._together(path, self.ports),
             }
             print(f"{name}: {found[name]}", file=sys.stderr, flush=True)
         return found
 
     def _alone(self, path: str) -> dict[str, float]:
-        return {**figures(self._asked(path, self.rounds)), "kB": round(self.size / 1000, 1)}
+        taken = self._asked(path, self.rounds, self.ports[0])
+        return {**figures(taken), "kB": round(self.size / 1000, 1)}
 
-    def _together(self, path: str) -> dict[str, float]:
+    def _together(self, path: str, ports: list[int]) -> dict[str, float]:
         """Each connection asks again as soon as it was answered."""
         taken: list[float] = []
 
-        def ask() -> None:
-            taken.extend(self._asked(path, self.rounds))
+        def ask(port: int) -> None:
+            taken.extend(self._asked(path, self.rounds, port))
 
-        threads = [threading.Thread(target=ask) for _ in range(self.connections)]
+        threads = [
+            threading.Thread(target=ask, args=[ports[number % len(ports)]])
+            for number in range(self.connections)
+        ]
         begun = time.perf_counter()
         for thread in threads:
             thread.start()
@@ -95,8 +100,8 @@ class Bench:
         rate = len(taken) / (time.perf_counter() - begun)
         return {**figures(taken), "calls/s": round(rate, 1)}
 
-    def _asked(self, path: str, rounds: int) -> list[float]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+    def _asked(self, path: str, rounds: int, port: int) -> list[float]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         headers = {"Authorization": f"Bearer {self.secret}", "Accept": "application/json"}
         taken = []
         for round_ in range(rounds + 5):
@@ -132,14 +137,12 @@ def _sql(query: dict[str, str]) -> float:
     from django.http import QueryDict
     from django.utils import timezone
 
-    from runs.api.acts import shown_runs
+    from runs.api.acts import listed_runs
     from runs.api.run_query import wanted_runs
-    from runs.models import Run
-    from runs.paging import first_of
 
     wanted = wanted_runs(QueryDict(urlencode(query)))
-    runs = wanted.apply(Run.objects.all(), timezone.now()).newest_first()
-    return sql_ms(first_of(runs, 51, shown_runs()), 5)
+    runs = wanted.apply(listed_runs(), timezone.now()).newest_first()
+    return sql_ms(runs[:51], 5)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """Event committed → read by another process on an open stream.
 
-One line of JSON a round: the events spread over as many runs as there are streams, and all on
-one run. Everything runs on this machine: PostgreSQL, Valkey, one web process, one writer, one
-process that reads all streams. Latencies are in ms and begin at the commit, before its bell.
+One line of JSON a round. The events are spread over as many runs as there are streams ("spread"),
+or all on one run ("one"), or on some runs that many watch, so that each stream gets `--per-stream`
+events a second ("watched": with `--streams 1000`, 10,000 deliveries a second).
+
+Everything runs on this machine: PostgreSQL, Valkey, one web process, one writer, one process that
+reads all streams. Latencies are in ms and begin at the commit, before its bell.
 """
 
 from __future__ import annotations
@@ -14,13 +17,11 @@ import os
 import subprocess
 import sys
 import time
-import uuid
 from pathlib import Path
 from typing import Any
 
 from tests.bench.stage import stage
-
-NODE = {"id": "first", "kind": "executor", "executor": "probe.noop"}
+from tests.bench.stream_scene import cookie, make_runs
 
 
 def main() -> None:
@@ -29,7 +30,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=500, help="events a second")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--per-commit", type=int, default=5, help="events a commit")
-    parser.add_argument("--rounds", default="spread,one")
+    parser.add_argument("--rounds", default="spread,one,watched")
+    parser.add_argument("--runs", type=int, default=20, help="that are watched")
+    parser.add_argument("--per-stream", type=float, default=10, help="events a second, watched")
     options = parser.parse_args()
     with stage() as folder:
         # A round's web process is its own: what one leaves behind would flatter the next.
@@ -43,17 +46,27 @@ def bench(folder: Path, name: str, options: argparse.Namespace) -> dict[str, Any
     from runs import ids
     from tests.runs.streams.servers import Web
 
-    runs = make_runs(options.streams if name == "spread" else 1)
+    count = {"spread": options.streams, "one": 1, "watched": options.runs}[name]
+    runs = make_runs(count)
     listened = [runs[i % len(runs)] for i in range(options.streams)]
     load = os.getloadavg()[0]
     web = Web(folder, settings.REDIS_URL, application="config.asgi:application")
     try:
         public = [ids.encode("run", run) for run in listened]
-        clients = start("clients", {"port": web.port, "cookie": cookie(), "runs": public})
+        shown = cookie()
+        with web.open(f"/api/sse-logs/{public[0]}", headers={"Cookie": shown}) as first:
+            assert first.status == 200
+        memory = {"web_mb_without": megabytes(web)}
+        begun = time.monotonic()
+        clients = start("clients", {"port": web.port, "cookie": shown, "runs": public})
         assert clients.stdout.readline() == "open\n"
+        opening = time.monotonic() - begun
+        memory["web_mb_open"] = megabytes(web)
         time.sleep(6)  # the looks at the log that follow a web process's start are over
         before = web.cpu_seconds()
         pace = {k: getattr(options, k) for k in ("rate", "seconds", "per_commit")}
+        if name == "watched":
+            pace["rate"] = options.per_stream * options.runs
         writer = start("writer", {"runs": [str(run) for run in runs], **pace})
         written = json.loads(writer.communicate()[0])
         used = web.cpu_seconds() - before
@@ -67,12 +80,19 @@ def bench(folder: Path, name: str, options: argparse.Namespace) -> dict[str, Any
             **pace,
             "events_per_s": round(sum(map(len, written["committed"].values())) / written["took"]),
             **judge(listened, written["committed"], read),
+            "opening_s": round(opening, 1),
             "web_cpu": round(used / written["took"], 2),
-            "web_mb": round(web.resident_bytes() / 1e6),
+            **memory,
+            "web_mb_after": megabytes(web),
+            "writer_late_s": round(written["late"], 2),
             "load_before": round(load, 1),
         }
     finally:
-        web.stop()
+        web.end()
+
+
+def megabytes(web: Any) -> int:
+    return round(web.resident_bytes() / 1e6)
 
 
 def judge(listened: list[Any], committed: dict[str, Any], read: list[Any]) -> dict[str, Any]:
@@ -102,46 +122,6 @@ def judge(listened: list[Any], committed: dict[str, Any], read: list[Any]) -> di
 
     figures = {"p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": at(1)}
     return {"deliveries": len(latencies), **figures, "lost": lost, "doubled": doubled}
-
-
-def make_runs(count: int) -> list[uuid.UUID]:
-    from django.utils import timezone
-
-    from runs import ids, recorder
-    from runs.models import Workflow
-    from runs.rows import NewEvent
-    from runs.states import Kind
-
-    version = Workflow.objects.publish("bench", {"nodes": [NODE]})
-    new = [
-        recorder.NewRun(
-            id=ids.new_id(),
-            workflow_id=version.workflow_id,
-            version_id=version.pk,
-            trigger="manual",
-            triggered_by="bench",
-            ref_type="user",
-            ref_id="bench",
-            events=[NewEvent(Kind.RUN_CREATED, actor="bench", data={"input": {}})],
-            nodes=[("first", "executor", "probe.noop")],
-        )
-        for _ in range(count)
-    ]
-    recorder.create(new, now=timezone.now())
-    return [run.id for run in new]
-
-
-def cookie() -> str:
-    from django.conf import settings
-    from django.test import Client
-
-    from runs.models import User
-
-    user, _ = User.objects.get_or_create(username="bench", is_staff=True, is_superuser=True)
-    client = Client()
-    client.force_login(user)
-    name = settings.SESSION_COOKIE_NAME
-    return f"{name}={client.cookies[name].value}"
 
 
 def start(module: str, given: dict[str, Any]) -> subprocess.Popen[str]:

@@ -6,17 +6,30 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from config.embedded import instance
 from config.embedded.postgres import Postgres
-from config.embedded.processes import Child, stop
-from config.embedded.services import bring_up
 from config.embedded.valkey import Valkey
+from tests.servers import Server
+
+
+class Stage(NamedTuple):
+    folder: Path
+    postgres: Server
+    valkey: Server
 
 
 @contextmanager
 def stage(kept: Path | None = None) -> Iterator[Path]:
-    """Servers and migrated database; the environment names them. Gives the data folder.
+    """Servers and migrated database; the environment names them. Gives the data folder."""
+    with standing(kept) as at:
+        yield at.folder
+
+
+@contextmanager
+def standing(kept: Path | None = None) -> Iterator[Stage]:
+    """The same, with the servers themselves.
 
     With `kept`, a portal's DATA_DIR, its data is worked on (no portal may run on it) and stays.
     """
@@ -30,22 +43,23 @@ def stage(kept: Path | None = None) -> Iterator[Path]:
         "PORTAL_LOCAL": "1",
         "EXTRA_APPS": "tests.probe",
     }
-    running: list[Child] = []
+    running: list[Server] = []
     try:
-        running.append(bring_up(Postgres(folder), keep_open=lock))
-        running.append(bring_up(Valkey(folder), keep_open=lock))
+        running.append(Server(Postgres(folder), keep_open=lock))
+        running.append(Server(Valkey(folder), keep_open=lock))
 
         import django
         from django.core.management import call_command
 
         django.setup()
         call_command("migrate", verbosity=0)
-        yield folder
+        yield Stage(folder, *running)
     finally:
         from django.db import connections
 
         connections.close_all()
-        stop(running, grace=5)
+        for server in running:
+            server.stop()
         for handle in lock:
             os.close(handle)
         if not kept:

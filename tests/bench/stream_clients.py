@@ -13,13 +13,18 @@ import sys
 import time
 from typing import Any
 
-_FRAME = re.compile(rb"id: (\d+)\nevent: \w+\ndata: [^\n]*\n\n")
+_ID = re.compile(rb"(?:^|\n)id: (\d+)\n")
+
+
+# Streams that are being opened at one time: browsers do not come all in one instant.
+AT_ONCE = 100
 
 
 class Reader(asyncio.Protocol):
-    def __init__(self, request: bytes, opened: asyncio.Semaphore) -> None:
-        self._request, self._opened = request, opened
+    def __init__(self, request: bytes) -> None:
+        self._request = request
         self._rest = b""
+        self.status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._is_open = False
         self.heaps: list[tuple[float, int, int]] = []
         # Numbers that did not follow the one before.
@@ -27,21 +32,29 @@ class Reader(asyncio.Protocol):
         self._last: int | None = None
 
     def connection_made(self, transport: Any) -> None:
+        self._transport = transport
         transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         now = time.time()
         data = self._rest + data
-        if not self._is_open and b": open\n\n" in data:
-            assert data.startswith(b"HTTP/1.1 200"), data
+        if not self._is_open:
+            if not data.startswith(b"HTTP/1.1 200"):
+                self._transport.close()
+                if not self.status.done():
+                    self.status.set_result(int(data[9:12]))
+                return
+            if b": open\n\n" not in data:
+                self._rest = data
+                return
             self._is_open = True
-            self._opened.release()
-        end = 0
-        ids = []
-        for found in _FRAME.finditer(data):
-            ids.append(int(found[1]))
-            end = found.end()
-        self._rest = data[end:] if self._is_open else data
+            self.status.set_result(200)
+        # Pieces end with a frame, so most of what comes has no rest.
+        ids = [int(found) for found in _ID.findall(data)]
+        end = data.rfind(b"\n\n") + 2
+        self._rest = data[end:]
+        if _ID.search(self._rest):
+            ids.pop()  # it comes again with its end
         if not ids:
             return
         for seq in ids:
@@ -50,18 +63,28 @@ class Reader(asyncio.Protocol):
             self._last = seq
         self.heaps.append((now, ids[0], ids[-1]))
 
+    def connection_lost(self, _: Exception | None) -> None:
+        if not self.status.done():
+            self.status.set_result(0)
+
 
 async def read(port: int, cookie: str, runs: list[str]) -> list[Reader]:
     loop = asyncio.get_running_loop()
-    opened = asyncio.Semaphore(0)
-    readers = []
-    for run in runs:
+    some = asyncio.Semaphore(AT_ONCE)
+
+    async def opened(run: str) -> Reader:
         request = f"GET /api/sse-logs/{run} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookie}\r\n\r\n"
-        reader = Reader(request.encode(), opened)
-        await loop.create_connection(lambda reader=reader: reader, "127.0.0.1", port)
-        readers.append(reader)
-    for _ in runs:
-        await asyncio.wait_for(opened.acquire(), 30)
+        async with some:
+            for _ in range(20):
+                reader = Reader(request.encode())
+                await loop.create_connection(lambda reader=reader: reader, "127.0.0.1", port)
+                if (status := await asyncio.wait_for(reader.status, 30)) == 200:
+                    return reader
+                assert status in (0, 503), status
+                await asyncio.sleep(0.5)
+        raise AssertionError("a stream does not open")
+
+    readers = list(await asyncio.gather(*map(opened, runs)))
     print("open", flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     return readers

@@ -117,6 +117,12 @@ def barriers(page: Page, *parts: str, colours: bool = True) -> list[tuple[str, s
     return found
 
 
+def barriers_of_plain(page: Page) -> list[tuple[str, str, str]]:
+    """What axe finds on a page without the portal's frame, in the theme that it is shown in."""
+    page.evaluate(Axe().axe_script)
+    return _found(page, (), {})
+
+
 def _found(page: Page, parts: tuple[str, ...], options: dict) -> list[tuple[str, str, str]]:
     theme, violations = page.evaluate(
         """async ([parts, options]) => {

@@ -121,3 +121,53 @@ def test_older_and_newer_page_through_the_list(visit, teller):
     page.wait_for_function("scrollY === 0")
     page.get_by_role("link", name="Newer").click()
     expect(rows(page)).to_have_count(50)
+
+
+def test_a_range_is_chosen_from_a_calendar_in_the_zone_of_the_page(visit, teller):
+    made = three(teller, "calendar")
+    page = live(visit("?workflow=calendar", timezone_id="Asia/Tokyo"))
+    page.click("#menu-created")
+    form = page.get_by_role("form", name="Custom range")
+    form.get_by_role("button", name="From: choose from a calendar").press("Enter")
+    form.get_by_role("button", name="To: choose from a calendar").click()
+    calendars = form.locator("input[type=datetime-local]")
+    # UTC, whatever the device says.
+    today = page.evaluate("new Date().toISOString().slice(0, 10)")
+    assert calendars.nth(0).input_value()[10:] == "T00:00"
+    assert calendars.nth(1).input_value() == f"{today}T23:59"
+
+    # The days of the calendar itself are the browser's, out of a script's reach.
+    calendars.nth(0).fill("2026-01-05T00:00")
+    calendars.nth(1).fill("2026-01-06T23:59")
+    expect(form.get_by_label("From", exact=True)).to_have_value("2026-01-05")
+    expect(form.get_by_label("To", exact=True)).to_have_value("2026-01-06")
+    calendars.nth(0).fill("2026-01-05T14:30")
+    expect(form.get_by_label("From", exact=True)).to_have_value("2026-01-05 14:30")
+    form.get_by_role("button", name="Apply").click()
+    expect(page).to_have_url(
+        re.compile("created_from=2026-01-05T14%3A30%3A00Z&created_to=2026-01-07T00%3A00%3A00Z$")
+    )
+    expect(page.locator("#menu-created")).to_contain_text("from 5 Jan 14:30 to 7 Jan 00:00")
+    expect(page.locator("h2", has_text="No runs of calendar")).to_be_visible()
+
+    page.goto(f"{page.base}{LIST}?workflow=calendar")
+    page.click("#menu-jump")
+    page.get_by_role("button", name="Jump to: choose from a calendar").click()
+    page.locator("details[open] input[type=datetime-local]").fill(f"{today}T23:58")
+    page.get_by_role("button", name="Jump", exact=True).click()
+    expect(row(page, made[0])).to_be_visible()
+
+
+def test_the_order_is_marked_where_it_is_true(visit, teller):
+    three(teller, "ordered")
+    page = live(visit("?workflow=ordered&columns=workflow,started,created,duration"))
+    head = page.get_by_role("columnheader")
+    expect(head.filter(has_text="Created")).to_have_attribute("aria-sort", "descending")
+    expect(head.filter(has_text="Started")).not_to_have_attribute("aria-sort", re.compile("."))
+    expect(page.locator(".op-foot")).to_contain_text("Newest first, by creation")
+    page.goto(
+        f"{page.base}{LIST}?workflow=ordered&created=24h&sort=duration&columns=created,duration"
+    )
+    expect(head.filter(has_text="Duration")).to_have_attribute("aria-sort", "descending")
+    head.get_by_role("link", name="Created").click()
+    expect(head.filter(has_text="Created")).to_have_attribute("aria-sort", "descending")

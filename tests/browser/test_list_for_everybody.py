@@ -1,5 +1,7 @@
 """The list of runs without JavaScript, on a phone, in the dark, enlarged, with less motion."""
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.browser.checks import (
@@ -32,6 +34,32 @@ def test_it_is_read_and_filtered_without_javascript(visit, teller):
     page.fill("#search", made[0])
     page.press("#search", "Enter")
     page.wait_for_url(f"**{LIST}{made[0]}/")
+
+
+def test_the_menu_under_ones_name_opens_by_key_and_without_javascript(visit):
+    page = live(visit())
+    name = page.locator(".op-account > summary")
+    settings = page.get_by_role("link", name="My settings")
+    expect(settings).to_be_hidden()
+    name.press("Enter")
+    expect(settings).to_be_visible()
+    page.get_by_role("button", name="Dark").press("Enter")
+    expect(page.locator("html")).to_have_class(re.compile(r"\bdark\b"))
+    expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
+    assert barriers(page, ".op-account") == []
+    settings.press("Escape")
+    expect(settings).to_be_hidden()
+    expect(name).to_be_focused()
+    name.click()
+    page.mouse.click(700, 500)
+    expect(settings).to_be_hidden()
+
+    page = visit(java_script_enabled=False)
+    expect(page.get_by_role("link", name="My settings")).to_be_hidden()
+    expect(page.get_by_role("button", name="Dark")).to_be_hidden()
+    page.locator(".op-account > summary").click()
+    page.get_by_role("link", name="My settings").click()
+    expect(page.get_by_label("Time zone")).to_be_visible()
 
 
 def test_on_a_phone_the_chosen_tab_is_in_sight_with_its_count(visit, teller):

@@ -60,6 +60,36 @@ def test_a_view_is_saved_opened_renamed_made_the_default_and_deleted(visit, tell
     expect(page.get_by_role("link", name="Claims that wait")).to_have_count(0)
 
 
+def test_what_was_typed_for_a_view_stays_when_it_is_not_saved(visit, teller):
+    made = three(teller, "unsaved")
+    page = live(visit("?workflow=unsaved", known="Failed to load resource"))
+    row(page, made[0]).get_by_role("checkbox").check()
+    page.click("#menu-views")
+    page.get_by_role("link", name="Save this view…").click()
+    dialog = page.get_by_role("dialog", name="Save this view")
+    save = dialog.get_by_role("button", name="Save view")
+    save.click()
+    expect(dialog.get_by_role("alert")).to_have_text("Give the view a name.")
+    dialog.get_by_label("Name").fill("Kept by the dialog")
+    dialog.get_by_label("Shared with all staff").check()
+
+    page.context.set_offline(True)
+    save.click()
+    expect(dialog.get_by_role("alert")).to_contain_text("The portal does not answer")
+    expect(dialog.get_by_role("alert")).to_contain_text("look at your views")
+    page.context.set_offline(False)
+    page.route("**/views/new/", lambda route: route.fulfill(status=503, body="busy"))
+    save.click()
+    expect(dialog.get_by_role("alert")).to_contain_text("The portal could not do this (answer 503)")
+    page.unroute("**/views/new/")
+    expect(dialog.get_by_label("Name")).to_have_value("Kept by the dialog")
+    expect(dialog.get_by_label("Shared with all staff")).to_be_checked()
+
+    save.click()
+    expect(notice(page, "The view “Kept by the dialog” is saved.")).to_be_visible()
+    expect(page.locator("#bulk-count")).to_have_text("1 selected")
+
+
 def test_chosen_columns_stay(visit, teller):
     three(teller, "columned")
     page = live(visit("?workflow=columned"))
@@ -90,12 +120,18 @@ def test_times_are_shown_in_the_zone_that_is_chosen_at_the_foot(visit, teller):
     expect(page.locator("#menu-zone")).to_contain_text("UTC")
     utc = time.inner_text()
     page.click("#menu-zone")
+    chosen = page.locator("details[open] [aria-current]")
+    expect(chosen.get_by_text("UTC")).to_be_visible()
     page.get_by_role("button", name="Asia/Tokyo (this device)").click()
     try:
         expect(page.locator("#menu-zone")).to_contain_text("Asia/Tokyo (JST)")
         expect(time).to_have_attribute("datetime", re.compile(r"\+09:00$"))
         expect(time).not_to_have_text(utc)
         expect(page).to_have_url(f"{page.base}{LIST}?workflow=zoned_list")
+        page.click("#menu-zone")
+        expect(chosen.get_by_text("Asia/Tokyo (this device)")).to_be_visible()
+        expect(page.get_by_role("button", name="Asia/Tokyo")).to_have_count(1)
+        page.keyboard.press("Escape")
     finally:
         page.click("#menu-zone")
         page.get_by_role("button", name="UTC", exact=True).click()

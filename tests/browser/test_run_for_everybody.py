@@ -31,6 +31,25 @@ def test_it_reads_and_acts_without_javascript(visit_run, teller):
     expect(page.locator("#run-notice")).to_contain_text("no script here")
 
 
+def test_code_in_the_panel_of_a_node_goes_on_below_and_is_copied(visit_run, teller):
+    page = live(visit_run(teller.tell("failed_invoice"), "?node=check_totals"))
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    code = page.locator("#run-node pre.op-code")
+    for name in ("Stack trace", "Input"):
+        if name == "Input":
+            page.get_by_role("link", name="Input", exact=True).click()
+        expect(code).to_have_attribute("aria-label", name)
+        assert code.evaluate("code => code.scrollWidth <= code.clientWidth")
+        page.locator("#run-node").get_by_role("button", name="Copy").click()
+        expect(page.locator("#run-node .is-copied")).to_have_count(1)
+        assert page.evaluate("navigator.clipboard.readText()") == code.text_content()
+
+    page = live(visit_run(teller.tell("large_run"), "?node=make&pane=output"))
+    page.get_by_role("link", name="Show output").click()
+    expect(page.locator("#run-node pre.op-code")).to_contain_text('"name": "row 7"')
+    expect(page.locator("#run-node").get_by_role("button", name="Copy")).to_have_count(1)
+
+
 def test_hostile_text_stays_text(visit_run, teller):
     run = teller.tell("hostile_run")
     for query in (

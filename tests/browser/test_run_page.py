@@ -121,7 +121,7 @@ def test_the_context_is_folded_searched_and_copied(visit_run, teller):
     page.get_by_role("button", name="Fold all").click()
     expect(tree.get_by_text('"run_id"')).to_be_visible()
     expect(tree.get_by_text('"document"')).to_be_hidden()
-    copied = copy(page, page.get_by_role("button", name="Copy"))
+    copied = copy(page, page.get_by_role("button", name="Copy", exact=True))
     assert copied["run_id"] == run
 
 
@@ -222,3 +222,24 @@ def test_the_job_of_a_run_that_was_terminated_before_it_started(visit_run, telle
     assert job["total_duration_ms"] is None
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", job["completed_at"])
     assert job["created_at"] <= job["completed_at"]
+
+
+def test_two_runs_of_a_lineage_are_chosen_by_named_columns_and_compared(visit_run, teller):
+    original = teller.tell("failed_invoice")
+    page = live(visit_run(original))
+    page.get_by_role("button", name="Retry").click()
+    expect(page.locator("#run-head h1")).to_be_visible()
+    expect(page).not_to_have_url(re.compile(original))
+    retry = page.url.rstrip("/").rpartition("/")[2]
+    page.get_by_role("link", name="Lineage").click()
+    table = page.get_by_role("region", name="Original and retries")
+    expect(table.get_by_role("columnheader", name="From")).to_be_visible()
+    expect(table.get_by_role("columnheader", name="To", exact=True)).to_be_visible()
+    names = [f"run_…{run[-8:]}" for run in (original, retry)]
+    expect(page.locator("#run-difference h3")).to_have_text(" → ".join(names))
+    table.get_by_role("radio", name=f"Compare from {names[1]}").check()
+    page.get_by_role("button", name="Compare the two").click()
+    expect(page.get_by_text("Choose two different runs")).to_be_visible()
+    table.get_by_role("radio", name=f"Compare to {names[0]}").check()
+    page.get_by_role("button", name="Compare the two").click()
+    expect(page.locator("#run-difference h3")).to_have_text(" → ".join(names[::-1]))

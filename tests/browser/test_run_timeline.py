@@ -62,6 +62,23 @@ def test_it_is_zoomed_by_wheel_buttons_and_keys_and_moved_by_dragging(visit_run,
     expect(timeline).not_to_have_class(ZOOMED)
 
 
+def test_the_axis_ends_where_the_run_ends(visit_run, teller):
+    page = live(visit_run(teller.tell("failed_invoice")))
+    end, last, labels = page.evaluate(
+        """() => {
+          const right = (element) => element.getBoundingClientRect().right;
+          const all = (selector) => [...document.querySelectorAll(selector)].map(right);
+          return [
+            right(document.querySelector(".op-tl-axis > div")),
+            Math.max(...all(".op-bar:not([data-state=skipped])")),
+            Math.max(...all(".op-tl-axis span")),
+          ];
+        }"""
+    )
+    assert abs(end - last) <= 1
+    assert labels <= end + 12, "no label sticks out of the card"
+
+
 def test_a_click_anywhere_in_a_row_opens_its_node(visit_run, teller):
     page = live(visit_run(teller.tell("failed_invoice"), "?node=classify"))
     lane = page.locator('#run-lanes [data-key="extract_text"] .op-tl-lane')

@@ -59,12 +59,12 @@ def person(transactional_db):
 
 @pytest.fixture
 def client_with(web):
-    """The client, which sends these headers with each request."""
+    """The client, which sends these headers with each request; `more` is for its links."""
     opened = []
 
-    def open_client(headers):
+    def open_client(headers, **more):
         url = f"http://127.0.0.1:{web.port}/api/trpc"
-        opened.append(Client(installed(), url, headers))
+        opened.append(Client(installed(), url, headers, **more))
         return opened[-1]
 
     yield open_client

@@ -10,7 +10,7 @@ import {
 } from "@trpc/client";
 import { EventSource } from "eventsource";
 
-const { url, headers } = JSON.parse(process.argv[2]);
+const { url, headers, connectionParams } = JSON.parse(process.argv[2]);
 const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 async function counted(input, init) {
@@ -35,6 +35,7 @@ const links = {
 const subscriptions = httpSubscriptionLink({
   url,
   EventSource,
+  ...(connectionParams && { connectionParams: () => connectionParams }),
   eventSourceOptions: () => ({
     fetch: (input, init) => counted(input, { ...init, headers: { ...init.headers, ...headers } }),
   }),

@@ -62,9 +62,9 @@ class Failed(Exception):  # noqa: N818  (what the client threw, for a test to lo
 class Client:
     """A process with the client in it."""
 
-    def __init__(self, folder: Path, url: str, headers: dict[str, str]) -> None:
+    def __init__(self, folder: Path, url: str, headers: dict[str, str], **more: Any) -> None:
         self._process = subprocess.Popen(
-            [NODE, folder / "driver.mjs", json.dumps({"url": url, "headers": headers})],
+            [NODE, folder / "driver.mjs", json.dumps({"url": url, "headers": headers, **more})],
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

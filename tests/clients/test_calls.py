@@ -5,9 +5,10 @@ from django.db import transaction
 
 from runs import ids
 from runs.models import AuditEntry, Event, Run
-from runs.states import RunState
+from runs.rows import NewEvent
+from runs.states import Kind, RunState
 from tests.clients.node import Failed
-from tests.runs.api.conftest import ALL, INPUT
+from tests.runs.api.conftest import ALL, INPUT, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,6 +81,75 @@ def test_an_export_is_the_whole_run(client, run_in, link):
     assert told["context"]["input_data"] == INPUT
     entry = AuditEntry.objects.get(action="export")
     assert (entry.actor, entry.target_id) == ("olga", run.public_id)
+
+
+@pytest.mark.parametrize("link", PLAIN)
+def test_an_export_may_be_larger_than_is_held_in_memory(client, run_in, link):
+    run = run_in("active")
+    lines = [{"level": "info", "message": f"{number}: {'ü' * 450_000}"} for number in range(24)]
+    record(run, *[NewEvent(Kind.LOG, data=data) for data in lines])
+    small = run_in("completed")
+    calls = [("runs.export", "query", {"id": each.public_id}) for each in (run, small)]
+    large, other = client.begin(link, *calls).all()
+    assert [event["seq"] for event in large["history"]] == list(range(1, run.last_seq + 1))
+    assert [e["data"] for e in large["history"] if e["kind"] == "log"] == lines
+    assert large["completeness"] == {"events": run.last_seq, "missing": 0}
+    assert other["export"]["run_id"] == small.public_id
+
+
+@pytest.mark.parametrize("link", PLAIN)
+def test_a_run_is_started_once_under_one_key(client, workflow, link):
+    given = {"workflow_id": "invoices", "input": INPUT, "idempotency_key": "order 4711"}
+    first = client.call(link, "workflows.execute", "mutate", given)
+    assert client.call(link, "workflows.execute", "mutate", given) == first
+    assert Run.objects.get().public_id == first["id"]
+    for wrong, code in (
+        ({"input": {"document": "b.pdf"}}, "UNPROCESSABLE_CONTENT"),
+        ({"idempotency_key": "ü"}, "BAD_REQUEST"),
+        ({"idempotency_key": ""}, "BAD_REQUEST"),
+    ):
+        with pytest.raises(Failed) as refused:
+            client.call(link, "workflows.execute", "mutate", given | wrong)
+        assert refused.value.data["code"] == code
+    assert (
+        client.call(link, "workflows.execute", "mutate", given | {"idempotency_key": None}) != first
+    )
+    assert Run.objects.count() == 2
+
+
+@pytest.mark.parametrize("link", PLAIN)
+def test_workflows_are_made_published_and_found(client, workflow, link):
+    node = {"id": "only", "kind": "executor", "executor": "probe.noop"}
+    first, second = {"nodes": [node]}, {"nodes": [{**node, "id": "other"}]}
+
+    def call(path, verb, **given):
+        return client.call(link, f"workflows.{path}", verb, given)
+
+    assert call("create", "mutate", id="new", definition=first)["definition"] == first
+    assert call("publish", "mutate", id="new", definition=second, base=1)["number"] == 2
+    assert call("get", "query", id="new")["definition"] == second
+    assert [each["id"] for each in call("list", "query", limit=1)] == ["invoices"]
+    assert [each["id"] for each in call("list", "query", after="invoices")] == ["new"]
+    for path, given, code in (
+        ("create", {"id": "new", "definition": first}, "CONFLICT"),
+        ("create", {"id": "bad", "definition": {"nodes": []}}, "BAD_REQUEST"),
+        ("publish", {"id": "new", "definition": first, "base": 1}, "CONFLICT"),
+        ("publish", {"id": "none", "definition": first}, "NOT_FOUND"),
+    ):
+        with pytest.raises(Failed) as refused:
+            call(path, "mutate", **given)
+        assert refused.value.data["code"] == code, given
+
+
+@pytest.mark.parametrize("link", PLAIN)
+def test_a_run_is_read_whole(client, run_in, link):
+    run = run_in("completed")
+    calls = [
+        (f"runs.{name}", "query", {"id": run.public_id}) for name in ("job", "context", "timeline")
+    ]
+    job, context, timeline = client.begin(link, *calls).all()
+    assert (job["state"], context["input_data"]) == ("completed", INPUT)
+    assert timeline["run_id"] == run.public_id
 
 
 def test_the_list_goes_on_behind_a_runs_cursor(client, run_in):

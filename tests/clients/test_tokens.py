@@ -21,12 +21,16 @@ def with_token(client_with, owner):
     """The client of a token with these scopes, and the token."""
 
     def make(*scopes):
-        token, secret = tokens.make(
-            owner, name="test", scopes=scopes, days=1, by=owner.as_actor(), now=timezone.now()
-        )
+        token, secret = token_of(owner, *scopes)
         return client_with({"authorization": f"Bearer {secret}"}), token
 
     return make
+
+
+def token_of(owner, *scopes):
+    return tokens.make(
+        owner, name="test", scopes=scopes, days=1, by=owner.as_actor(), now=timezone.now()
+    )
 
 
 def refusal(call, *arguments):
@@ -66,3 +70,49 @@ def test_a_subscription_ends_when_its_token_is_revoked(with_token, owner, run_in
 def test_a_subscription_needs_the_scope_view(with_token, run_in):
     client, _ = with_token("execute")
     assert refusal(client.subscribe(run_in("active").public_id).until_end) == "FORBIDDEN"
+
+
+# -- Where no header can be sent -------------------------------------------------------------
+
+
+@pytest.fixture
+def with_params(client_with):
+    """The client of a browser, whose subscriptions send no header of ours."""
+
+    def make(params):
+        return client_with({}, connectionParams=params)
+
+    return make
+
+
+def test_a_subscription_takes_a_token_from_the_connections_parameters(with_params, owner, run_in):
+    token, secret = token_of(owner, "view")
+    run = run_in("active")
+    subscription = with_params({"token": secret}).subscribe(run.public_id)
+    assert [event["data"]["seq"] for event in subscription.until(run.last_seq)] == list(
+        range(1, run.last_seq + 1)
+    )
+    tokens.revoke(token, by=owner.as_actor(), now=timezone.now())
+    assert refusal(subscription.until_end) == "UNAUTHORIZED"
+
+
+def test_a_token_in_the_parameters_is_held_to_its_scopes(with_params, owner, run_in):
+    _, secret = token_of(owner, "execute")
+    subscription = with_params({"token": secret}).subscribe(run_in("active").public_id)
+    assert refusal(subscription.until_end) == "FORBIDDEN"
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"token": "runs_none"}, "UNAUTHORIZED"),
+        ({"token": ""}, "UNAUTHORIZED"),
+        ({"token": "ä"}, "UNAUTHORIZED"),
+        ({}, "BAD_REQUEST"),
+        ({"token": 5}, "BAD_REQUEST"),
+        ({"authorization": "Bearer x"}, "BAD_REQUEST"),
+    ],
+)
+def test_parameters_that_are_no_token_are_refused(with_params, run_in, params, code):
+    subscription = with_params(params).subscribe(run_in("active").public_id)
+    assert refusal(subscription.until_end) == code

@@ -7,7 +7,7 @@ const client = createTRPCClient<AppRouter>({
   links: [
     splitLink({
       condition: (operation) => operation.type === "subscription",
-      true: httpSubscriptionLink({ url }),
+      true: httpSubscriptionLink({ url, connectionParams: () => ({ token: "runs_…" }) }),
       false: httpBatchLink({ url, headers: { authorization: "Bearer …" } }),
     }),
   ],
@@ -22,6 +22,7 @@ const failedAt: string | undefined = run.error?.node;
 const { id }: { id: string } = await client.workflows.execute.mutate({
   workflow_id: "invoice_processing",
   input: { document: "a.pdf" },
+  idempotency_key: "order-4711",
 });
 const again: Run = await client.runs.retry.mutate({ id, reason: "mended" });
 await client.runs.terminate.mutate({ id });

@@ -5,7 +5,7 @@ import uuid
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -159,6 +159,79 @@ def test_the_audit_is_filtered_by_action_and_actor_together(boss):
     assert shown(boss, action="no such") == []
 
 
+def test_the_audit_is_searched_by_what_a_text_names(boss):
+    far = Actor(name="anna", ref_type="token", ref_id="user_anna", address="2001:db8::7",
+                via="runs_abc123")  # fmt: skip
+    run_id = ids.encode("run", uuid.UUID(int=7))
+    near = audit(target=("run", run_id))
+    by_token = audit(by=far, action="start")
+    told = AuditEntry.objects.note(BY_BOSS, "lock_login", ("user", "user_x"), "The Mail Server")
+    for text, wanted in [
+        ("2001:0db8:0::7", [by_token]),
+        ("runs_abc123", [by_token]),
+        ("runs_abc123_and-the-secret", [by_token]),
+        (run_id, [near]),
+        ("anna", [by_token, near]),
+        ("lock login", [told]),
+        ("start", [by_token]),
+        ("mail serv", [told]),
+        ("ma", []),
+        ("192.0.2.1", []),
+        ("1.2.3.4.5", []),
+        ("100%", []),
+    ]:
+        assert shown(boss, q=text) == [entry.pk for entry in wanted], text
+
+
+def test_words_of_a_reason_are_found_by_an_index(boss):
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            INSERT INTO audit (at, actor, ref_type, ref_id, action, target_type, target_id,
+                reason, count)
+            SELECT now(), 'anna', '', '', 'retry', 'run', 'run_' || n,
+                CASE WHEN n % 10000 = 5 THEN 'Customs paper lost' ELSE 'mended ' || n END, 1
+            FROM generate_series(1, 20000) n
+            """)
+        cursor.execute("ANALYZE audit")
+    rows = boss.get(AUDIT, {"q": "customs PAPER"}).context["cl"].queryset[:51]
+    assert len(rows) == 2
+    assert " audit_reason" in rows.explain()
+
+
+def test_the_audit_shows_which_runs_a_filter_meant(boss):
+    entry = AuditEntry.by(
+        ANNA, action="export", target_type="run", filter={"state": "failed", "ref": "a&b"}
+    )
+    entry.save()
+    link = 'href="/admin/runs/run/?ref=a%26b&amp;state=failed"'
+    for path in (AUDIT, f"{AUDIT}{entry.pk}/change/"):
+        assert link in boss.get(path).content.decode()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["UPDATE audit SET reason = 'x'", "DELETE FROM audit", "TRUNCATE audit"],
+)
+def test_the_database_lets_the_audit_only_grow(db, sql):
+    audit()
+    with (
+        pytest.raises(IntegrityError, match="only grows"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(sql)
+    assert AuditEntry.objects.count() == 1
+
+
+def test_no_superuser_changes_the_audit_by_its_pages(boss):
+    entry = audit()
+    page = f"{AUDIT}{entry.pk}/change/"
+    assert boss.post(page, {"actor": "somebody", "reason": "x"}).status_code == 403
+    assert boss.post(f"{AUDIT}{entry.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert boss.post(f"{AUDIT}add/", {"actor": "x"}).status_code == 403
+    assert AuditEntry.objects.get().actor == "anna"
+
+
 def test_the_audit_is_filtered_by_days_of_the_readers_zone():
     reader = visitor("runs.view_auditentry", name="reader", time_zone="Asia/Kolkata")
     AuditEntry.objects.bulk_create(
@@ -245,6 +318,8 @@ def test_links_of_the_audit_are_a_query_for_each_kind(
     [
         ({}, "audit_at"),
         ({"action": "create"}, "audit_action"),
+        ({"q": "192.0.2.7"}, "audit_address"),
+        ({"q": "runs_abc123"}, "audit_token"),
         ({"target": "user"}, "audit_kind"),
         ({"target": "run:run_7"}, "audit_target"),
         ({"q": "rare"}, "audit_actor"),
@@ -258,13 +333,16 @@ def test_every_filter_of_the_audit_follows_an_index(boss, query, index):
     with connection.cursor() as cursor:
         cursor.execute("""
             INSERT INTO audit
-                (at, actor, ref_type, ref_id, action, target_type, target_id, reason, count)
+                (at, actor, ref_type, ref_id, action, target_type, target_id, reason, count,
+                address, via)
             SELECT timestamptz '2026-01-01' + n * interval '1 minute',
                 CASE WHEN n % 10 < 3 THEN 'bot' WHEN n % 100 = 5 THEN 'rare' ELSE 'anna' END,
                 '', '',
                 CASE WHEN n % 10 < 3 OR n % 100 = 4 THEN 'export' WHEN n % 100 = 6 THEN 'create'
                     ELSE 'retry' END,
-                CASE WHEN n % 100 = 6 THEN 'user' ELSE 'run' END, 'run_' || n, '', 1
+                CASE WHEN n % 100 = 6 THEN 'user' ELSE 'run' END, 'run_' || n, '', 1,
+                CASE WHEN n % 100 = 7 THEN inet '192.0.2.7' ELSE '192.0.2.8' END,
+                CASE WHEN n % 100 = 8 THEN 'runs_abc123' ELSE '' END
             FROM generate_series(1, 20000) n
             """)
         cursor.execute("ANALYZE audit")

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from runs import tokens
+from runs.client import runs_client
 from runs.client.runs_client import Client
 from runs.models import Event, Run, User
 from tests.runs.streams.servers import Web
@@ -148,6 +149,7 @@ class Moody(http.server.ThreadingHTTPServer):
     def __init__(self, *statuses):
         self.statuses = list(statuses)
         self.ids = []
+        self.times = []
         super().__init__(("127.0.0.1", 0), Answer)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -158,13 +160,17 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
         body = self.rfile.read(int(self.headers["Content-Length"]))
         events = [json.loads(line) for line in gzip.decompress(body).splitlines()]
+        self.server.times.append(time.monotonic())
         statuses = self.server.statuses
         status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
         if status == 200:
             self.server.ids += [event["event_id"] for event in events]
         answer = json.dumps({"stored": len(events)}).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(answer)))
+        self.send_response(abs(status))
+        if status == 429:
+            self.send_header("Retry-After", "2")
+        # A negative one breaks off in the middle of its answer.
+        self.send_header("Content-Length", str(len(answer) + (9 if status < 0 else 0)))
         self.end_headers()
         self.wfile.write(answer)
 
@@ -189,13 +195,30 @@ def moody():
 
 def test_what_a_portal_could_not_take_is_sent_again(moody, monkeypatch):
     monkeypatch.setattr("runs.client.runs_client._FIRST_PAUSE", 0.01)
-    server, client = moody(503, 429, 500, 200, every=0.01)
+    server, client = moody(503, -503, -200, 429, 500, 200, every=0.01)
     for number in range(10):
         client.send({"type": "log", "n": number})
     assert client.flush(30)
     assert (len(set(server.ids)), len(server.ids)) == (10, 10)
     assert server.ids == sorted(server.ids)
     assert (client.stored, client.dropped) == (10, 0)
+
+
+def test_a_portal_that_asks_for_patience_is_given_it(moody, monkeypatch):
+    monkeypatch.setattr("runs.client.runs_client._FIRST_PAUSE", 0.01)
+    server, client = moody(429, 200, every=0.01)
+    client.send({"type": "log"})
+    assert client.flush(30)
+    refused, taken = server.times
+    assert taken - refused >= 2  # never sooner; it may be later
+    assert (client.stored, client.dropped) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("55", 55), ("86400", 300), ("soon", 0), (None, 0)]
+)
+def test_it_waits_for_as_long_as_a_portal_may_ask_for(header, seconds):
+    assert runs_client._seconds(header) == seconds
 
 
 def test_a_batch_that_is_too_large_goes_in_halves(moody):

@@ -164,3 +164,20 @@ def test_a_refusal_leads_to_the_first_page_that_the_person_may_see():
     olga = visitor("runs.view_workflow")
     page = olga.get("/admin/runs/run/").content.decode()
     assert '<a class="op-btn" href="/admin/runs/workflow/">Open the portal</a>' in page
+
+
+@pytest.mark.parametrize("path", ["/admin/login/", "/api/runs/", "/static/nothing"])
+def test_a_cookie_that_names_no_session_is_nobodys(client, path):
+    # Within quotes a cookie may hold any character.
+    client.cookies.load(f'{settings.SESSION_COOKIE_NAME}="\\000nosuchsession"')
+    assert client.get(path).status_code in (200, 401, 404)
+
+
+@pytest.mark.parametrize("charset", ["hex", "zlib", "undefined", "idna", "utf-16"])
+def test_a_form_that_is_not_utf_8_is_refused(client, charset):
+    form = '--x\r\nContent-Disposition: form-data; name="username"\r\n\r\nanna\r\n--x--\r\n'
+    kind = f"multipart/form-data; boundary=x; charset={charset}"
+    answer = client.generic("POST", "/admin/login/", form, content_type=kind)
+    assert answer.status_code == 400
+    kind = "multipart/form-data; boundary=x; charset=UTF8"
+    assert client.generic("POST", "/admin/login/", form, content_type=kind).status_code == 200

@@ -105,12 +105,23 @@ def test_behind_a_proxy_it_is_the_callers_address(client, olga, settings):
 
 def test_the_lock_is_audited_once(client, olga):
     guess(client, 8, REMOTE_ADDR="192.0.2.7")
-    entry = AuditEntry.objects.get()
+    *others, entry = AuditEntry.objects.order_by("id")
+    assert [other.action for other in others] == ["fail_login"] * 4
     assert (entry.action, entry.target_type, entry.target_id) == (
         "lock_login", "user", olga.public_id,
     )  # fmt: skip
     assert entry.address == "192.0.2.7"
     assert entry.reason.startswith("olga: 5 wrong passwords")
+
+
+def test_who_signs_in_and_who_could_not_is_audited(client, olga):
+    guess(client, 1, REMOTE_ADDR="192.0.2.7")
+    assert is_in(sign_in(client, REMOTE_ADDR="192.0.2.8"))
+    failed, entered = AuditEntry.objects.order_by("id")
+    assert (failed.actor, failed.action, failed.address) == ("sign-in", "fail_login", "192.0.2.7")
+    assert (entered.actor, entered.action, entered.address) == ("olga", "login", "192.0.2.8")
+    assert {failed.target_id, entered.target_id} == {olga.public_id}
+    assert "guess" not in failed.reason
 
 
 def test_what_names_no_account_is_locked_too_and_written_nowhere(client, caplog):

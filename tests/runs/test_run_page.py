@@ -760,6 +760,20 @@ def test_of_two_runs_the_older_is_the_first_to_compare(olga):
         assert dict(chosen) == {"with": original.public_id, "to": retry.public_id}
 
 
+def test_two_runs_are_compared_in_the_direction_that_is_asked(olga):
+    version = stories.publish(stories.node("read"), slug="turned")
+    original = stories.Story(version, data={"rows": 1})
+    retry = stories.Story(version, data={"rows": 2}, retry_of=original.run)
+    query = "?tab=lineage&with={}&to={}"
+    told = shown(olga, original, query.format(original.public_id, retry.public_id))
+    assert "$.rows 1 2" in words(part(told, 'id="run-difference"'))
+    told = shown(olga, original, query.format(retry.public_id, original.public_id))
+    assert "$.rows 2 1" in words(part(told, 'id="run-difference"'))
+    told = shown(olga, original, query.format(retry.public_id, retry.public_id))
+    assert 'id="run-difference"' not in told
+    assert "Choose two different runs to compare." in told
+
+
 def test_a_comparison_is_bounded(olga):
     version = stories.publish(stories.node("read"), slug="bounded")
     original = stories.Story(version, data={"rows": list(range(1_000)), "text": "x" * 5_000})

@@ -28,6 +28,19 @@ def test_a_source_is_made_changed_and_audited():
     assert [(e.action, e.actor) for e in entries] == [("create", "olga"), ("change", "olga")]
 
 
+def test_without_a_source_the_page_says_what_one_is_and_how_to_report():
+    client = visitor("runs.view_source", "runs.add_source", name="olga")
+    page = client.get(LIST).content.decode()
+    assert "No sources yet" in page
+    assert f'href="{LIST}add/"' in page
+    assert "http://testserver/api/events --data-binary" in page
+    assert "from runs_client import Client" in page
+    only_looks = visitor("runs.view_source", name="ben")
+    assert f'href="{LIST}add/"' not in only_looks.get(LIST).content.decode()
+    Source.objects.create(name="airflow")
+    assert "No sources yet" not in client.get(LIST).content.decode()
+
+
 @pytest.mark.parametrize("name", ["", "Airflow", "user", "token", ".x", "a b", "x" * 65])
 def test_names_that_are_none(name):
     client = visitor("runs.view_source", "runs.add_source")

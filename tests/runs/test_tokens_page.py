@@ -74,9 +74,9 @@ def test_a_reload_makes_no_second_one(olga):
 
 def test_scopes_are_offered_as_far_as_the_person_may(olga, boss):
     offered = re.findall(r'name="scopes" value="(\w+)"', text(olga.get(PATH)))
-    assert offered == ["view", "retry"]
+    assert offered == ["view", "retry", "views"]
     everything = re.findall(r'name="scopes" value="(\w+)"', text(boss.get(PATH)))
-    assert {"view", "execute", "retry", "terminate"} <= set(everything)
+    assert {"view", "execute", "retry", "terminate", "workflows", "views"} <= set(everything)
 
 
 def test_who_may_nothing_is_told_so():

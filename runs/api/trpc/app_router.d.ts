@@ -233,6 +233,114 @@ export interface RunEvent {
   data: Record<string, unknown>;
 }
 
+export interface Timeline {
+  run_id: string;
+  started_at: string | null;
+  completed_at: string | null;
+  /** From start to end, or until now. */
+  total_ms: number;
+  /** Of that, time in which no node ran. */
+  idle_ms: number;
+  /** What most of it was spent on. */
+  idle_cause: "queued" | "dependency" | "back_off" | "person" | "";
+  /** Whether something is still running. */
+  growing: boolean;
+  /** Nodes that made the run take as long as it did. */
+  critical_path: string[];
+  rows: Row[];
+}
+
+export interface Row {
+  node: string;
+  status: "pending" | "queued" | "running" | "waiting" | "completed" | "failed" | "skipped" | "terminated";
+  /** Whether it is on the critical path. */
+  critical: boolean;
+  queued_at: string | null;
+  duration_ms: number | null;
+  bars: Bar[];
+  gaps: Gap[];
+}
+
+export interface Bar {
+  attempt: number;
+  status: "running" | "completed" | "failed" | "lost" | "late";
+  started_at: string;
+  completed_at: string | null;
+  /** Until now while it is running. */
+  duration_ms: number;
+  worker: string;
+  error_kind: string;
+}
+
+export interface Gap {
+  cause: "queued" | "dependency" | "back_off" | "person";
+  started_at: string;
+  duration_ms: number;
+}
+
+export interface WorkflowsInput {
+  /** Most workflows that are given. */
+  limit?: number;
+  /** The last given workflow's id: the list goes on behind it. */
+  after?: string;
+}
+
+export interface Workflow {
+  id: string;
+  description: string;
+  created_at: string;
+  /** Number of the newest version. */
+  version: number | null;
+  /** The workflow's page in the portal. */
+  url: string;
+}
+
+export interface WorkflowInput {
+  /** The workflow's id. */
+  id: string;
+}
+
+export interface WorkflowDetail {
+  id: string;
+  description: string;
+  created_at: string;
+  /** Number of the newest version. */
+  version: number | null;
+  /** The workflow's page in the portal. */
+  url: string;
+  definition: unknown;
+  versions: Version[];
+}
+
+export interface Version {
+  number: number;
+  created_at: string;
+  created_by: string | null;
+}
+
+export interface MakeWorkflowInput {
+  /** Such as invoice_processing; it cannot be changed later. */
+  id: string;
+  /** Nodes, and what they need; see the README. */
+  definition: Record<string, unknown>;
+}
+
+export interface PublishInput {
+  /** Nodes, and what they need; see the README. */
+  definition: Record<string, unknown>;
+  /** Number of the version that yours is made from: refused if a newer one is there. */
+  base?: number | null;
+  /** The workflow's id. */
+  id: string;
+}
+
+export interface VersionDetail {
+  number: number;
+  created_at: string;
+  created_by: string | null;
+  definition: unknown;
+}
+
 export interface ExecuteInput {
   /** The run's input; the workflow's schema applies. */
   input: unknown;
@@ -243,6 +351,8 @@ export interface ExecuteInput {
   /** Its id with you. */
   ref_id?: string;
   workflow_id: string;
+  /** A word of yours for this call: sent again within 24 hours, it starts nothing and gives the same run. */
+  idempotency_key?: string | null;
 }
 
 export interface Started {
@@ -254,7 +364,7 @@ export interface ErrorShape {
   message: string;
   code: TRPC_ERROR_CODE_NUMBER;
   data: {
-    code: "BAD_REQUEST" | "UNAUTHORIZED" | "FORBIDDEN" | "NOT_FOUND" | "METHOD_NOT_SUPPORTED" | "CONFLICT" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "TOO_MANY_REQUESTS" | "INTERNAL_SERVER_ERROR" | "SERVICE_UNAVAILABLE";
+    code: "BAD_REQUEST" | "UNAUTHORIZED" | "FORBIDDEN" | "NOT_FOUND" | "METHOD_NOT_SUPPORTED" | "CONFLICT" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "UNPROCESSABLE_CONTENT" | "TOO_MANY_REQUESTS" | "INTERNAL_SERVER_ERROR" | "SERVICE_UNAVAILABLE";
     httpStatus: number;
     path?: string;
     /** What is wrong with the input. */
@@ -311,8 +421,50 @@ export type AppRouter = TRPCBuiltRouter<
         output: AsyncIterable<{ id: string; data: RunEvent }, void>;
         meta: object;
       }>;
+      /** The scheduler's handle on the run. */
+      job: TRPCQueryProcedure<{
+        input: RunInput;
+        output: Job;
+        meta: object;
+      }>;
+      /** What went into the run and its nodes, and what came out. */
+      context: TRPCQueryProcedure<{
+        input: RunInput;
+        output: Context;
+        meta: object;
+      }>;
+      /** Each node's attempts and waits with their causes, and the critical path. */
+      timeline: TRPCQueryProcedure<{
+        input: RunInput;
+        output: Timeline;
+        meta: object;
+      }>;
     };
     workflows: {
+      /** Workflows in the order of their ids. */
+      list: TRPCQueryProcedure<{
+        input: WorkflowsInput | undefined;
+        output: Workflow[];
+        meta: object;
+      }>;
+      /** A workflow with its newest definition, and its versions, the newest first. */
+      get: TRPCQueryProcedure<{
+        input: WorkflowInput;
+        output: WorkflowDetail;
+        meta: object;
+      }>;
+      /** A new workflow with its first version. */
+      create: TRPCMutationProcedure<{
+        input: MakeWorkflowInput;
+        output: WorkflowDetail;
+        meta: object;
+      }>;
+      /** A new version; where the definition is the newest one's, that. */
+      publish: TRPCMutationProcedure<{
+        input: PublishInput;
+        output: VersionDetail;
+        meta: object;
+      }>;
       /** Starts a run. Input that breaks the workflow's schema makes one that has failed. */
       execute: TRPCMutationProcedure<{
         input: ExecuteInput;

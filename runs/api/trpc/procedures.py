@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from asgiref.sync import async_to_sync
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
-from runs import lifecycle
+from runs import idempotency, lifecycle
 from runs.actors import Actor
-from runs.api import acts
-from runs.api.problems import TooLarge
+from runs.api import acts, workflow_acts
+from runs.api.problems import KeyReused
 from runs.api.run_query import wanted_runs
-from runs.api.serializers import EventSerializer, RunExportSerializer, RunSerializer
+from runs.api.run_timeline import TimelineSerializer, timeline_of
+from runs.api.serializers import (
+    ContextSerializer,
+    EventSerializer,
+    JobSerializer,
+    RunExportSerializer,
+    RunSerializer,
+    VersionDetailSerializer,
+    WorkflowDetailSerializer,
+    WorkflowSerializer,
+)
 from runs.api.trpc.shapes import (
     ActInput,
     DeletedSerializer,
@@ -25,48 +35,41 @@ from runs.api.trpc.shapes import (
     Input,
     ListedRunSerializer,
     ListInput,
+    MakeWorkflowInput,
+    PublishInput,
     RunInput,
     StartedSerializer,
     StreamInput,
+    WorkflowInput,
+    WorkflowsInput,
 )
-from runs.api.trpc.wire import JsonText
+from runs.api.trpc.wire import JsonParts
+from runs.context import context_of, job_of
 from runs.filters import RunFilter
 from runs.models import AuditEntry, Run, User
 from runs.paging import Cursor, page_of
 from runs.timeouts import statement_timeout
 from runs.views.run_download import as_json
 
-# Exports of one request together, in characters of JSON: they are in memory until they are sent.
-EXPORT_CHARACTERS = 16_000_000
 # What the filter calls them.
 _FILTER_NAMES = {"status": "state", "workflow_id": "workflow"}
 _INPUT_NAMES = {own: name for name, own in _FILTER_NAMES.items()}
 
 
-class Room:
-    """What the exports of a request may still hold."""
-
-    def __init__(self, characters: int) -> None:
-        self.left = characters
-
-    def take(self, characters: int) -> None:
-        self.left -= characters
-        if self.left < 0:
-            limit = f"{EXPORT_CHARACTERS // 1_000_000} MB of JSON in one request"
-            raise TooLarge(f"That is more than {limit}; export the run from its page.")
-
-
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks, and when; `room` is shared by the calls of a batch."""
+    """Who asks, and when."""
 
     request: Request
     now: datetime
-    room: Room
+
+    @property
+    def person(self) -> User:
+        return cast(User, self.request.user)
 
     @property
     def actor(self) -> Actor:
-        return cast(User, self.request.user).as_actor()
+        return self.person.as_actor()
 
     def shown(self, run: Run) -> dict[str, Any]:
         context = {"request": self.request, "now": self.now}
@@ -98,26 +101,64 @@ def get_run(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
     return asking.shown(acts.find_run(given["id"]))
 
 
-def export_run(asking: Asking, given: dict[str, Any]) -> JsonText:
+def export_run(asking: Asking, given: dict[str, Any]) -> JsonParts:
     """The whole run, as the page gives it as a file. It leaves the portal, so it is audited."""
     run = acts.find_run(given["id"])
-    text = async_to_sync(_gather)(run, asking)
     AuditEntry.objects.note(asking.actor, "export", ("run", run.public_id))
-    return JsonText(text)
+    return JsonParts(as_json(run, asking.now))
 
 
-async def _gather(run: Run, asking: Asking) -> str:
-    parts = []
-    async for part in as_json(run, asking.now):
-        asking.room.take(len(part))
-        parts.append(part)
-    return "".join(parts)
+def get_job(_: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    return job_of(acts.find_run(given["id"]))
+
+
+def get_context(_: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    return context_of(acts.find_run(given["id"]))
+
+
+def get_timeline(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    return timeline_of(acts.find_run(given["id"]), asking.now)
+
+
+def list_workflows(asking: Asking, given: dict[str, Any]) -> Any:
+    found = acts.shown_workflows().order_by("slug")
+    if after := given.get("after"):
+        found = found.filter(slug__gt=after)
+    context = {"request": asking.request}
+    return WorkflowSerializer(found[: given["limit"]], many=True, context=context).data
+
+
+def get_workflow(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    context = {"request": asking.request}
+    return WorkflowDetailSerializer(workflow_acts.detailed(given["id"]), context=context).data
+
+
+def create_workflow(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    workflow_acts.create(given, by=asking.person)
+    return get_workflow(asking, given)
+
+
+def publish_version(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    version, _ = workflow_acts.publish(given["id"], given, by=asking.person)
+    return VersionDetailSerializer(version).data
 
 
 def execute_workflow(asking: Asking, given: dict[str, Any]) -> dict[str, str]:
-    workflow = acts.find_workflow(given["workflow_id"])
-    run = acts.start(workflow, given, by=asking.actor, now=asking.now)
-    return {"id": run.public_id}
+    slug, key = given.pop("workflow_id"), given.pop("idempotency_key")
+    workflow = acts.find_workflow(slug)
+
+    def act() -> tuple[uuid.UUID, dict[str, Any]]:
+        run = acts.start(workflow, given, by=asking.actor, now=asking.now)
+        return run.pk, asking.shown(acts.shown_runs().get(pk=run.pk))
+
+    if not key:
+        return {"id": act()[1]["id"]}
+    try:
+        # As the REST API does: a key means the same wherever it is sent to.
+        answer = idempotency.once(asking.person.public_id, key, [slug, given], act, now=asking.now)
+    except idempotency.Mismatch:
+        raise KeyReused from None
+    return {"id": answer.shown["id"]}
 
 
 def _change(
@@ -194,6 +235,37 @@ PROCEDURES: Mapping[str, Procedure] = {
             says="Deletes a run that has ended, with all its events, for good.",
         ),
         STREAM_LOGS,
+        Procedure(
+            "runs.job", "query", "runs.view_run", RunInput, JobSerializer, get_job,
+            says="The scheduler's handle on the run.",
+        ),
+        Procedure(
+            "runs.context", "query", "runs.view_run", RunInput, ContextSerializer, get_context,
+            says="What went into the run and its nodes, and what came out.",
+        ),
+        Procedure(
+            "runs.timeline", "query", "runs.view_run", RunInput, TimelineSerializer, get_timeline,
+            says="Each node's attempts and waits with their causes, and the critical path.",
+        ),
+        Procedure(
+            "workflows.list", "query", "runs.view_workflow", WorkflowsInput, WorkflowSerializer,
+            list_workflows, gives_many=True, says="Workflows in the order of their ids.",
+        ),
+        Procedure(
+            "workflows.get", "query", "runs.view_workflow", WorkflowInput,
+            WorkflowDetailSerializer, get_workflow,
+            says="A workflow with its newest definition, and its versions, the newest first.",
+        ),
+        Procedure(
+            "workflows.create", "mutation", "runs.add_workflow", MakeWorkflowInput,
+            WorkflowDetailSerializer, create_workflow,
+            says="A new workflow with its first version.",
+        ),
+        Procedure(
+            "workflows.publish", "mutation", "runs.change_workflow", PublishInput,
+            VersionDetailSerializer, publish_version,
+            says="A new version; where the definition is the newest one's, that.",
+        ),
         Procedure(
             "workflows.execute", "mutation", "runs.execute_workflow", ExecuteInput,
             StartedSerializer, execute_workflow,

@@ -7,13 +7,16 @@ from typing import Any
 
 from rest_framework import serializers
 
-from runs.api.pagination import RunPages
+from runs.api.pagination import RunPages, WorkflowPages
 from runs.api.serializers import (
+    MakeVersionSerializer,
+    MakeWorkflowSerializer,
     RunSerializer,
     StartSerializer,
     StrictSerializer,
 )
 from runs.filters import RANGES, FilterForm
+from runs.models.idempotency import KEY_LENGTH
 from runs.states import Trigger
 
 ID_LENGTH = 100
@@ -105,6 +108,32 @@ class StreamInput(Input):
 
 class ExecuteInput(StartSerializer, Input):
     workflow_id = serializers.CharField(max_length=WORD_LENGTH)
+    idempotency_key = serializers.RegexField(
+        r"^[ -~]+\Z", max_length=KEY_LENGTH, required=False, allow_null=True, default=None,
+        error_messages={"invalid": "Printable ASCII characters only."},
+        help_text="A word of yours for this call: sent again within 24 hours, it starts nothing"
+        " and gives the same run.",
+    )  # fmt: skip
+
+
+class WorkflowInput(Input):
+    id = serializers.CharField(max_length=WORD_LENGTH, help_text="The workflow's id.")
+
+
+class WorkflowsInput(Input):
+    limit = serializers.IntegerField(
+        min_value=1, max_value=WorkflowPages.max_limit, default=WorkflowPages.default_limit,
+        help_text="Most workflows that are given.",
+    )  # fmt: skip
+    after = _word(help_text="The last given workflow's id: the list goes on behind it.")
+
+
+class MakeWorkflowInput(MakeWorkflowSerializer, Input):
+    pass
+
+
+class PublishInput(MakeVersionSerializer, Input):
+    id = serializers.CharField(max_length=WORD_LENGTH, help_text="The workflow's id.")
 
 
 # -- Given -----------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from runs.api.trpc import wire
 from runs.api.trpc.errors import failure_of
 from runs.api.trpc.procedures import STREAM_LOGS
 from runs.api.trpc.wire import Failure
+from runs.bearer import digest_in
 from runs.streams import access, asgi, hub, log
 from runs.streams.access import Credential, Verdict
 from runs.streams.log import Ending
@@ -76,18 +77,35 @@ async def _open(at: hub.Hub, scope: HTTPScope) -> Opened:
         raise Failure("SERVICE_UNAVAILABLE", "No more streams are taken here now.")
     try:
         async with asyncio.timeout(asgi.PATIENCE):
-            shown = access.credential(scope["headers"])
+            shown = _credential(scope)
             failure = _objection(shown, await at.guard.admit(shown))
             if failure is not None:
                 raise failure
             assert shown is not None
             run_id, wanted = _asked_for(scope)
-            end = None if run_id is None else await at.clients.read(log.end_of, run_id)
+            end = None if run_id is None else await at.clients.share(log.end_of, run_id)
     except TimeoutError:
         raise Failure("SERVICE_UNAVAILABLE", "The database does not answer.") from None
     if run_id is None or end is None:
         raise Failure("NOT_FOUND", "There is no such run.")
     return Opened(shown, _chunks(at, run_id, min(wanted, end), end))
+
+
+def _credential(scope: HTTPScope) -> Credential | None:
+    """A browser's EventSource sends no header of ours, so that the client writes into the address
+    what its `connectionParams` gives: `{token: "runs_…"}`."""
+    given = wire.read_input(_query(scope).get("connectionParams", [""])[0])
+    if given is None:
+        return access.credential(scope["headers"])
+    token = given.get("token") if isinstance(given, dict) else None
+    if not isinstance(token, str):
+        raise Failure("BAD_REQUEST", "The connectionParams are an object with a `token`, a string.")
+    digest = digest_in(b"Bearer " + token.encode())
+    return Credential(token_digest=digest)
+
+
+def _query(scope: HTTPScope) -> dict[str, list[str]]:
+    return parse_qs(scope["query_string"].decode("latin-1"))
 
 
 def _objection(shown: Credential | None, verdict: Verdict) -> Failure | None:
@@ -104,8 +122,7 @@ def _asked_for(scope: HTTPScope) -> tuple[uuid.UUID | None, int]:
     A client that reconnects by itself keeps the address and adds the header, so the header is
     the newer one.
     """
-    query = parse_qs(scope["query_string"].decode("latin-1"))
-    given = wire.read_input(query.get("input", [""])[0])
+    given = wire.read_input(_query(scope).get("input", [""])[0])
     header = next((v for name, v in scope["headers"] if name == b"last-event-id"), b"")
     if header and isinstance(given, dict):
         given = {**given, "lastEventId": header.decode("latin-1")}

@@ -106,7 +106,7 @@ def _base(field: Any) -> str:
     if isinstance(field, serializers.DictField):
         return f"Record<string, {_type(field.child)}>"
     if isinstance(field, serializers.ChoiceField):
-        return _union(field.choices)
+        return _union([*field.choices, *([""] if field.allow_blank else [])])
     return next((word for kinds, word in _PLAIN if isinstance(field, kinds)), "unknown")
 
 

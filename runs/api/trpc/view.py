@@ -20,9 +20,9 @@ from rest_framework.views import APIView
 
 from runs.api.parsers import BoundedJSONParser
 from runs.api.problems import LengthRequired
-from runs.api.trpc import procedures, wire
+from runs.api.trpc import wire
 from runs.api.trpc.errors import failure_of, log_refusal
-from runs.api.trpc.procedures import PROCEDURES, Asking, Procedure, Room
+from runs.api.trpc.procedures import PROCEDURES, Asking, Procedure
 from runs.api.trpc.wire import Answer, Call, Failure
 
 # Calls of streamed batches that are worked on at a time, in all of this process.
@@ -42,12 +42,10 @@ class TrpcView(APIView):
     # It has a document of its own: the TypeScript.
     schema = None
     now: datetime
-    room: Room
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Throttles and permissions come with each call: a batch must not pass for one."""
         self.now = timezone.now()
-        self.room = Room(procedures.EXPORT_CHARACTERS)
         self.perform_authentication(request)
 
     def get(self, request: Request, path: str = "") -> HttpResponseBase:
@@ -70,10 +68,10 @@ class TrpcView(APIView):
         is_batch = request.query_params.get("batch") == "1"
         calls = wire.calls(path, given, batch=is_batch)
         if not is_batch:
-            return _plain(self.answer(request, calls[0]))
+            return _whole(self.answer(request, calls[0]))
         if request.headers.get("trpc-accept") == JSON_LINES:
             return self.streamed(request, calls)
-        return _plain(wire.batch([self.answer(request, call) for call in calls]))
+        return _whole(wire.batch([self.answer(request, call) for call in calls]))
 
     def streamed(self, request: Request, calls: list[Call]) -> StreamingHttpResponse:
         response = StreamingHttpResponse(self.lines(request, calls), content_type=JSON)
@@ -86,14 +84,15 @@ class TrpcView(APIView):
         """Each call's answer as soon as it is there."""
         answer = sync_to_async(self._answer_in_thread, thread_sensitive=False, executor=_threads)
 
-        async def line(place: int, call: Call) -> bytes:
-            return wire.stream_line(place, await answer(request, call))
+        async def placed(place: int, call: Call) -> tuple[int, Answer]:
+            return place, await answer(request, call)
 
         yield wire.stream_head(len(calls))
-        tasks = [asyncio.create_task(line(place, call)) for place, call in enumerate(calls)]
+        tasks = [asyncio.create_task(placed(place, call)) for place, call in enumerate(calls)]
         try:
             for done in asyncio.as_completed(tasks):
-                yield await done
+                async for piece in wire.stream_line(*await done).lines():
+                    yield piece
         finally:
             for task in tasks:  # where the client has gone
                 task.cancel()
@@ -112,7 +111,7 @@ class TrpcView(APIView):
             assert procedure is not None
             assert procedure.answer is not None
             given = procedure.checked(call.input)
-            asking = Asking(request, self.now, self.room)
+            asking = Asking(request, self.now)
             return wire.result(procedure.answer(asking, given))
         except Exception as exc:
             failure = failure_of(exc)
@@ -151,6 +150,12 @@ class TrpcView(APIView):
             response.headers["WWW-Authenticate"] = self.get_authenticate_header(request)
         patch_vary_headers(response, ["trpc-accept", "accept", "cookie", "authorization"])
         return super().finalize_response(request, response, *args, **kwargs)
+
+
+def _whole(answer: Answer) -> HttpResponseBase:
+    if answer.is_ready:
+        return _plain(answer)
+    return StreamingHttpResponse(answer.lines(), status=answer.status, content_type=JSON)
 
 
 def _plain(answer: Answer) -> HttpResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple
 
 from runs import json_text
@@ -18,6 +18,7 @@ CODES = {
     "CONFLICT": (-32009, 409),
     "PAYLOAD_TOO_LARGE": (-32013, 413),
     "UNSUPPORTED_MEDIA_TYPE": (-32015, 415),
+    "UNPROCESSABLE_CONTENT": (-32022, 422),
     "TOO_MANY_REQUESTS": (-32029, 429),
     "INTERNAL_SERVER_ERROR": (-32603, 500),
     "SERVICE_UNAVAILABLE": (-32603, 503),
@@ -55,11 +56,36 @@ class Call(NamedTuple):
 
 class Answer(NamedTuple):
     status: int
-    body: bytes
+    pieces: tuple[bytes | JsonParts, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        return all(isinstance(piece, bytes) for piece in self.pieces)
+
+    @property
+    def body(self) -> bytes:
+        """Of one that is ready."""
+        return b"".join(self.pieces)  # type: ignore[arg-type]
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            if isinstance(piece, JsonParts):
+                async for line in piece.lines():
+                    yield line
+            else:
+                yield piece
 
 
-class JsonText(str):
-    """A result that is JSON already."""
+class JsonParts:
+    """A result that comes as pieces of JSON; together they may be larger than memory."""
+
+    def __init__(self, parts: AsyncIterator[str]) -> None:
+        self._parts = parts
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        async for part in self._parts:
+            # On one line: in JSON a line break is never more than space between two words.
+            yield part.replace("\n", " ").encode()
 
 
 def calls(path: str, given: Any, *, batch: bool) -> list[Call]:
@@ -92,13 +118,14 @@ def read_input(text: str) -> Any:
 
 
 def result(data: Any) -> Answer:
-    # On one line: in JSON a line break is never more than space between two words.
-    text = data.replace("\n", " ") if isinstance(data, JsonText) else compact(data)
-    return Answer(200, f'{{"result":{{"data":{text}}}}}'.encode())
+    begin, end = b'{"result":{"data":', b"}}"
+    if isinstance(data, JsonParts):
+        return Answer(200, (begin, data, end))
+    return Answer(200, (begin + compact(data).encode() + end,))
 
 
 def error(failure: Failure, path: str | None = None) -> Answer:
-    return Answer(failure.status, compact({"error": failure.shape(path)}).encode())
+    return Answer(failure.status, (compact({"error": failure.shape(path)}).encode(),))
 
 
 def batch(answers: Iterable[Answer]) -> Answer:
@@ -106,7 +133,10 @@ def batch(answers: Iterable[Answer]) -> Answer:
     all_of_them = list(answers)
     statuses = {answer.status for answer in all_of_them}
     status = statuses.pop() if len(statuses) == 1 else MULTI_STATUS
-    return Answer(status, b"[" + b",".join(answer.body for answer in all_of_them) + b"]")
+    pieces: list[bytes | JsonParts] = []
+    for answer in all_of_them:
+        pieces += [b"," if pieces else b"[", *answer.pieces]
+    return Answer(status, (*pieces, b"]"))
 
 
 def stream_head(count: int) -> bytes:
@@ -114,8 +144,8 @@ def stream_head(count: int) -> bytes:
     return compact({str(place): [[0], [None, 0, place]] for place in range(count)}).encode() + b"\n"
 
 
-def stream_line(place: int, answer: Answer) -> bytes:
-    return b"[%d,0,[[%b]]]\n" % (place, answer.body)
+def stream_line(place: int, answer: Answer) -> Answer:
+    return Answer(answer.status, (b"[%d,0,[[" % place, *answer.pieces, b"]]]\n"))
 
 
 # -- Server-Sent Events ----------------------------------------------------------------------

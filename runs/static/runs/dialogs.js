@@ -9,6 +9,8 @@ import { toast } from "./toast.js";
 
 const FIRST = "form.op-form :is(input:not([type=hidden]), select, button)";
 
+const UNSURE = "It may have been done all the same: look at the runs before you press again.";
+
 const ask = (url, body) =>
   fetch(url, { method: body ? "POST" : "GET", body, headers: { "HX-Request": "true" } });
 
@@ -52,6 +54,8 @@ export async function sendFrom(form, done) {
   if (!wrong) return;
   delete form.dataset.sent;
   button?.removeAttribute("aria-disabled");
+  // What was wrong before has been answered to since.
+  for (const old of form.querySelectorAll(":is(.op-error, .op-form-error):not([data-wrong])")) old.remove();
   let words = form.querySelector("[data-wrong]");
   if (!words) {
     words = document.createElement("p");
@@ -69,7 +73,7 @@ async function sent(form, done) {
   try {
     answer = await ask(form.action, new FormData(form));
   } catch {
-    return ["The portal does not answer. It may have been done all the same: look at the runs before you press again."];
+    return [`The portal does not answer. ${form.dataset.unsure || UNSURE}`];
   }
   const next = answer.headers.get("HX-Redirect");
   if (next) {

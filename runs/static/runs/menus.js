@@ -2,7 +2,7 @@
 // and on a click elsewhere, and arrow keys move through their items.
 
 const OPEN = "details.op-menu[open]";
-const ITEMS = ".op-menu-body :is(a[href], button, input):not([disabled])";
+const ITEMS = ".op-menu-body :is(a[href], button, input):not([disabled], [tabindex='-1'])";
 
 function close(menu, { focus = false } = {}) {
   menu.removeAttribute("open");

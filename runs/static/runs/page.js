@@ -7,13 +7,15 @@ import "./ticks.js";
 import { signInAgain } from "./signed_out.js";
 import { toast } from "./toast.js";
 
-// The zone that this device is set to, offered wherever times say theirs.
+// The zone that this device is set to: named where it stands among the zones, else offered.
 function offerZone() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const words = `${zone} (this device)`;
   for (const button of document.querySelectorAll("[data-device-zone]")) {
+    const listed = [...button.form.querySelectorAll("[data-listed]")].find(({ value }) => value === zone);
     button.value = zone;
-    button.textContent = `${zone} (this device)`;
-    button.hidden = !zone || zone === "UTC";
+    button.hidden = !zone || Boolean(listed);
+    (listed || button).lastElementChild.textContent = words;
   }
 }
 

@@ -21,9 +21,17 @@ export function colour(root = document) {
   for (const pre of root.querySelectorAll("pre[data-json]:not([data-drawn])")) {
     const text = pre.textContent;
     if (text.length > COLOURED) continue;
-    pre.replaceChildren(...coloured(text));
+    pre.replaceChildren(...text.split("\n").flatMap((line, at) => (at ? ["\n", drawn(line)] : [drawn(line)])));
     pre.setAttribute("data-drawn", "");
   }
+}
+
+// What of a line does not fit goes on further to the right than it began.
+function drawn(line) {
+  const element = span("op-line", "");
+  element.style.setProperty("--i", `${line.search(/\S|$/) + 2}ch`);
+  element.append(...coloured(line));
+  return element;
 }
 
 function coloured(text) {

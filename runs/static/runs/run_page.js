@@ -252,9 +252,23 @@ async function loadInto(place, url) {
   colour(page);
 }
 
-function showPayload(link) {
-  link.closest("[data-key]").dataset.kept = "";
-  loadInto(link, link.href);
+async function showPayload(link) {
+  const place = link.closest("[data-key]");
+  place.dataset.kept = "";
+  await loadInto(link, link.href);
+  const code = place.querySelector("pre");
+  if (!code) return;
+  code.id = "run-payload";
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "op-btn op-btn-plain op-btn-sm";
+  button.dataset.copyFrom = "#run-payload";
+  const icon = document.createElement("span");
+  icon.className = "material-symbols-outlined";
+  icon.setAttribute("aria-hidden", "true");
+  icon.textContent = "content_copy";
+  button.append(icon, "Copy");
+  place.prepend(button);
 }
 
 document.addEventListener("toggle", (event) => {

@@ -8,6 +8,7 @@ import { paced } from "./paced.js";
 import { forget, heardStates, show as showSelection, toggleRow } from "./selection.js";
 import { signInAgain } from "./signed_out.js";
 import { tick } from "./ticks.js";
+import "./calendar.js";
 import "./dialogs.js";
 
 const STREAM = "/api/sse-runs";

@@ -152,12 +152,12 @@ bar?.addEventListener("submit", (event) => {
   askIn(bar.action, body);
 });
 
-// A second press must not act twice. What was acted on is selected no longer.
+// A second press must not act twice. Runs that were acted on are selected no longer.
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("form:is([data-once], [data-send])");
   if (!form) return;
   if (form.dataset.sent || form.dataset.send !== undefined) event.preventDefault();
-  if (form.dataset.send !== undefined) sendFrom(form, clear);
+  if (form.dataset.send !== undefined) sendFrom(form, form.elements.runs ? clear : () => {});
   else form.dataset.sent = "1";
 });
 

@@ -17,7 +17,7 @@ from tests.runs.conftest import changed, executor_node
 ANNA = Actor(name="anna", ref_type="user", ref_id="user_anna")
 ALL = (
     "view_run", "view_workflow", "execute_workflow", "retry_run", "terminate_run", "export_run",
-    "delete_run", "add_workflow", "change_workflow",
+    "delete_run", "add_workflow", "change_workflow", "ingest_event",
 )  # fmt: skip
 
 

@@ -166,6 +166,10 @@ def there(credentials):
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize("label", OPERATIONS)
 def test_the_api_answers_as_its_document_says(credentials, there, label, mode):
+    # A bad event is refused by itself, in an answer that is none of an error.
+    by_itself = {negative_data_rejection} if "/events/" in label and "POST" in label else set()
+    checks = [check for check in CHECKS if check not in by_itself]
+
     @given(case=OPERATIONS[label].as_strategy(generation_mode=mode), pick=st.integers(0, 7))
     @settings(
         max_examples=EXAMPLES,
@@ -179,7 +183,7 @@ def test_the_api_answers_as_its_document_says(credentials, there, label, mode):
         # Made-up ids lead nowhere: most of the time it is asked for what there is.
         for name in case.path_parameters if pick and mode is GenerationMode.POSITIVE else ():
             case.path_parameters[name] = there[name][pick % len(there[name])]
-        case.call_and_validate(headers=credentials, checks=CHECKS)
+        case.call_and_validate(headers=credentials, checks=checks)
 
     ask()
 

@@ -78,7 +78,9 @@ def test_the_runs_of_a_filter_one_a_line(client, run_in):
     told = last["export"]
     assert (told["count"], told["complete"], told["filter"]) == (1, True, {"state": "failed"})
     entry = AuditEntry.objects.get(action="export")
-    assert (entry.filter, entry.target_id) == ({"state": "failed"}, "")
+    assert (entry.filter, entry.target_id, entry.count) == ({"state": "failed"}, "", 1)
+    lines_of(client.get("/api/runs/export/"))
+    assert AuditEntry.objects.latest("id").count == 2
 
 
 def test_the_runs_of_a_filter_as_one_json(client, run_in):
@@ -108,6 +110,14 @@ def test_a_csv_has_a_row_a_run_and_no_formula(client, run_in):
     assert found["error_message"].startswith("'@SUM(1,2)")
     assert found["missing"] == "0"
     assert found["retry_of"] == ""
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "＝", "＋", "－", "＠", "\t=", "\r="])
+def test_a_csv_has_no_formula_whatever_it_begins_with(client, run_in, sign):
+    run = run_in("created", ref_type="order", ref_id=f"{sign}1+1")
+    text = text_of(client.get("/api/runs/export/?as=csv"))
+    header, row = list(csv.reader(io.StringIO(text, newline="")))
+    assert dict(zip(header, row, strict=True))["ref_id"] == f"'{run.ref_id}"
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])

@@ -1,7 +1,9 @@
 """Who may report, and that the short way of who shows a token answers as the long one does."""
 
+import contextlib
 import http.client
 import json
+import socket
 
 import pytest
 from django.conf import settings
@@ -9,6 +11,8 @@ from django.db import connection
 from django.utils import timezone
 
 from runs import tokens
+from runs.api.ingest_asgi import MOST_LARGE
+from runs.bearer import REFUSED_TOKEN
 from runs.models import Event, Run, Source, User
 from runs.scopes import scopes_of
 from tests.runs.api.reports import URL, told
@@ -48,6 +52,19 @@ class TestDjango:
         answer = client.post(URL, [told("log", data={"message": "x"})], format="json")
         assert answer.status_code == 403
         assert not Run.objects.exists()
+
+    @pytest.mark.parametrize("size", [1, 900_000])
+    @pytest.mark.parametrize("form", ["application/json", "application/x-ndjson"])
+    def test_a_session_with_its_csrf_token_reports(self, login, form, size):
+        client = login("ingest_event", csrf=True)
+        client.cookies[settings.CSRF_COOKIE_NAME] = "a" * 32
+        events = [told("log", data={"message": "x", "more": "y" * size}) for _ in range(3)]
+        lines = "\n".join(map(json.dumps, events))
+        body = lines if form == "application/x-ndjson" else json.dumps(events)
+        headers = {"X-CSRFToken": "a" * 32}
+        answer = client.post(URL, body, content_type=form, headers=headers)
+        assert answer.status_code == 200, answer.content
+        assert answer.json()["stored"] == 3
 
     def test_nothing_is_to_be_read_there(self, login):
         assert login("ingest_event").get(URL).status_code == 405
@@ -96,7 +113,7 @@ class TestWebProcess:
         assert (status, said["stored"]) == (200, 1)
         assert headers["x-content-type-options"] == "nosniff"
         assert Source.objects.get().created_by == self.user
-        assert scopes_of(self.user) == ["view", "ingest"]
+        assert scopes_of(self.user) == ["view", "views", "ingest"]
 
     def test_what_is_refused_is_a_problem_on_both_ways(self, web):
         without_scope = token_of(self.user, "view")
@@ -138,6 +155,42 @@ class TestWebProcess:
             assert (status, said["status"]) == (413, 413)
         assert web.resident_bytes() - before < 60_000_000
         assert send(web, line(), self.token)[0] == 200
+
+    @pytest.mark.parametrize("path", ["/api/runs/", "/admin/login/", "/api/trpc/runs.list"])
+    def test_an_endless_body_is_refused_everywhere(self, web, path):
+        with socket.create_connection(("127.0.0.1", web.port), timeout=20) as caller:
+            caller.sendall(
+                f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                "Transfer-Encoding: chunked\r\n\r\n".encode()
+            )
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                for _ in range(1_600):
+                    caller.sendall(b"10000\r\n" + b" " * 65_536 + b"\r\n")
+                pytest.fail("100 MB were taken")
+
+    def test_an_endless_head_is_refused(self, web):
+        with socket.create_connection(("127.0.0.1", web.port), timeout=20) as caller:
+            caller.sendall(b"GET /api/runs/ HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ")
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                for _ in range(1_600):
+                    caller.sendall(b"x" * 65_536)
+                pytest.fail("100 MB were taken")
+        assert send(web, line(), self.token, X_Long="x" * 60_000)[0] == 200
+
+    def test_who_cannot_come_in_does_not_hold_up_large_bodies(self, web):
+        with contextlib.ExitStack() as idle:
+            for _ in range(MOST_LARGE + 1):
+                caller = socket.create_connection(("127.0.0.1", web.port))
+                idle.enter_context(caller)
+                caller.sendall(
+                    f"POST {URL} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer runs_x\r\n"
+                    f"Content-Length: 5000000\r\n\r\n".encode()
+                )
+            events = [told("log", data={"message": "x", "more": "y" * 900_000}) for _ in range(2)]
+            status, _, said = send(web, json.dumps(events), self.token)
+            assert (status, said["stored"]) == (200, 2)
+        status, headers, _ = send(web, json.dumps(events), "runs_none")
+        assert (status, headers["www-authenticate"]) == (401, REFUSED_TOKEN)
 
     def test_a_broken_database_connection_does_not_fail_a_call(self, web):
         for _ in range(8):  # all its threads

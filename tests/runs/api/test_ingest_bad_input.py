@@ -117,6 +117,26 @@ def test_a_bad_event_is_refused_and_the_good_ones_are_stored(client, name, form)
     assert Event.objects.filter(sender_id__isnull=False).count() == 2
 
 
+@pytest.mark.parametrize("name", WRONG)
+def test_a_bad_event_alone_is_refused_and_makes_nothing(client, name):
+    bad, field = WRONG[name]
+    before = stored()
+    answer = post(client, json.dumps([bad]))
+    assert answer.status_code == 200, answer.content
+    said = answer.json()
+    assert (said["stored"], said["refused"]) == (0, 1)
+    # Without a workflow the source is not made either.
+    assert said["refusals"][0]["field"] == ("source" if name == "no workflow" else field)
+    assert stored() == before
+
+
+def test_a_source_that_nothing_makes_is_refused(client):
+    events = [without(told("log", source=source, **GOOD), "workflow") for source in ("a", "b")]
+    said = post(client, json.dumps(events)).json()
+    assert [refusal["field"] for refusal in said["refusals"]] == ["source", "source"]
+    assert not Source.objects.exists()
+
+
 ODD = {
     "deep": b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
     "deeper than is stored": b'{"a":' * 120 + b"1" + b"}" * 120,

@@ -2,10 +2,11 @@
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from runs import tokens
-from runs.models import SavedView, User
+from runs.models import AuditEntry, SavedView, User
 from tests.runs.api.conftest import ALL
 
 VIEWS = "/api/views/"
@@ -107,19 +108,67 @@ def test_pages_of_views_join_to_all_of_them(client):
     assert [view["name"] for view in back] == ["view 2", "view 3"]
 
 
-def test_a_token_reads_views_and_changes_none(client, person):
-    shown = saved(client)
-    olga = User.objects.get(username="olga")
+def script_of(*scopes, name="olga"):
+    user = User.objects.get(username=name)
     _, secret = tokens.make(
-        olga, name="t", scopes=["view"], days=1, by=olga.as_actor(), now=olga.date_joined
+        user, name=" ".join(scopes), scopes=scopes, days=1, by=user.as_actor(), now=timezone.now()
     )
-    script = APIClient()
+    script = APIClient(enforce_csrf_checks=True)
     script.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
-    path = f"{VIEWS}{shown['id']}/"
+    return script
+
+
+def test_a_token_that_sees_runs_reads_views_and_changes_none(client):
+    shown = saved(client)
+    script, path = script_of("view"), f"{VIEWS}{shown['id']}/"
     assert script.get(path).status_code == 200
-    assert script.patch(path, {"name": "x"}, format="json").status_code == 403
-    assert script.delete(path).status_code == 403
-    assert script.post(VIEWS, {"name": "x", "query": ""}, format="json").status_code == 403
+    for response in (
+        script.patch(path, {"name": "x"}, format="json"),
+        script.delete(path),
+        script.post(VIEWS, {"name": "x", "query": ""}, format="json"),
+    ):
+        assert response.status_code == 403
+        assert "scope views" in response.json()["detail"]
+    assert client.get(VIEWS).json()["results"] == [shown]
+
+
+def test_a_token_with_the_scope_keeps_its_owners_views(client, login):
+    ours = saved(login("view_run", name="ben"), "Ours", is_shared=True)
+    script = script_of("views")
+    shown = saved(script, is_default=True)
+    assert User.objects.get(username="olga").default_view.public_id == shown["id"]
+    path = f"{VIEWS}{shown['id']}/"
+    assert script.patch(path, {"name": "Broken"}, format="json").json()["name"] == "Broken"
+    assert script.get(path).status_code == 403  # for which there is another scope
+    assert script.delete(path).status_code == 204
+    # No more than its owner may.
+    assert script.delete(f"{VIEWS}{ours['id']}/").status_code == 403
+    assert SavedView.objects.get().name == "Ours"
+
+
+def test_what_is_done_to_views_is_audited(client):
+    shown = saved(client, is_shared=True)
+    path = f"{VIEWS}{shown['id']}/"
+    client.patch(path, {"name": "Broken", "query": "?state=running"}, format="json")
+    client.patch(path, {"is_shared": False}, format="json")
+    client.patch(path, {"is_shared": False, "is_default": True}, format="json")  # changes nothing
+    assert client.delete(path).status_code == 204
+    entries = AuditEntry.objects.order_by("id")
+    assert {(e.target_type, e.target_id, e.actor) for e in entries} == {
+        ("view", shown["id"], "olga")
+    }
+    assert [(e.action, e.reason) for e in entries] == [
+        ("create", "“Failed”: shared; ?state=failed"),
+        ("change", "“Broken”: name was Failed; ?state=running"),
+        ("change", "“Broken”: shared off"),
+        ("delete", "“Broken”: ?state=running"),
+    ]
+
+
+def test_a_name_that_is_taken_is_audited_as_nothing(client):
+    saved(client)
+    client.post(VIEWS, {"name": "Failed", "query": ""}, format="json")
+    assert AuditEntry.objects.count() == 1
 
 
 def test_there_is_a_permission_for_all_that_is_asked_for(db):

@@ -1,5 +1,8 @@
 """So many requests a minute, by token and by person; without the broker nobody is held up."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 from django.utils import timezone
 
@@ -7,7 +10,8 @@ from config.embedded.network import free_port
 from runs import tokens
 from runs.api import throttling
 from runs.models import User
-from tests.runs.api.conftest import ALL
+from tests.runs.api.conftest import ALL, stored
+from tests.runs.api.reports import URL, told
 from tests.runs.api.test_tokens import bearer
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +23,7 @@ def _one_long_minute(monkeypatch, settings):
     """No test runs over the end of it."""
     monkeypatch.setattr(throttling, "MINUTE", 10**8)
     monkeypatch.setattr(throttling, "counter", throttling.Counter())
-    settings.API_TOKEN_RATE, settings.API_USER_RATE = 3, 5
+    settings.API_TOKEN_RATE, settings.API_USER_RATE, settings.API_INGEST_RATE = 3, 5, 4
 
 
 @pytest.fixture
@@ -27,9 +31,9 @@ def olga(person):
     return person(*ALL)
 
 
-def client_of(user, name="script"):
+def client_of(user, name="script", scope="view"):
     _, secret = tokens.make(
-        user, name=name, scopes=["view"], days=1, by=user.as_actor(), now=timezone.now()
+        user, name=name, scopes=[scope], days=1, by=user.as_actor(), now=timezone.now()
     )
     return bearer(secret)
 
@@ -90,10 +94,58 @@ def test_what_is_counted_is_forgotten_by_the_broker(olga):
     raise AssertionError("nothing was counted")
 
 
-def test_without_the_broker_requests_pass(olga, settings, caplog):
+# -- Reports of events -----------------------------------------------------------------------
+
+
+def reports(client, count):
+    event = told("log", data={"message": "x"})
+    return [client.post(URL, [event], format="json").status_code for _ in range(count)]
+
+
+def test_a_token_that_reports_has_a_rate_of_its_own(olga):
+    sender, reader = client_of(olga, scope="ingest"), client_of(olga, "reader")
+    assert reports(sender, 6) == [200] * 4 + [429] * 2
+    assert answers(reader, 3) == [200] * 3
+    assert reports(client_of(olga, "other", scope="ingest"), 1) == [200]
+
+
+def test_a_sender_that_is_held_up_is_told_for_how_long_and_nothing_is_stored(olga):
+    sender = client_of(olga, scope="ingest")
+    reports(sender, 4)
+    before = stored()
+    response = sender.post(URL, [told("log", data={"message": "late"})], format="json")
+    assert response.status_code == 429
+    assert response["Content-Type"] == "application/problem+json"
+    assert 0 < int(response["Retry-After"]) <= 10**8
+    assert stored() == before
+
+
+# -- Without the broker ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_broker(settings):
     settings.EVENTSTREAM_REDIS = {
         **settings.EVENTSTREAM_REDIS, "host": "127.0.0.1", "port": free_port()
     }  # fmt: skip
+
+
+def test_without_the_broker_reports_are_taken_in(olga, no_broker):
+    assert reports(client_of(olga, scope="ingest"), 6) == [200] * 6
+
+
+def test_without_the_broker_requests_pass(olga, no_broker, caplog):
     assert answers(client_of(olga), 8) == [200] * 8
     # Said once, and asked again only after a while.
     assert caplog.text.count("requests pass uncounted") == 1
+
+
+def test_the_first_requests_at_once_share_one_connection_to_the_broker():
+    counter, start = throttling.Counter(), Barrier(8)
+
+    def first(_):
+        start.wait()
+        return counter._connected()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(map(id, threads.map(first, range(8))))) == 1

@@ -13,9 +13,11 @@ from runs import tokens
 from runs.models import ApiToken, AuditEntry, Run, User
 from runs.scopes import Scope, scope_of, scopes_within
 from tests.runs.api.conftest import ALL, stored
-from tests.runs.api.test_access import ADDRESSES, ask
+from tests.runs.api.test_access import ADDRESSES, ask, scope_for
 
-SCOPES = ("view", "execute", "retry", "terminate", "export", "delete")
+SCOPES = (
+    "view", "execute", "retry", "terminate", "export", "delete", "workflows", "views", "ingest",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def test_a_token_with_the_scope_may(
     token_of, run_in, method, address, body, permission, state, status
 ):
     run = run_in(state)
-    _, secret = token_of(scope_of(f"runs.{permission}"))
+    _, secret = token_of(scope_for(method, address, permission))
     client = bearer(secret, enforce_csrf_checks=True)  # which is not asked of tokens
     assert ask(client, method, address, body, run).status_code == status
 
@@ -56,7 +58,7 @@ def test_a_token_with_the_scope_may(
 def test_a_token_without_the_scope_is_refused_and_told_which(
     token_of, run_in, method, address, body, permission, state, status
 ):
-    run, scope = run_in(state), scope_of(f"runs.{permission}")
+    run, scope = run_in(state), scope_for(method, address, permission)
     token, secret = token_of(*others(scope))
     before = stored()
     response = ask(bearer(secret), method, address, body, run)
@@ -277,6 +279,8 @@ def test_a_refusal_is_logged_with_the_token_and_without_its_secret(token_of, run
         ("runs.delete_run", "delete"),
         ("runs.decide_node", "decide"),
         ("runs.ingest_event", "ingest"),
+        ("runs.add_workflow", "workflows"),
+        ("runs.change_workflow", "workflows"),
         ("retention.change_policy", "retention"),
         ("runs.change_retention", "retention"),
         # Nothing that gives its holder more.
@@ -289,7 +293,6 @@ def test_a_refusal_is_logged_with_the_token_and_without_its_secret(token_of, run
         ("runs.delete_event", None),
         ("runs.delete_workflow", None),
         ("runs.change_run", None),
-        ("runs.add_workflow", None),
     ],
 )
 def test_a_permission_needs_a_scope(permission, scope):
@@ -300,5 +303,6 @@ def test_scopes_are_offered_where_they_are_of_use():
     assert scopes_within(["runs.retry_run", "runs.view_run", "runs.view_user"]) == [
         Scope.VIEW,
         Scope.RETRY,
+        Scope.VIEWS,
     ]
     assert scopes_within(["runs.change_user"]) == []

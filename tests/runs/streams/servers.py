@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from signal import SIGKILL, SIGTERM, Signals
+from signal import SIGTERM, Signals
 from urllib.parse import quote
 
 import psycopg
@@ -19,40 +19,33 @@ from psycopg import sql
 from config.embedded import locations, portal
 from config.embedded.network import free_port
 from config.embedded.processes import Child, stop, wait_until
-from config.embedded.services import bring_up
 from config.embedded.valkey import Valkey
 from tests.runs.streams.client import Ended, Stream
+from tests.servers import Server
 
 QUICK = "tests.runs.streams.quick:application"
 APPLICATION_NAME = "streams-under-test"
 
 
-class Broker:
+class Broker(Server):
     """A Valkey that keeps its port and its password."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._child = bring_up(Valkey(folder))
+        super().__init__(Valkey(folder))
         self.started_at = time.monotonic()
 
     @property
     def url(self) -> str:
         return locations.redis_url(self._folder)
 
-    def kill(self) -> None:
-        self._child.signal(SIGKILL)
-        assert wait_until(lambda: self._child.ended() is not None, 5)
-
     def start(self) -> None:
         if self._child.ended() is None:
             return
         before = self.url
-        self._child = bring_up(Valkey(self._folder))
+        super().start()
         self.started_at = time.monotonic()
         assert self.url == before
-
-    def stop(self) -> None:
-        stop([self._child], grace=5)
 
 
 class Web:
@@ -86,6 +79,10 @@ class Web:
         self._child.signal(number)
         assert wait_until(lambda: self._child.ended() is not None, 10), "does not stop"
         return time.monotonic() - begun
+
+    def end(self) -> None:
+        """End it, whether it runs or not and whatever it does."""
+        stop([self._child], grace=3)
 
     def signal(self, number: Signals) -> None:
         self._child.signal(number)

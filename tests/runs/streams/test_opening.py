@@ -31,7 +31,7 @@ def path(anna, make_run):
     return f"/api/sse-logs/{ids.encode('run', make_run())}"
 
 
-@pytest.mark.parametrize("session", [None, "", "nosuchsession", "ä"])
+@pytest.mark.parametrize("session", [None, "", "nosuchsession", "ä", r'"\000nosuchsession"'])
 def test_nobody_gets_a_stream_without_a_session(web, path, session):
     for stream in (path, "/api/sse-runs", "/api/sse-logs/run_unknown"):
         assert problem_of(web.open(stream, session))["status"] == 401

@@ -1,11 +1,17 @@
 """A stream ends soon after its listener may no longer listen."""
 
+import asyncio
+import threading
+from contextlib import suppress
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 
 from runs import ids
 from runs.models import User
+from runs.streams import access
+from runs.streams.database import Readers
 from tests.runs.streams.conftest import log, session_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -63,3 +69,25 @@ def test_looking_at_a_session_does_not_change_it(anna, web, session, make_run, l
         list(stream.events(1.2))
     after = Session.objects.get(pk=session)
     assert (after.session_data, after.expire_date) == (before.session_data, before.expire_date)
+
+
+def test_clients_that_catch_up_hold_no_recheck_up(anna, session, monkeypatch):
+    monkeypatch.setattr(access, "RECHECK_SECONDS", 0.1)
+    log_out(anna)
+    at_work = threading.Event()
+
+    async def scene():
+        readers = Readers(1)
+        guard = access.Guard(readers, Readers(1))
+        catching_up = asyncio.create_task(readers.read(at_work.wait, 30))
+        checking = asyncio.create_task(guard.run())
+        with guard.watch(access.Credential(session)) as end:
+            await asyncio.wait_for(end, 10)
+        assert not catching_up.done()
+        at_work.set()
+        await catching_up
+        checking.cancel()
+        with suppress(asyncio.CancelledError):
+            await checking
+
+    asyncio.run(scene())

@@ -46,3 +46,18 @@ def test_a_quiet_feed_holds_nothing():
     feed.age()
     assert feed.tail.after(0) is None
     assert feed.tail.after(1) == []
+
+
+def test_a_follower_is_given_little_at_a_time():
+    entries = [Entry(number, b"x" * 30_000) for number in range(1, 40)]
+    given = []
+    while entries:
+        given.append(feeds._first(entries, feeds.HELD_BYTES))
+        entries = entries[len(given[-1]) :]
+    assert [entry.seq for some in given for entry in some] == list(range(1, 40))
+    assert max(sum(len(e.frame) for e in some) for some in given) < feeds.HELD_BYTES + 30_000
+
+
+def test_what_is_larger_than_all_that_is_given_is_given_all_the_same():
+    large = [Entry(1, b"x" * 2 * feeds.HELD_BYTES), Entry(2, b"x")]
+    assert feeds._first(large, feeds.HELD_BYTES) == large[:1]

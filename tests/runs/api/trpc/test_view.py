@@ -11,9 +11,9 @@ from rest_framework.throttling import BaseThrottle
 from runs import ids
 from runs.api.trpc import procedures, view
 from runs.api.trpc.procedures import PROCEDURES
-from runs.models import AuditEntry
 from tests.runs.api.conftest import ALL, INPUT, stored
 
+DEFINITION = {"nodes": [{"id": "only", "kind": "executor", "executor": "probe.noop"}]}
 START = {"workflow_id": "invoices", "input": INPUT}
 # Procedure, input, the permission it needs, the state its run is in.
 CALLS = [
@@ -24,6 +24,18 @@ CALLS = [
     ("runs.terminate", {"id": "{run}"}, "terminate_run", "active"),
     ("runs.delete", {"id": "{run}"}, "delete_run", "completed"),
     ("workflows.execute", START, "execute_workflow", "created"),
+    ("runs.job", {"id": "{run}"}, "view_run", "created"),
+    ("runs.context", {"id": "{run}"}, "view_run", "completed"),
+    ("runs.timeline", {"id": "{run}"}, "view_run", "completed"),
+    ("workflows.list", {}, "view_workflow", "created"),
+    ("workflows.get", {"id": "invoices"}, "view_workflow", "created"),
+    ("workflows.create", {"id": "new", "definition": DEFINITION}, "add_workflow", "created"),
+    (
+        "workflows.publish",
+        {"id": "invoices", "definition": DEFINITION, "base": 1},
+        "change_workflow",
+        "created",
+    ),
 ]
 MUTATIONS = [call for call in CALLS if PROCEDURES[call[0]].kind == "mutation"]
 
@@ -49,7 +61,7 @@ def test_every_procedure_is_asked_below():
 def test_staff_with_the_permission_may(login, run_in, path, given, permission, state):
     response = ask(login(permission), path, given, run_in(state))
     assert response.status_code == 200
-    assert list(response.json()) == ["result"]
+    assert list(json.loads(b"".join(response))) == ["result"]
     assert response["Content-Type"] == "application/json"
     assert response["Cache-Control"] == "no-store"
 
@@ -228,6 +240,13 @@ def test_an_unknown_run_or_workflow_is_not_found(client, workflow):
 # -- What goes wrong -------------------------------------------------------------------------
 
 
+def test_too_many_parameters_are_refused(client):
+    query = "&".join(f"p{n}=1" for n in range(2_000))
+    answer = client.get(f"/api/trpc/runs.list?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["data"]["code"] == "BAD_REQUEST"
+
+
 def test_an_unexpected_error_says_nothing_of_itself(client, monkeypatch, caplog):
     def fail(*_, **__):
         raise RuntimeError("the secret of the house")
@@ -238,24 +257,6 @@ def test_an_unexpected_error_says_nothing_of_itself(client, monkeypatch, caplog)
     assert b"secret" not in response.content
     assert [each["error"]["code"] for each in response.json()] == [-32603, -32603]
     assert "the secret of the house" in caplog.text
-
-
-def test_a_run_that_is_too_large_is_exported_from_its_page(client, run_in, monkeypatch):
-    monkeypatch.setattr(procedures, "EXPORT_CHARACTERS", 1_000)
-    response = ask(client, "runs.export", {"id": "{run}"}, run_in("completed"))
-    assert (response.status_code, code_of(response)) == (413, "PAYLOAD_TOO_LARGE")
-    assert not AuditEntry.objects.filter(action="export").exists()
-
-
-def test_the_exports_of_a_batch_are_bounded_together(client, run_in, monkeypatch):
-    run = run_in("completed")
-    single = len(ask(client, "runs.export", {"id": "{run}"}, run).content)
-    monkeypatch.setattr(procedures, "EXPORT_CHARACTERS", single * 5 // 2)
-    given = quote(json.dumps({place: {"id": str(run)} for place in range(4)}))
-    path = ",".join(["runs.export"] * 4)
-    answers = client.get(f"/api/trpc/{path}?batch=1&input={given}").json()
-    codes = [answer.get("error", {}).get("code") for answer in answers]
-    assert codes == [None, None, -32013, -32013]
 
 
 @pytest.mark.parametrize("count", [1, 6])

@@ -1,5 +1,6 @@
 """What goes over HTTP, without any."""
 
+import asyncio
 import json
 
 import pytest
@@ -71,23 +72,36 @@ def test_an_error_has_tRPCs_shape():  # noqa: N802
 
 
 def test_a_batch_has_the_status_that_all_have_or_says_that_there_are_several():
-    good, bad = Answer(200, b"1"), Answer(404, b"2")
-    assert wire.batch([good, good]) == Answer(200, b"[1,1]")
-    assert wire.batch([bad, bad]) == Answer(404, b"[2,2]")
-    assert wire.batch([good, bad]) == Answer(207, b"[1,2]")
+    good, bad = Answer(200, (b"1",)), Answer(404, (b"2",))
+    for answers, status, body in (
+        ([good, good], 200, b"[1,1]"),
+        ([bad, bad], 404, b"[2,2]"),
+        ([good, bad], 207, b"[1,2]"),
+    ):
+        batch = wire.batch(answers)
+        assert (batch.status, batch.body) == (status, body)
 
 
 def test_a_stream_of_answers():
     head = json.loads(wire.stream_head(2))
     assert head == {"0": [[0], [None, 0, 0]], "1": [[0], [None, 0, 1]]}
-    line = wire.stream_line(1, wire.result({"a": "ü\n"}))
+    line = wire.stream_line(1, wire.result({"a": "ü\n"})).body
     assert line.count(b"\n") == 1
     assert json.loads(line) == [1, 0, [[{"result": {"data": {"a": "ü\n"}}}]]]
 
 
-def test_json_that_is_ready_is_passed_on_in_one_line():
-    ready = wire.JsonText('{"a":\n "\\n"}\n')
-    assert wire.result(ready).body == b'{"result":{"data":{"a":  "\\n"} }}'
+def test_json_that_comes_in_parts_is_passed_on_in_one_line():
+    async def parts():
+        yield '{"a":\n '
+        yield '"\\n"}\n'
+
+    async def gathered(answer):
+        return b"".join([piece async for piece in answer.lines()])
+
+    answer = wire.result(wire.JsonParts(parts()))
+    assert not answer.is_ready
+    whole = asyncio.run(gathered(wire.batch([wire.result(1), answer])))
+    assert whole == b'[{"result":{"data":1}},{"result":{"data":{"a":  "\\n"} }}]'
 
 
 def test_a_streams_frame_loses_its_name_only():

@@ -1,0 +1,269 @@
+"""Ask a Runs portal, and act on its runs. One file, no dependencies.
+
+    portal = Portal("https://runs.example.com", token="runs_…")
+    for run in portal.runs(state="failed", created="24h"):
+        print(run["id"], run["error"]["message"])
+        portal.retry(run["id"], reason="the mail server is back")
+
+    run = portal.start("invoice_processing", {"document": "a.pdf"}, key="order-4711")
+    for event in portal.follow(run["id"]):
+        print(event["seq"], event["kind"], event["node"])
+
+What comes back is the JSON of the REST API; lists are read page by page as they are walked through.
+A call that is refused raises `Refused`; one that comes too often waits as long as the portal asks.
+To report runs of your own programs, there is `runs_client.py`. Python 3.9 or later.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+__all__ = ["Portal", "Refused"]
+
+_FINAL = ("completed", "failed", "terminated")
+# Longer than a portal that counts by the minute ever asks for.
+_LONGEST_WAIT = 300.0
+_RECONNECT = 2.0
+# The portal says something at least so often on a stream.
+_SILENCE = 60.0
+# Answers after which a stream may be opened again.
+_PASSING = frozenset({408, 429, 500, 502, 503, 504})
+
+
+class Refused(Exception):  # noqa: N818  (an answer, not an error)
+    """What the portal said: its `status`, and the `problem` (RFC 9457)."""
+
+    def __init__(self, status: int, problem: dict[str, Any], wait: float = 0.0) -> None:
+        super().__init__(problem.get("detail") or f"status {status}")
+        self.status = status
+        self.problem = problem
+        self.wait = wait
+
+
+class Portal:
+    """One portal, with one token."""
+
+    def __init__(self, url: str, token: str, *, timeout: float = 30.0) -> None:
+        self._url = f"{url.rstrip('/')}/api/"
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._timeout = timeout
+
+    # -- Runs --------------------------------------------------------------------------------
+
+    def runs(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Runs, newest first, by the list's filters: `state`, `workflow`, `created`, `q` …"""
+        return self._all("runs/", filters)
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        return self._get(_path("runs", run_id))
+
+    def job(self, run_id: str) -> dict[str, Any]:
+        return self._get(_path("runs", run_id, "job"))
+
+    def context(self, run_id: str) -> dict[str, Any]:
+        return self._get(_path("runs", run_id, "context"))
+
+    def timeline(self, run_id: str) -> dict[str, Any]:
+        return self._get(_path("runs", run_id, "timeline"))
+
+    def events(self, run_id: str, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Its history by `kind`, `node` or `text`."""
+        return self._all(_path("runs", run_id, "events"), filters)
+
+    def start(
+        self,
+        workflow: str,
+        input: Any,  # noqa: A002  (as the portal calls it)
+        *,
+        key: str | None = None,
+        **more: Any,
+    ) -> dict[str, Any]:
+        """A new run; `more` is `version`, `ref_type`, `ref_id`. The same `key` starts it once."""
+        headers = {"Idempotency-Key": key} if key is not None else {}
+        body = {"input": input, **more}
+        return self._send("POST", _path("workflows", workflow, "runs"), body, headers)
+
+    def retry(self, run_id: str, reason: str = "") -> dict[str, Any]:
+        """The new run."""
+        return self._send("POST", _path("runs", run_id, "retry"), {"reason": reason})
+
+    def terminate(self, run_id: str, reason: str = "") -> dict[str, Any]:
+        return self._send("POST", _path("runs", run_id, "terminate"), {"reason": reason})
+
+    def delete(self, run_id: str, reason: str = "") -> None:
+        """For good; of a run that has ended."""
+        self._send("DELETE", _path("runs", run_id) + _query({"reason": reason}))
+
+    def export(self, run_id: str) -> dict[str, Any]:
+        """Job, context and history."""
+        return self._get(_path("runs", run_id, "export"))
+
+    def logs(self, run_id: str) -> Iterator[dict[str, Any]]:
+        """The whole history, one event after the other."""
+        return self._lines(_path("runs", run_id, "logs"))
+
+    def export_runs(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """The newest 10,000 runs of a filter; the last entry, `export`, tells of them all."""
+        return self._lines("runs/export/" + _query({**filters, "as": "ndjson"}))
+
+    def follow(self, run_id: str, after: int = 0) -> Iterator[dict[str, Any]]:
+        """Its events behind number `after`, live, until it has ended; none lost, none twice,
+        however often the connection breaks."""
+        while True:
+            try:
+                if after and self._is_over(run_id, after):
+                    return
+                for event in self._stream(run_id, after):
+                    after = event["seq"]
+                    yield event
+                    if event["kind"] == "state_changed" and event["data"].get("to") in _FINAL:
+                        return
+            except Refused as refused:
+                if refused.status not in _PASSING:
+                    raise
+                time.sleep(max(refused.wait, _RECONNECT))
+            except OSError:
+                time.sleep(_RECONNECT)
+
+    def _is_over(self, run_id: str, after: int) -> bool:
+        run = self.run(run_id)
+        return run["state"] in _FINAL and run["last_seq"] <= after
+
+    # -- Workflows ---------------------------------------------------------------------------
+
+    def workflows(self) -> Iterator[dict[str, Any]]:
+        return self._all("workflows/", {})
+
+    def workflow(self, workflow: str, version: int | None = None) -> dict[str, Any]:
+        """With its newest definition, or that of one version."""
+        parts = () if version is None else ("versions", str(version))
+        return self._get(_path("workflows", workflow, *parts))
+
+    def versions(self, workflow: str) -> Iterator[dict[str, Any]]:
+        return self._all(_path("workflows", workflow, "versions"), {})
+
+    def make_workflow(self, workflow: str, definition: dict[str, Any]) -> dict[str, Any]:
+        return self._send("POST", "workflows/", {"id": workflow, "definition": definition})
+
+    def publish(
+        self, workflow: str, definition: dict[str, Any], base: int | None = None
+    ) -> dict[str, Any]:
+        """A new version; refused where one newer than `base` is there."""
+        body = {"definition": definition, "base": base}
+        return self._send("POST", _path("workflows", workflow, "versions"), body)
+
+    # -- Saved views and tokens --------------------------------------------------------------
+
+    def views(self) -> Iterator[dict[str, Any]]:
+        return self._all("views/", {})
+
+    def save_view(self, name: str, query: str, **more: Any) -> dict[str, Any]:
+        """`more` is `is_shared`, `is_default`."""
+        return self._send("POST", "views/", {"name": name, "query": query, **more})
+
+    def change_view(self, view_id: str, **changes: Any) -> dict[str, Any]:
+        return self._send("PATCH", _path("views", view_id), changes)
+
+    def delete_view(self, view_id: str) -> None:
+        self._send("DELETE", _path("views", view_id))
+
+    def tokens(self) -> list[dict[str, Any]]:
+        return self._get("tokens/")
+
+    def revoke(self, token_id: str) -> None:
+        """A token revokes none but itself."""
+        self._send("DELETE", _path("tokens", token_id))
+
+    # -- Over HTTP ---------------------------------------------------------------------------
+
+    def _all(self, path: str, filters: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        address: str | None = path + _query(filters)
+        while address:
+            page = self._get(address)
+            yield from page["results"]
+            # The portal's own address may be another one behind a proxy: only what it asks for.
+            _, mark, query = (page["next"] or "").partition("?")
+            address = f"{path}?{query}" if mark else None
+
+    def _get(self, path: str) -> Any:
+        return self._send("GET", path)
+
+    def _send(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Any:
+        while True:
+            try:
+                with self._open(method, path, body, headers) as answer:
+                    text = answer.read()
+                return json.loads(text) if text else None
+            except Refused as refused:
+                # Nothing was done of it.
+                if refused.status != 429 or not refused.wait:
+                    raise
+                time.sleep(refused.wait)
+
+    def _lines(self, path: str) -> Iterator[dict[str, Any]]:
+        with self._open("GET", path) as answer:
+            for line in answer:
+                yield json.loads(line)
+
+    def _stream(self, run_id: str, after: int) -> Iterator[dict[str, Any]]:
+        headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
+        path = f"sse-logs/{quote(run_id, safe='')}"
+        with self._open("GET", path, headers=headers, timeout=_SILENCE) as answer:
+            number = ""
+            for raw in answer:
+                name, _, value = raw.decode().rstrip("\r\n").partition(": ")
+                if name == "id":
+                    number = value
+                elif name == "data" and number:
+                    yield json.loads(value)
+                elif not name:
+                    number = ""
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        given = {**self._headers, "Accept": "*/*", **(headers or {})}
+        data = None
+        if body is not None:
+            data, given["Content-Type"] = json.dumps(body).encode(), "application/json"
+        request = urllib.request.Request(self._url + path, data, given, method=method)
+        try:
+            return urllib.request.urlopen(request, timeout=timeout or self._timeout)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise Refused(error.code, _problem(error.read()), _wait(error)) from None
+
+
+def _path(*parts: str) -> str:
+    return "".join(f"{quote(part, safe='')}/" for part in parts)
+
+
+def _query(given: dict[str, Any]) -> str:
+    wanted = {name: value for name, value in given.items() if value not in (None, "")}
+    return f"?{urlencode(wanted, doseq=True)}" if wanted else ""
+
+
+def _problem(text: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _wait(error: urllib.error.HTTPError) -> float:
+    header = error.headers["Retry-After"] or ""
+    return min(float(header), _LONGEST_WAIT) if header.isdigit() else 0.0

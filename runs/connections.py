@@ -1,0 +1,37 @@
+"""Connections of threads that stay, beside the pool."""
+
+from typing import Any
+
+import psycopg
+from django.db import DEFAULT_DB_ALIAS, connections
+
+# Seconds for which a connection is used before it is renewed.
+LIFETIME = 600
+
+
+def keep_own_connection(*, checked: bool) -> None:
+    """Have this thread keep a connection of its own, whether or not there is a pool.
+
+    `checked`: each request tries it before it is used. Else one that broke shows by its error,
+    and whoever uses it asks again.
+    """
+    own = connections[DEFAULT_DB_ALIAS].copy()
+    options = dict(own.settings_dict["OPTIONS"])
+    pool = options.pop("pool", None)
+    own.settings_dict["OPTIONS"] = options
+    if checked and pool:
+        # As patient as those of the pool are.
+        own.Database = _Driver(pool.get("connection_class", psycopg.Connection))  # type: ignore[attr-defined]
+    own.settings_dict["CONN_MAX_AGE"] = LIFETIME
+    own.settings_dict["CONN_HEALTH_CHECKS"] = checked
+    connections[DEFAULT_DB_ALIAS] = own
+
+
+class _Driver:
+    """psycopg, with connections of another class."""
+
+    def __init__(self, connection_class: Any) -> None:
+        self.connect = connection_class.connect
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(psycopg, name)

@@ -1,0 +1,156 @@
+"""The Python client that asks and acts, against a real web process."""
+
+import threading
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from runs import tokens
+from runs.client.portal_client import Portal, Refused
+from runs.models import AuditEntry, Run, SavedView
+from runs.scopes import scopes_of
+from tests.runs.api.conftest import ALL, INPUT, begun, gave, record
+from tests.runs.api.test_access import DEFINITION
+from tests.runs.conftest import changed
+from tests.runs.streams.servers import Web
+from tests.servers import temporary_folder
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(scope="module")
+def web(django_db_setup, django_db_blocker):
+    folder = temporary_folder()
+    (folder / "logs").mkdir()
+    with django_db_blocker.unblock():
+        started = Web(folder, settings.REDIS_URL, application="config.asgi:application")
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def portal_with(web, person):
+    olga = None
+
+    def make(*scopes):
+        nonlocal olga
+        olga = olga or person(*ALL)
+        _, secret = tokens.make(
+            olga, name=" ".join(scopes) or "all", scopes=scopes or scopes_of(olga), days=1,
+            by=olga.as_actor(), now=timezone.now(),
+        )  # fmt: skip
+        return Portal(f"http://127.0.0.1:{web.port}", secret)
+
+    return make
+
+
+@pytest.fixture
+def portal(portal_with):
+    return portal_with()
+
+
+def test_a_run_from_its_start_to_its_end(portal, workflow):
+    run = portal.start("invoices", INPUT, key="order 1", ref_type="order", ref_id="1")
+    assert portal.start("invoices", INPUT, key="order 1", ref_type="order", ref_id="1") == run
+    ended = portal.terminate(run["id"], "wrong file")
+    assert (ended["state"], ended["reason"]) == ("terminated", "wrong file")
+    assert portal.run(run["id"]) == ended
+    assert portal.job(run["id"])["state"] == "terminated"
+    assert portal.context(run["id"])["input_data"] == INPUT
+    assert portal.timeline(run["id"])["run_id"] == run["id"]
+    portal.delete(run["id"], "private & gone")
+    assert not Run.objects.exists()
+    assert AuditEntry.objects.get(action="delete").reason == "private & gone"
+
+
+def test_lists_are_walked_through_page_by_page(portal, run_in):
+    made = [run_in("failed").public_id for _ in range(5)]
+    run_in("active")
+    assert [run["id"] for run in portal.runs(state="failed", limit=2)] == made[::-1]
+    last = portal.run(made[0])["last_seq"]
+    assert [e["seq"] for e in portal.events(made[0], limit=2)] == list(range(1, last + 1))
+    assert {e["kind"] for e in portal.events(made[0], kind="node_failed")} == {"node_failed"}
+
+
+def test_files_are_read_line_by_line(portal, run_in):
+    run = run_in("completed")
+    assert [e["seq"] for e in portal.logs(run.public_id)] == list(range(1, run.last_seq + 1))
+    assert portal.export(run.public_id)["completeness"]["missing"] == 0
+    *rows, last = portal.export_runs(state="completed")
+    assert [row["id"] for row in rows] == [run.public_id]
+    assert last["export"]["complete"] is True
+
+
+def test_a_run_is_retried_once(portal, run_in):
+    run = run_in("failed")
+    assert portal.retry(run.public_id, "mended")["retry_of"] == run.public_id
+    with pytest.raises(Refused) as refused:
+        portal.retry(run.public_id)
+    assert refused.value.status == 409
+    assert refused.value.problem["state"] == "failed"
+
+
+def test_a_run_is_followed_until_it_has_ended(portal, run_in):
+    run, seen = run_in("active"), []
+    has_begun = threading.Event()
+
+    def follow():
+        for event in portal.follow(run.public_id):
+            seen.append(event["seq"])
+            has_begun.set()
+
+    reader = threading.Thread(target=follow)
+    reader.start()
+    assert has_begun.wait(30)
+    record(run, gave(text="hello"), begun("second"))
+    record(run, gave("second"), changed("active", "completed"))
+    reader.join(60)
+    assert not reader.is_alive()
+    assert seen == list(range(1, run.last_seq + 1))
+    assert list(portal.follow(run.public_id, after=run.last_seq)) == []
+    assert [e["seq"] for e in portal.follow(run.public_id, after=2)] == seen[2:]
+
+
+def test_workflows_are_made_and_published(portal, workflow):
+    portal.make_workflow("new", DEFINITION)
+    other = {"nodes": [{**DEFINITION["nodes"][0], "id": "other"}]}
+    assert portal.publish("new", other, base=1)["number"] == 2
+    with pytest.raises(Refused) as refused:
+        portal.publish("new", DEFINITION, base=1)
+    assert refused.value.problem["newest"] == 2
+    assert [each["id"] for each in portal.workflows()] == ["invoices", "new"]
+    assert portal.workflow("new")["definition"] == other
+    assert portal.workflow("new", 1)["definition"] == DEFINITION
+    assert [each["number"] for each in portal.versions("new")] == [2, 1]
+
+
+def test_views_and_tokens(portal):
+    saved = portal.save_view("Failed", "?state=failed", is_shared=True)
+    assert portal.change_view(saved["id"], name="Broken")["name"] == "Broken"
+    assert [view["name"] for view in portal.views()] == ["Broken"]
+    portal.delete_view(saved["id"])
+    assert not SavedView.objects.exists()
+    (token,) = portal.tokens()
+    portal.revoke(token["id"])
+    with pytest.raises(Refused) as refused:
+        portal.tokens()
+    assert refused.value.status == 401
+
+
+def test_what_the_token_may_not_is_refused(portal_with, run_in):
+    run = run_in("failed")
+    portal = portal_with("view")
+    for act in (
+        lambda: portal.retry(run.public_id),
+        lambda: list(portal.logs(run.public_id)),
+        lambda: portal.start("invoices", INPUT),
+        lambda: portal.save_view("x", ""),
+        lambda: portal.make_workflow("new", DEFINITION),
+    ):
+        with pytest.raises(Refused) as refused:
+            act()
+        assert refused.value.status == 403
+    with pytest.raises(Refused) as refused:
+        list(portal.follow("run_x"))
+    assert refused.value.status == 404
