@@ -73,14 +73,7 @@ def question(decision: Decision) -> Question:
 
 
 def may_answer(decision: Decision, user: User) -> bool:
-    """Whether it is for this person: named, of a named group, or nobody is named."""
-    if not user.has_perm("runs.decide_decision"):
-        return False
-    if user.is_superuser or not (decision.people or decision.groups):
-        return True
-    if user.get_username() in decision.people:
-        return True
-    return user.groups.filter(name__in=decision.groups).exists()
+    return Decision.objects.filter(pk=decision.pk).for_person(user).exists()
 
 
 def answer(

@@ -1,19 +1,42 @@
 """What waits for a person: one row for each human node that was reached."""
 
+from __future__ import annotations
+
+from datetime import datetime
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from runs.models.node import Node
 from runs.models.run import Run
+from runs.models.user import User
 from runs.states import DecisionAct
+
+DECIDE = "runs.decide_decision"
 
 
 class DecisionQuerySet(models.QuerySet["Decision"]):
-    def open(self) -> "DecisionQuerySet":
+    def open(self) -> DecisionQuerySet:
         return self.filter(decided_at=None)
 
-    def overdue(self, now: object) -> "DecisionQuerySet":
+    def past(self) -> DecisionQuerySet:
+        return self.exclude(decided_at=None)
+
+    def overdue(self, now: datetime) -> DecisionQuerySet:
         return self.open().filter(due_at__lte=now)
+
+    def for_person(self, user: User) -> DecisionQuerySet:
+        """Those that this person may answer: named, of a named group, or nobody is named."""
+        if not user.has_perm(DECIDE):
+            return self.none()
+        if user.is_superuser:
+            return self
+        groups = list(user.groups.values_list("name", flat=True))
+        return self.filter(
+            models.Q(people=[], groups=[])
+            | models.Q(people__contains=[user.get_username()])
+            | models.Q(groups__overlap=groups)
+        )
 
 
 class Decision(models.Model):

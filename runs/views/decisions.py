@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.mixins import PermissionRequiredMixin
-from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -57,13 +55,11 @@ class Decisions(_Page):
         if shown not in LISTS:
             raise Http404
         if shown == "past":
-            rows: QuerySet[Decision] = Decision.objects.exclude(decided_at=None).order_by(
-                "-decided_at", "node_id"
-            )
+            rows = Decision.objects.past().order_by("-decided_at", "node_id")
         else:
             rows = Decision.objects.open().order_by("asked_at", "node_id")
         if shown == "mine":
-            rows = _for(self.user, rows)
+            rows = rows.for_person(self.user)
         listed = list(rows.select_related(*_WITH_RUN)[: MOST_LISTED + 1])
         return self.page(
             "runs/decisions.html",
@@ -75,20 +71,6 @@ class Decisions(_Page):
                 "most": MOST_LISTED,
             },
         )
-
-
-def _for(user: User, open_ones: QuerySet[Decision]) -> QuerySet[Decision]:
-    """Those that this person may answer."""
-    if not user.has_perm("runs.decide_decision"):
-        return open_ones.none()
-    if user.is_superuser:
-        return open_ones
-    groups: Iterable[str] = user.groups.values_list("name", flat=True)
-    return open_ones.filter(
-        Q(people=[], groups=[])
-        | Q(people__contains=[user.get_username()])
-        | Q(groups__overlap=list(groups))
-    )
 
 
 class Decide(_Page):

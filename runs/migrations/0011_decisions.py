@@ -26,7 +26,7 @@ def give_decide(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('runs', '0009_deletion'),
+        ('runs', '0010_audit_search'),
     ]
 
     operations = [
