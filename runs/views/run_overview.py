@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.urls import reverse
+
 from runs.definitions import graph_of
 from runs.graph import DefinitionError, Graph
 from runs.models import Attempt, Node, Run
@@ -49,6 +51,8 @@ class Notice:
     title: str
     text: str = ""
     small: str = ""
+    # Where it is decided.
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,13 @@ def _notice(run: Run, nodes: Sequence[Node], in_flight: Sequence[str]) -> Notice
         small = f"The run fails when {_these(in_flight)} in flight {_ends(in_flight)}."
         title = f"{failed.key} failed{_after(failed)}."
         return Notice("failed", "error", title, _error_words(failed), small if in_flight else "")
+    asking = [node.key for node in nodes if node.status == NodeStatus.WAITING]
+    if asking and not run.is_final:
+        # A thousand may: the page of decisions has them all.
+        more = f", and {len(asking) - 1} more nodes" if len(asking) > 1 else ""
+        title = f"{asking[0]}{more} {'wait' if more else 'waits'} for a person."
+        link = reverse("decide", args=[run.public_id, asking[0]])
+        return Notice("waiting", "person", title, link=link)
     return None
 
 
