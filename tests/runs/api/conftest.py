@@ -119,10 +119,10 @@ REVIEW = {
 }  # fmt: skip
 
 
-def waiting(publish):
+def waiting(publish, node=None, data=None):
     """A run that waits for a person."""
-    version = publish(REVIEW, slug="reviewed")
-    run = lifecycle.start(version, INPUT, trigger="manual", by=ANNA)
+    version = publish(node or REVIEW, slug="reviewed")
+    run = lifecycle.start(version, data or INPUT, trigger="manual", by=ANNA)
     worker.execute(Node.objects.get(run=run).pk)
     run.refresh_from_db()
     return run
