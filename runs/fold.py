@@ -251,16 +251,17 @@ def _path_selected(changes: Changes, event: NewEvent, seq: int, now: datetime) -
 
 
 def _human_action(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
-    """A question begins to wait, or is answered; what a report says of people is history only."""
-    if changes.run.elsewhere:
+    """A question begins to wait, or is answered; what else is told of people is history only."""
+    data, node = event.data, changes.nodes.get(event.node)
+    act = str(data.get("action"))
+    if changes.run.elsewhere or node is None or act not in (ASKED, *DecisionAct):
         return
-    node, data = changes.nodes[event.node], event.data
-    if data["action"] != ASKED:
-        changes.answered.append(
-            Answer(changes.run.id, node.key, data["action"], _short(event.actor, 150), now)
-        )
+    if act != ASKED:
+        by = _short(event.actor, 150)
+        changes.answered.append(Answer(changes.run.id, node.key, act, by, now))
         return
     node.status, node.input_seq, node.started_at = NodeStatus.WAITING, seq, now
+    changes.changed_nodes.add(node.key)
     _wait(changes, node.key, None)
     due = data.get("due_at")
     assigned = data.get("assigned_to") or {}
@@ -344,6 +345,7 @@ _CHANGE_NODE = frozenset(HANDLERS) - {
     Kind.STATE_CHANGED,
     Kind.LLM_CALL,
     Kind.LATE_RESULT,
+    Kind.HUMAN_ACTION,
 }
 
 

@@ -17,6 +17,7 @@ from tests.runs.api.test_access import ADDRESSES, ask, scope_for
 
 SCOPES = (
     "view", "execute", "retry", "terminate", "export", "delete", "workflows", "views", "ingest",
+    "decide",
 )  # fmt: skip
 
 
