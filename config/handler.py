@@ -9,6 +9,7 @@ its connection to the database, with the statements that are prepared on it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -20,9 +21,10 @@ from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.base import BaseHandler
-from django.http import FileResponse, HttpResponseBase
+from django.http import FileResponse, HttpRequest, HttpResponseBase
 from django.urls import set_script_prefix
 
+from config.token_calls import TokenCalls
 from runs.connections import keep_own_connection
 
 
@@ -30,6 +32,7 @@ class Handler(ASGIHandler):
     def __init__(self) -> None:
         BaseHandler.__init__(self)  # its own would make an asynchronous chain
         self.load_middleware(is_async=False)
+        self._token_calls = TokenCalls()
         self._threads = ThreadPoolExecutor(
             settings.WEB_THREADS, "django", partial(keep_own_connection, checked=True)
         )
@@ -53,13 +56,17 @@ class Handler(ASGIHandler):
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=self.__class__, scope=scope)
         request, refused = self.create_request(scope, body)
-        response: Any = refused if request is None else self.get_response(request)
+        response: Any = refused if request is None else self._handler_of(request)(request)
         response._handler_class = self.__class__
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
         if not response.streaming:
             response.close()
         return response
+
+    def _handler_of(self, request: HttpRequest) -> Callable[[HttpRequest], HttpResponseBase]:
+        calls = self._token_calls
+        return calls.get_response if calls.serves(request) else self.get_response
 
     async def _stream(self, response: Any, receive: Any, send: Any) -> None:
         """Until all is sent or the client has gone."""

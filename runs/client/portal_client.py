@@ -16,6 +16,7 @@ To report runs of your own programs, there is `runs_client.py`. Python 3.9 or la
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import urllib.error
@@ -128,7 +129,8 @@ class Portal:
                 if refused.status not in _PASSING:
                     raise
                 time.sleep(max(refused.wait, _RECONNECT))
-            except OSError:
+            # Also where an answer breaks off in the middle.
+            except (OSError, http.client.HTTPException):
                 time.sleep(_RECONNECT)
 
     def _is_over(self, run_id: str, after: int) -> bool:
@@ -219,6 +221,8 @@ class Portal:
         with self._open("GET", path, headers=headers, timeout=_SILENCE) as answer:
             number = ""
             for raw in answer:
+                if not raw.endswith(b"\n"):  # it was cut off here
+                    return
                 name, _, value = raw.decode().rstrip("\r\n").partition(": ")
                 if name == "id":
                     number = value

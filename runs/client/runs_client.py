@@ -57,6 +57,9 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 class Client:
     """Sends events from a buffer. It may be used from several threads."""
 
+    # Somebody waited for room in vain, and none was made since: nobody else waits.
+    _stuck: bool
+
     def __init__(
         self,
         url: str,
@@ -71,8 +74,9 @@ class Client:
         farewell: float = 10.0,
     ) -> None:
         """`every`: seconds that an event waits at most for others to go with it. `buffer`: events
-        that are held; where it is full, reporting waits `patience` seconds for room and then drops
-        the event. `farewell`: seconds for the last events when the program exits.
+        that are held; where it is full, reporting waits `patience` seconds for room, and from then
+        on drops events at once until there is some. `farewell`: seconds for the last events when
+        the program exits.
         """
         self._url = f"{url.rstrip('/')}/api/events"
         self._token = token
@@ -118,9 +122,9 @@ class Client:
         line = _line(event)
         with self._changed:
             end = time.monotonic() + self._patience
-            while len(self._lines) >= self._room and not self._closed:
+            while len(self._lines) >= self._room and not (self._closed or self._stuck):
                 if not self._changed.wait(end - time.monotonic()):
-                    break
+                    self._stuck = True
             if self._closed or len(self._lines) >= self._room:
                 self._lose(1, "the buffer is full" if not self._closed else "the client is closed")
                 return False
@@ -175,6 +179,7 @@ class Client:
         self._sending = 0
         self._flushing = 0
         self._closed = False
+        self._stuck = False
         self._last_loss = 0.0
 
     def _begin(self) -> None:
@@ -211,6 +216,7 @@ class Client:
                     break
                 lines.append(self._lines.popleft())
             self._sending = len(lines)
+            self._stuck = False
             self._changed.notify_all()
             return lines or None
 
@@ -219,7 +225,8 @@ class Client:
         pause = _FIRST_PAUSE
         while not self._closed:
             status, answer, wait = self._post(body)
-            if status == 200:
+            # Others answer 200 too, such as a proxy with its page to sign in.
+            if status == 200 and "stored" in answer:
                 self._note(answer)
                 return
             if status == 413 and len(lines) > 1:
@@ -227,7 +234,7 @@ class Client:
                 self._deliver(lines[:half])
                 self._deliver(lines[half:])
                 return
-            if status and status not in _PASSING:
+            if status not in (0, 200) and status not in _PASSING:
                 why = answer.get("detail") or f"status {status}"
                 with self._changed:
                     self._lose(len(lines), f"the portal refused them: {why}")

@@ -13,6 +13,7 @@ from django.utils.http import urlencode
 
 from runs import drafts, json_text
 from runs.drafts import Draft
+from runs.graph import ELSEWHERE
 from runs.models import Workflow, WorkflowVersion
 from runs.views.workflow_base import WorkflowView, newest_of, version_of
 from runs.views.workflow_drawing import draw
@@ -72,6 +73,7 @@ class WorkflowPage(WorkflowView):
             "title": workflow.slug,
             "workflow": workflow,
             "version": newest,
+            "is_elsewhere": newest is not None and newest.definition == ELSEWHERE,
             "base": newest.number if newest else "",
             "next_number": newest.number + 1 if newest else 1,
             "is_editable": self.may("change_workflow"),

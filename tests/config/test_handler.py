@@ -8,7 +8,9 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
 
 from config.handler import Handler
+from runs.connections import _Driver
 from runs.driver import plain_cursor
+from tests.config.test_patience import Hasty
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 ENDED = []
@@ -32,6 +34,11 @@ def download(request):
     return StreamingHttpResponse(endless())
 
 
+def slow(request):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(5)")
+
+
 def broken(request):
     raise ValueError
 
@@ -40,7 +47,10 @@ def leave():
     connection.close()  # that of the thread it is called in
 
 
-urlpatterns = [path("backend", backend), path("download", download), path("broken", broken)]
+urlpatterns = [
+    path("backend", backend), path("download", download), path("broken", broken),
+    path("slow", slow),
+]  # fmt: skip
 handler500 = "runs.api.problems.server_error"
 
 
@@ -97,6 +107,20 @@ def test_requests_use_the_same_connection_until_it_breaks(handler):
     assert first == second
     assert status == 200
     assert third != first
+
+
+def test_a_connection_that_was_given_up_is_replaced(handler):
+    def be_hasty():
+        connection.Database = _Driver(Hasty)
+        connection.close()
+
+    async def answers():
+        handler._threads.submit(be_hasty).result()
+        return [await asked(handler, address) for address in ("/backend", "/slow", "/backend")]
+
+    first, given_up, second = asyncio.run(answers())
+    assert [first[0], given_up[0], second[0]] == [200, 503, 200]
+    assert first[1] != second[1]
 
 
 def test_a_download_ends_when_its_client_has_gone(handler):

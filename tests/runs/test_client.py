@@ -141,6 +141,10 @@ def test_many_threads_report_at_once(client):
 # -- A portal that is away -------------------------------------------------------------------
 
 
+# Stands for the page, with status 200, of a proxy that wants a password first.
+SIGN_IN = 299
+
+
 class Moody(http.server.ThreadingHTTPServer):
     """Answers with these statuses, one after the other; the last one from then on."""
 
@@ -166,6 +170,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
         if status == 200:
             self.server.ids += [event["event_id"] for event in events]
         answer = json.dumps({"stored": len(events)}).encode()
+        if status == SIGN_IN:
+            status, answer = 200, b"<html>Sign in</html>"
         self.send_response(abs(status))
         if status == 429:
             self.send_header("Retry-After", "2")
@@ -195,7 +201,7 @@ def moody():
 
 def test_what_a_portal_could_not_take_is_sent_again(moody, monkeypatch):
     monkeypatch.setattr("runs.client.runs_client._FIRST_PAUSE", 0.01)
-    server, client = moody(503, -503, -200, 429, 500, 200, every=0.01)
+    server, client = moody(503, -503, -200, 429, 500, SIGN_IN, 200, every=0.01)
     for number in range(10):
         client.send({"type": "log", "n": number})
     assert client.flush(30)
@@ -245,6 +251,17 @@ def test_a_portal_that_stays_away_holds_nobody_up_for_long():
     assert client.close(0.1) is False
     assert client.dropped == 30
     assert time.monotonic() - begun < 30
+
+
+def test_a_full_buffer_holds_the_program_up_once_and_not_for_each_event(monkeypatch):
+    client = Client("http://127.0.0.1:1", "t", "s", buffer=1, patience=3600, every=0.01)
+    waited = []
+    # The thread that sends is not begun: there is never any room.
+    monkeypatch.setattr(client, "_begin", lambda: None)
+    monkeypatch.setattr(client._changed, "wait", waited.append)
+    kept = [client.send({"type": "log", "n": number}) for number in range(50)]
+    assert kept == [True] + [False] * 49
+    assert len(waited) == 1
 
 
 def test_a_forked_process_reports_for_itself(moody):

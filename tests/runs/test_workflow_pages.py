@@ -101,6 +101,17 @@ def test_buttons_are_shown_to_who_may_press_them(version):
     assert "readonly" in page
 
 
+def test_a_workflow_that_is_executed_elsewhere_offers_no_run(publish):
+    publish(executor_node("first"), slug="example")
+    client = visitor(*ALL)
+    assert RUN in text(client.get(PAGE))
+    version = WorkflowVersion.objects.get(workflow__slug="example")
+    WorkflowVersion.objects.create(workflow=version.workflow, number=2, definition=graph.ELSEWHERE)
+    page = text(client.get(PAGE))
+    assert "Executed elsewhere" in page
+    assert RUN not in page
+
+
 @pytest.mark.parametrize("path", [PAGE, RUN, f"{PAGE}versions/1/", f"{PAGE}versions/7/"])
 def test_what_is_not_there_is_not_found(path, db):
     assert visitor(*ALL).get(path).status_code == 404

@@ -1,5 +1,7 @@
 """The Python client that asks and acts, against a real web process."""
 
+import http.server
+import json
 import threading
 
 import pytest
@@ -110,6 +112,55 @@ def test_a_run_is_followed_until_it_has_ended(portal, run_in):
     assert seen == list(range(1, run.last_seq + 1))
     assert list(portal.follow(run.public_id, after=run.last_seq)) == []
     assert [e["seq"] for e in portal.follow(run.public_id, after=2)] == seen[2:]
+
+
+class Breaking(http.server.BaseHTTPRequestHandler):
+    """A portal with a run of three events; its first streams break off in the middle of one."""
+
+    protocol_version = "HTTP/1.1"
+    breaks = (
+        lambda frame: b"%x\r\n%s" % (len(frame), frame[:-9]),
+        # As behind a proxy that cuts the pieces anew.
+        lambda frame: b"%x\r\n%s\r\n" % (len(frame[:-9]), frame[:-9]),
+    )
+
+    def do_GET(self):
+        if "sse-logs" not in self.path:
+            body = json.dumps({"state": "active", "last_seq": 3}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        left = self.server.breaks
+        for seq in range(int(self.headers["Last-Event-ID"]) + 1, 4):
+            event = {"seq": seq, "kind": "log", "data": {}}
+            if seq == 3:
+                event = {"seq": 3, "kind": "state_changed", "data": {"to": "completed"}}
+            frame = f"id: {seq}\nevent: log\ndata: {json.dumps(event)}\n\n".encode()
+            if seq > 1 and left:
+                self.wfile.write(left.pop()(frame))
+                break
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(frame), frame))
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_stream_that_breaks_off_within_an_event_is_taken_up_again(monkeypatch):
+    monkeypatch.setattr("runs.client.portal_client._RECONNECT", 0.01)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Breaking)
+    server.breaks = list(Breaking.breaks)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    portal = Portal(f"http://127.0.0.1:{server.server_port}", "t")
+    assert [event["seq"] for event in portal.follow("run_x")] == [1, 2, 3]
+    assert server.breaks == []
+    server.shutdown()
+    server.server_close()
 
 
 def test_workflows_are_made_and_published(portal, workflow):
