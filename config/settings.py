@@ -311,6 +311,8 @@ SPECTACULAR_SETTINGS = {
         "NodeStatusEnum": "runs.api.document.NODE_STATUSES",
         "AttemptStatusEnum": "runs.api.document.ATTEMPT_STATUSES",
         "WaitCauseEnum": "runs.api.run_timeline.WAIT_CAUSES",
+        "DecisionActEnum": "runs.api.decisions.ACTS",
+        "AnswerActEnum": "runs.api.decisions.ANSWERS",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

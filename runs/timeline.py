@@ -422,7 +422,7 @@ def _idle(lanes: Sequence[_Lane], begin: datetime, end: datetime) -> tuple[float
     busy = _union((bar for lane in lanes for bar in lane.bars), begin, end)
     idle = _complement(busy, begin, end)
     by_cause = {}
-    for cause in (QUEUED, DEPENDENCY, BACKOFF):
+    for cause in (QUEUED, DEPENDENCY, BACKOFF, PERSON):
         gaps = (gap for lane in lanes for gap in lane.gaps if gap.cause == cause)
         by_cause[cause] = _overlap(idle, _union(gaps, begin, end))
     most = max(by_cause, key=lambda cause: by_cause[cause])

@@ -24,6 +24,8 @@ from runs.states import DecisionAct
 
 _WITH_RUN = ("node", "node__run", "node__run__workflow")
 LISTS = ("open", "mine", "past")
+ACTS = [(str(act), str(act)) for act in DecisionAct]
+ANSWERS = [(str(act), str(act)) for act in answers.ACTS]
 
 
 class DecisionSerializer(serializers.Serializer):
@@ -39,7 +41,7 @@ class DecisionSerializer(serializers.Serializer):
     due_at = StampField(allow_null=True, help_text="When it is decided by itself; null: never.")
     decided_at = StampField(allow_null=True)
     decided_by = serializers.CharField(allow_blank=True)
-    act = serializers.ChoiceField(choices=list(DecisionAct), allow_blank=True)
+    act = serializers.ChoiceField(choices=ACTS, allow_blank=True)
 
     def get_run(self, decision: Decision) -> str:
         return ids.encode("run", decision.run_id)
@@ -68,7 +70,7 @@ class DecisionDetailSerializer(DecisionSerializer):
 
 
 class AnswerSerializer(StrictSerializer):
-    act = serializers.ChoiceField(choices=list(answers.ACTS))
+    act = serializers.ChoiceField(choices=ANSWERS)
     value = serializers.JSONField(
         required=False, allow_null=True, help_text="The correction; fits the form."
     )
