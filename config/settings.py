@@ -10,7 +10,7 @@ from pathlib import Path
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 
-from config import addresses
+from config import addresses, outside
 from config.embedded import locations
 from config.patience import PatientConnection
 from config.sidebar import account_links, favicon, navigation
@@ -247,6 +247,12 @@ ENGINE_REDISPATCH_SECONDS = _number("ENGINE_REDISPATCH_SECONDS", 30)
 # Largest input or output of a node, in bytes of JSON.
 ENGINE_PAYLOAD_BYTES = _number("ENGINE_PAYLOAD_BYTES", 1_000_000)
 
+# Secrets that http and llm nodes may name, and the hosts that some of them may be sent to only.
+NODE_SECRETS = outside.secrets(os.environ)
+NODE_SECRETS_HOSTS = outside.hosts_of_secrets(os.environ.get("NODE_SECRETS_HOSTS", ""))
+# Private hosts that nodes may call all the same: names, name:port, addresses, networks.
+PRIVATE_HOSTS, PRIVATE_NETWORKS = outside.private(os.environ.get("PRIVATE_HOSTS", ""))
+
 # -- Support ---------------------------------------------------------------------------------
 
 # Where a person takes a run's diagnostic bundle: https://…, or mailto:…
@@ -305,6 +311,8 @@ SPECTACULAR_SETTINGS = {
         "NodeStatusEnum": "runs.api.document.NODE_STATUSES",
         "AttemptStatusEnum": "runs.api.document.ATTEMPT_STATUSES",
         "WaitCauseEnum": "runs.api.run_timeline.WAIT_CAUSES",
+        "DecisionActEnum": "runs.api.decisions.ACTS",
+        "AnswerActEnum": "runs.api.decisions.ANSWERS",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

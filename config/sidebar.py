@@ -1,9 +1,9 @@
 """The portal's sidebar and stylesheets, as the admin theme wants them."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
@@ -21,19 +21,35 @@ def portal(request: HttpRequest) -> str:  # noqa: ARG001
     return static("runs/portal.css")
 
 
-def _running() -> str:
-    """How many runs are running, counted no further than the cap; "" for none."""
-    from runs.models import Run
+def _badges() -> dict[str, str]:
+    """How many runs are running and how many questions wait for people, each counted no further
+    than the cap; "" for none."""
+    from runs.models import Decision, Run
     from runs.states import RunState
     from runs.timeouts import statement_timeout
 
+    rows: dict[str, QuerySet[Any]] = {
+        "running": Run.objects.filter(state=RunState.ACTIVE),
+        "waiting": Decision.objects.open(),
+    }
+    # One statement for all: every page asks it.
+    parts: list[str] = []
+    given: list[Any] = []
+    for each in rows.values():
+        sql, params = each.order_by().values("pk")[: BADGE_CAP + 1].query.sql_with_params()
+        parts.append(f"(SELECT count(*) FROM ({sql}) AS capped)")
+        given += params
     try:
-        with statement_timeout(BADGE_SECONDS):
-            count = Run.objects.filter(state=RunState.ACTIVE).order_by()[: BADGE_CAP + 1].count()
+        with statement_timeout(BADGE_SECONDS), connection.cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join(parts)}", given)
+            counts = cursor.fetchone()
     except DatabaseError:
         # The page itself says what is wrong, better than no page could.
-        return ""
-    return "" if not count else f"{BADGE_CAP}+" if count > BADGE_CAP else str(count)
+        return {}
+    return {
+        name: "" if not count else f"{BADGE_CAP}+" if count > BADGE_CAP else str(count)
+        for name, count in zip(rows, counts, strict=True)
+    }
 
 
 class Entry(NamedTuple):
@@ -41,14 +57,18 @@ class Entry(NamedTuple):
     icon: str
     url_name: str
     permission: str
-    badge: Callable[[], str] | None = None
+    # What stands beside it, by its name in `_badges`.
+    badge: str = ""
 
 
 # What is not built yet is not listed.
 GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "OPERATE",
-        (Entry("Runs", "play_circle", "admin:runs_run_changelist", "runs.view_run", _running),),
+        (
+            Entry("Runs", "play_circle", "admin:runs_run_changelist", "runs.view_run", "running"),
+            Entry("Decisions", "how_to_reg", "decisions", "runs.view_run", "waiting"),
+        ),
     ),
     (
         "BUILD",
@@ -74,16 +94,19 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups that hold something the person may see."""
     shown: list[dict[str, Any]] = []
+    badges: dict[str, str] | None = None
     for title, entries in GROUPS:
-        items = [_item(entry) for entry in entries if request.user.has_perm(entry.permission)]
+        seen = [entry for entry in entries if request.user.has_perm(entry.permission)]
+        if badges is None and any(entry.badge for entry in seen):
+            badges = _badges()
+        items = [_item(entry, (badges or {}).get(entry.badge, "")) for entry in seen]
         if items:
             shown.append({"title": title, "separator": bool(shown), "items": items})
     return shown
 
 
-def _item(entry: Entry) -> dict[str, Any]:
+def _item(entry: Entry, badge: str) -> dict[str, Any]:
     link = reverse(entry.url_name)
-    badge = entry.badge() if entry.badge else ""
 
     def is_active(request: HttpRequest) -> bool:
         # The theme's own test would find the link anywhere in the path.

@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from config.home import home
 from runs.views.api_docs import ApiDocs
+from runs.views.decisions import Decide, Decisions
 from runs.views.my_settings import MySettings
 from runs.views.own_password import OwnPassword
 from runs.views.tokens import Tokens
@@ -17,6 +18,12 @@ urlpatterns = [
     path("admin/runs/", admin.site.admin_view(home)),
     path("admin/me/", admin.site.admin_view(MySettings.as_view()), name="my_settings"),
     path("admin/tokens/", admin.site.admin_view(Tokens.as_view()), name="api_tokens"),
+    path("admin/decisions/", admin.site.admin_view(Decisions.as_view()), name="decisions"),
+    path(
+        "admin/decisions/<str:run_id>/<str:node>/",
+        admin.site.admin_view(Decide.as_view()),
+        name="decide",
+    ),
     path("admin/password_change/", admin.site.admin_view(OwnPassword.as_view(), cacheable=True)),
     path("admin/", admin.site.urls),
     path("api/docs", admin.site.admin_view(ApiDocs.as_view()), name="api_docs"),

@@ -11,9 +11,28 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from runs.rows import AttemptBegun, AttemptEnded, ModelCall, NewEvent, NodeRow, RunRow
-from runs.states import FINAL_STATES, NODE_FINAL, AttemptStatus, Kind, NodeStatus, RunState
+from runs.rows import (
+    Answer,
+    AttemptBegun,
+    AttemptEnded,
+    ModelCall,
+    NewEvent,
+    NodeRow,
+    Question,
+    RunRow,
+)
+from runs.states import (
+    FINAL_STATES,
+    NODE_FINAL,
+    AttemptStatus,
+    DecisionAct,
+    Kind,
+    NodeStatus,
+    RunState,
+)
 
+# What a human node does first; what follows is a DecisionAct.
+ASKED = "asked"
 # As exact as the ledger is: what is added up is what stands there.
 _EXACT = Decimal("1e-10")
 
@@ -34,6 +53,8 @@ class Changes:
     # Node → when it may be claimed; None: it waits no longer.
     ready: dict[str, datetime | None] = field(default_factory=dict)
     model_calls: list[ModelCall] = field(default_factory=list)
+    asked: list[Question] = field(default_factory=list)
+    answered: list[Answer] = field(default_factory=list)
     # Whether a list of runs shows anything different now.
     visible: bool = False
 
@@ -66,6 +87,7 @@ def _state_changed(changes: Changes, event: NewEvent, seq: int, now: datetime) -
             if node.status not in NODE_FINAL:
                 if run.elsewhere:
                     _lose_attempt(changes, node, seq, now)
+                _withdraw(changes, node, now)
                 node.status = NodeStatus.TERMINATED
                 node.completed_at = max(now, node.started_at or now)
                 _wait(changes, node.key, None)
@@ -168,7 +190,8 @@ def _node_completed(changes: Changes, event: NewEvent, seq: int, now: datetime) 
     _begin_unheard(changes, event, seq, now)
     node = changes.nodes[event.node]
     node.status, node.output_seq = NodeStatus.COMPLETED, seq
-    _end_attempt(changes, event, seq, now, AttemptStatus.COMPLETED)
+    if event.attempt is not None or changes.run.elsewhere:
+        _end_attempt(changes, event, seq, now, AttemptStatus.COMPLETED)
     _leave(changes, node, now)
 
 
@@ -218,12 +241,48 @@ def _end_attempt(
 
 def _node_skipped(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
     node = changes.nodes[event.node]
+    _withdraw(changes, node, now)
     node.status = NodeStatus.SKIPPED
     _leave(changes, node, now)
 
 
 def _path_selected(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
     changes.nodes[event.node].selected = list(event.data["selected"])
+
+
+def _human_action(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
+    """A question begins to wait, or is answered; what else is told of people is history only."""
+    data, node = event.data, changes.nodes.get(event.node)
+    act = str(data.get("action"))
+    if changes.run.elsewhere or node is None or act not in (ASKED, *DecisionAct):
+        return
+    if act != ASKED:
+        by = _short(event.actor, 150)
+        changes.answered.append(Answer(changes.run.id, node.key, act, by, now))
+        return
+    node.status, node.input_seq, node.started_at = NodeStatus.WAITING, seq, now
+    changes.changed_nodes.add(node.key)
+    _wait(changes, node.key, None)
+    due = data.get("due_at")
+    assigned = data.get("assigned_to") or {}
+    changes.asked.append(
+        Question(
+            run_id=changes.run.id,
+            node=node.key,
+            title=_short(data.get("title"), 200),
+            people=list(assigned.get("people", ())),
+            groups=list(assigned.get("groups", ())),
+            asked_at=now,
+            due_at=datetime.fromisoformat(due) if due else None,
+        )
+    )
+    changes.run.current_node = node.key
+    changes.visible = True
+
+
+def _withdraw(changes: Changes, node: NodeRow, now: datetime) -> None:
+    if node.status == NodeStatus.WAITING and not changes.run.elsewhere:
+        changes.answered.append(Answer(changes.run.id, node.key, DecisionAct.WITHDRAWN, "", now))
 
 
 def _progress(changes: Changes, event: NewEvent, seq: int, now: datetime) -> None:
@@ -272,19 +331,21 @@ HANDLERS: dict[Kind, Handler] = {
     Kind.NODE_FAILED: _node_failed,
     Kind.NODE_SKIPPED: _node_skipped,
     Kind.PATH_SELECTED: _path_selected,
+    Kind.HUMAN_ACTION: _human_action,
     Kind.PROGRESS: _progress,
     Kind.LLM_CALL: _llm_call,
     Kind.LATE_RESULT: _late_result,
 }
 # Kinds that only add a line.
-PLAIN_KINDS = frozenset({Kind.LOG, Kind.COST_UPDATE, Kind.HUMAN_ACTION})
+PLAIN_KINDS = frozenset({Kind.LOG, Kind.COST_UPDATE})
 # Kinds that can be folded without the run's nodes.
-NODELESS_KINDS = frozenset({Kind.LOG, Kind.COST_UPDATE, Kind.RUN_CREATED, Kind.HUMAN_ACTION})
+NODELESS_KINDS = frozenset({Kind.LOG, Kind.COST_UPDATE, Kind.RUN_CREATED})
 _CHANGE_NODE = frozenset(HANDLERS) - {
     Kind.RUN_CREATED,
     Kind.STATE_CHANGED,
     Kind.LLM_CALL,
     Kind.LATE_RESULT,
+    Kind.HUMAN_ACTION,
 }
 
 

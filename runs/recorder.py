@@ -353,6 +353,8 @@ def _write(
     sql.begin_attempts(_begun([a for change in changes for a in change.begun]))
     sql.end_attempts(_ended([a for change in changes for a in change.ended]))
     sql.set_ready([(c.run.id, key, at) for c in changes for key, at in sorted(c.ready.items())])
+    sql.insert_decisions([question for change in changes for question in change.asked])
+    sql.close_decisions([answer for change in changes for answer in change.answered])
     sql.insert_model_calls([call for change in changes for call in change.model_calls])
     sql.insert_outbox([(e.run.id, e.first_seq, e.last_seq) for e in done], now)
 

@@ -18,7 +18,16 @@ from runs.driver import driver
 from runs.fold import Changes
 from runs.payload import dump
 from runs.recorder_sql import event_columns
-from runs.rows import AttemptBegun, AttemptEnded, ModelCall, NewEvent, NodeRow, RunRow
+from runs.rows import (
+    Answer,
+    AttemptBegun,
+    AttemptEnded,
+    ModelCall,
+    NewEvent,
+    NodeRow,
+    Question,
+    RunRow,
+)
 
 if TYPE_CHECKING:
     from runs.recorder import NewRun
@@ -194,6 +203,21 @@ class Batch:
     def set_ready(self, rows: Sequence[tuple[uuid.UUID, str, datetime | None]]) -> None:
         self._each(statements.UNSET_READY, [(run, key) for run, key, at in rows if at is None])
         self._each(statements.SET_READY, [row for row in rows if row[2] is not None])
+
+    def insert_decisions(self, questions: Sequence[Question]) -> None:
+        self._each(
+            statements.INSERT_DECISIONS,
+            [
+                (q.run_id, q.node, q.title, dump(q.people), dump(q.groups), q.asked_at, q.due_at)
+                for q in questions
+            ],
+        )
+
+    def close_decisions(self, answers: Sequence[Answer]) -> None:
+        self._each(
+            statements.CLOSE_DECISIONS,
+            [(a.run_id, a.node, a.act, a.decided_by, a.decided_at) for a in answers],
+        )
 
     def insert_model_calls(self, calls: Sequence[ModelCall]) -> None:
         self._each(

@@ -19,6 +19,7 @@ _OF_NODES = "node_id IN (SELECT id FROM nodes WHERE run_id = ANY(%s))"
 _DELETE = (
     f"DELETE FROM ready_nodes WHERE {_OF_NODES}",
     f"DELETE FROM leases WHERE {_OF_NODES}",
+    f"DELETE FROM decisions WHERE {_OF_NODES}",
     f"DELETE FROM attempts WHERE {_OF_NODES}",
     "DELETE FROM nodes WHERE run_id = ANY(%s)",
     "DELETE FROM llm_calls WHERE run_id = ANY(%s)",

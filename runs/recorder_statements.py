@@ -113,6 +113,22 @@ UNSET_READY = """
 DELETE FROM ready_nodes USING nodes, unnest(%s::uuid[], %s::text[]) AS gone(run_id, key)
 WHERE nodes.run_id = gone.run_id AND nodes.key = gone.key AND ready_nodes.node_id = nodes.id
 """
+INSERT_DECISIONS = """
+INSERT INTO decisions (node_id, run_id, title, people, groups, asked_at, due_at, decided_by, act)
+SELECT nodes.id, new.run_id, new.title, ARRAY(SELECT jsonb_array_elements_text(new.people)),
+    ARRAY(SELECT jsonb_array_elements_text(new.groups)), new.asked_at, new.due_at, '', ''
+FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[]::jsonb[], %s::text[]::jsonb[],
+    %s::timestamptz[], %s::timestamptz[])
+    AS new(run_id, key, title, people, groups, asked_at, due_at)
+JOIN nodes ON nodes.run_id = new.run_id AND nodes.key = new.key
+"""
+CLOSE_DECISIONS = """
+UPDATE decisions SET act = new.act, decided_by = new.by, decided_at = new.at
+FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+    AS new(run_id, key, act, by, at)
+JOIN nodes ON nodes.run_id = new.run_id AND nodes.key = new.key
+WHERE decisions.node_id = nodes.id
+"""
 INSERT_MODEL_CALLS = """
 INSERT INTO llm_calls (run_id, seq, node, attempt, model, input_tokens, output_tokens,
     cached_tokens, cost, at)

@@ -124,6 +124,28 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """A human node begins to wait. `people` and `groups` by name; empty: whoever may decide."""
+
+    run_id: uuid.UUID
+    node: str
+    title: str
+    people: list[str]
+    groups: list[str]
+    asked_at: datetime
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    run_id: uuid.UUID
+    node: str
+    act: str
+    decided_by: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCall:
     run_id: uuid.UUID
     seq: int

@@ -66,6 +66,16 @@ class Trigger(StrEnum):
     AUTOMATION = "automation"
 
 
+class DecisionAct(StrEnum):
+    """What came of a question to a person."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    CORRECTED = "corrected"
+    # Nobody can answer any more: the run ended, or what it is about was given up.
+    WITHDRAWN = "withdrawn"
+
+
 class Kind(StrEnum):
     """What an event tells."""
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from runs.states import NODE_FINAL, AttemptStatus, NodeStatus
 
-QUEUED, DEPENDENCY, BACKOFF = "queued", "dep", "backoff"
+QUEUED, DEPENDENCY, BACKOFF, PERSON = "queued", "dep", "backoff", "person"
 # A gap narrower than this (per cent) would be drawn wider than it is, over its bar.
 LEAST_GAP = 0.25
 # From this many rows on they are drawn thin, in a scroll of their own.
@@ -61,6 +61,8 @@ class NodeTimes(Protocol):
     def status(self) -> str: ...
     @property
     def queued_at(self) -> datetime | None: ...
+    @property
+    def started_at(self) -> datetime | None: ...
     @property
     def completed_at(self) -> datetime | None: ...
 
@@ -257,7 +259,7 @@ def _lane(node: NodeTimes, attempts: Sequence[AttemptTimes], now: datetime) -> _
 
 
 def _add_waits(run: RunTimes, lane: _Lane, needed: Sequence[NodeTimes], now: datetime) -> None:
-    """The gaps of `lane`: waiting for dependencies, for a worker, for the next attempt."""
+    """The gaps of `lane`: waiting for dependencies, a worker, the next attempt, a person."""
     node = lane.node
     settled = [need.completed_at for need in needed if need.completed_at is not None]
     if node.status == NodeStatus.PENDING and settled and run.completed_at is None:
@@ -266,7 +268,8 @@ def _add_waits(run: RunTimes, lane: _Lane, needed: Sequence[NodeTimes], now: dat
         return  # its turn never came
     is_open = node.status not in NODE_FINAL and run.completed_at is None
     until = now if is_open else (node.completed_at or now)
-    first = lane.bars[0].start if lane.bars else None
+    # A node that waits for a person begins with its question, and has no attempts.
+    first = lane.bars[0].start if lane.bars else node.started_at
     ready = max(settled, default=run.created_at)
     # A retry sets `queued_at` anew; it is the first one's while it stands before its start.
     if node.queued_at is not None and (first is None or node.queued_at <= first):
@@ -275,6 +278,8 @@ def _add_waits(run: RunTimes, lane: _Lane, needed: Sequence[NodeTimes], now: dat
     if settled:
         _gap(lane, DEPENDENCY, min(settled), ready)
     _gap(lane, QUEUED, ready, first or until, growing=first is None and is_open)
+    if first is not None and not lane.bars:
+        _gap(lane, PERSON, first, until, growing=is_open)
     starts = [bar.start for bar in lane.bars[1:]]
     for number, attempt in enumerate(lane.attempts):
         following = starts[number] if number < len(starts) else None
@@ -417,7 +422,7 @@ def _idle(lanes: Sequence[_Lane], begin: datetime, end: datetime) -> tuple[float
     busy = _union((bar for lane in lanes for bar in lane.bars), begin, end)
     idle = _complement(busy, begin, end)
     by_cause = {}
-    for cause in (QUEUED, DEPENDENCY, BACKOFF):
+    for cause in (QUEUED, DEPENDENCY, BACKOFF, PERSON):
         gaps = (gap for lane in lanes for gap in lane.gaps if gap.cause == cause)
         by_cause[cause] = _overlap(idle, _union(gaps, begin, end))
     most = max(by_cause, key=lambda cause: by_cause[cause])

@@ -81,6 +81,11 @@ WORKFLOW = OpenApiExample(
 VERSION = OpenApiExample(
     "After version 3", {"definition": _DEFINITION, "base": 3}, request_only=True
 )
+CORRECTION = OpenApiExample(
+    "A correction",
+    {"act": "corrected", "value": {"total": "120.50"}, "comment": "the comma was misread"},
+    request_only=True,
+)
 VIEW = OpenApiExample(
     "Failed today",
     {"name": "Failed today", "query": "?state=failed&created=24h", "is_shared": True},

@@ -11,11 +11,11 @@ from rest_framework import serializers
 from runs.context import stamp
 from runs.models import Attempt, Run
 from runs.states import AttemptStatus, NodeStatus
-from runs.timeline import BACKOFF, DEPENDENCY, QUEUED
+from runs.timeline import BACKOFF, DEPENDENCY, PERSON, QUEUED
 from runs.views.run_overview import NodeLine, overview
 
-CAUSES = {QUEUED: "queued", DEPENDENCY: "dependency", BACKOFF: "back_off"}
-WAIT_CAUSES = [(name, name) for name in (*CAUSES.values(), "person")]
+CAUSES = {QUEUED: "queued", DEPENDENCY: "dependency", BACKOFF: "back_off", PERSON: "person"}
+WAIT_CAUSES = [(name, name) for name in CAUSES.values()]
 
 
 class BarSerializer(serializers.Serializer):

@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 from rest_framework.routers import DefaultRouter
 
+from runs.api.decisions import DecisionViewSet
 from runs.api.document import SchemaView
 from runs.api.ingest import EventsView
 from runs.api.runs import RunViewSet
@@ -27,5 +28,11 @@ urlpatterns = [
     re_path(r"^trpc(?:/(?P<path>.*))?$", TrpcView.as_view(), name="trpc"),
     # Programs send there: no redirect, which would lose the body.
     re_path(r"^events/?$", EventsView.as_view(), name="events"),
+    path("decisions/", DecisionViewSet.as_view({"get": "list"}), name="decision-list"),
+    path(
+        "decisions/<str:run_id>/<str:node>/",
+        DecisionViewSet.as_view({"get": "retrieve", "post": "answer"}),
+        name="decision-detail",
+    ),
     *router.urls,
 ]

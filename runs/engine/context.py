@@ -17,6 +17,7 @@ from runs.engine.patience import persist
 from runs.models import Event
 from runs.payload import dump
 from runs.rows import NewEvent
+from runs.secret_values import masked
 from runs.states import Kind
 
 LEVELS = frozenset({"debug", "info", "warning", "error"})
@@ -60,14 +61,14 @@ class Context:
     def log(self, message: str, level: str = "info") -> None:
         if level not in LEVELS:
             raise ValueError(f"level is one of {', '.join(sorted(LEVELS))}, not {level!r}")
-        self._tell(Kind.LOG, {"level": level, "message": str(message)[:MESSAGE_LIMIT]})
+        self._tell(Kind.LOG, {"level": level, "message": masked(str(message))[:MESSAGE_LIMIT]})
 
     def progress(self, done: int, total: int | None = None, message: str = "") -> None:
         data = {
             "done": _count("done", done),
             "total": None if total is None else _count("total", total),
         }
-        self._tell(Kind.PROGRESS, {**data, "message": str(message)[:MESSAGE_LIMIT]})
+        self._tell(Kind.PROGRESS, {**data, "message": masked(str(message))[:MESSAGE_LIMIT]})
 
     def llm_call(
         self,

@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from runs.secret_values import masked
+
 TRACE_LIMIT = 8_000
 MESSAGE_LIMIT = 4_000
 # Lines of one statement that a frame shows, around the one that failed.
@@ -23,6 +25,34 @@ Span = tuple[int, int]
 
 class Permanent(Exception):  # noqa: N818
     """An error that no further attempt would mend: the node fails without a retry."""
+
+
+class TryLater(Exception):  # noqa: N818
+    """An error that may pass; `retry_after` are seconds that whoever refused wants to be left."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class HttpError(TryLater):
+    """A service gave no answer, or one that tells of its own trouble."""
+
+
+class HttpRefused(Permanent):
+    """A service refused the request, or it may not be sent."""
+
+
+class LlmError(TryLater):
+    """A model's server gave no whole answer, or is too busy."""
+
+
+class LlmRefused(Permanent):
+    """A model's server refused the question, or it may not be asked."""
+
+
+class LlmAnswerInvalid(Exception):  # noqa: N818
+    """A model's answer is not what was asked for."""
 
 
 class NodeTimeout(BaseException):
@@ -68,8 +98,8 @@ def describe(error: BaseException) -> dict[str, Any]:
         cause = _cause(cause)
     return {
         "kind": type(error).__name__,
-        "message": _message(error)[:MESSAGE_LIMIT] or type(error).__name__,
-        "trace": "\n".join(parts)[:TRACE_LIMIT],
+        "message": masked(_message(error))[:MESSAGE_LIMIT] or type(error).__name__,
+        "trace": masked("\n".join(parts))[:TRACE_LIMIT],
     }
 
 

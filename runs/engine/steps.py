@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runs.engine.errors import NodeTimeout, timeout_message
-from runs.graph import Graph, NodeSpec
+from runs.fold import ASKED
+from runs.graph import MAX_BACKOFF, Graph, NodeSpec
 from runs.recorder import Snapshot
 from runs.rows import NewEvent, NodeRow
-from runs.states import NODE_FINAL, Kind, NodeStatus, RunState
+from runs.states import NODE_FINAL, DecisionAct, Kind, NodeStatus, RunState
 
 # A node that took this many workers with it is not given to another one.
 MAX_LOST = 5
@@ -51,6 +52,71 @@ def claim(
     if found.run.state == RunState.CREATED:
         return [state_changed(found.run.state, RunState.ACTIVE), started]
     return [started]
+
+
+def ask(
+    found: Snapshot,
+    spec: NodeSpec,
+    before: int,
+    inputs: dict[str, Any],
+    words: dict[str, str],
+    now: datetime,
+) -> list[NewEvent]:
+    """Let a human node wait for its answer; `words` are its title and instructions."""
+    node = found.nodes.get(spec.id)
+    if node is None or found.run.is_final:
+        return []
+    if node.status != NodeStatus.QUEUED or node.attempts != before:
+        return []
+    due = None
+    if spec.settings["on_timeout"] is not None:
+        due = (now + timedelta(seconds=spec.timeout_seconds)).isoformat()
+    asked = NewEvent(
+        Kind.HUMAN_ACTION,
+        node=spec.id,
+        data={
+            "action": ASKED,
+            **words,
+            "input": inputs,
+            "assigned_to": spec.settings["assigned_to"],
+            "due_at": due,
+        },
+    )
+    if found.run.state == RunState.CREATED:
+        return [state_changed(found.run.state, RunState.ACTIVE), asked]
+    return [asked]
+
+
+def answer(
+    found: Snapshot,
+    graph: Graph,
+    key: str,
+    act: DecisionAct,
+    value: Any,
+    *,
+    actor: str,
+    comment: str = "",
+    fails: str = "",
+) -> list[NewEvent]:
+    """What a person decided, and what follows; no events where nothing waits for it any more.
+
+    `value` is what was approved or corrected. `fails`: the node fails with this message.
+    """
+    node = found.nodes.get(key)
+    if node is None or found.run.is_final or node.status != NodeStatus.WAITING:
+        return []
+    said: dict[str, Any] = {"action": str(act), "comment": comment}
+    if act == DecisionAct.CORRECTED:
+        said["value"] = value
+    events = [NewEvent(Kind.HUMAN_ACTION, node=key, actor=actor, data=said)]
+    if fails:
+        error = {"kind": "Rejected", "message": fails, "trace": ""}
+        return events + _failed(found, node, None, error, None, None)
+    output = {"decision": str(act), "value": value, "by": actor, "comment": comment}
+    events.append(NewEvent(Kind.NODE_COMPLETED, node=key, data={"output": output}))
+    states = _states(found)
+    states[key] = (NodeStatus.COMPLETED, None)
+    return events + _settle(found, graph, states)
 
 
 def complete(
@@ -98,15 +164,21 @@ def fail(
     before: Sequence[NewEvent] = (),
     at: datetime | None = None,
     permanent: bool = False,
+    retry_after: float | None = None,
 ) -> list[NewEvent]:
-    """The attempt's error: another attempt after a pause, or the end of the run."""
+    """The attempt's error: another attempt after a pause, or the end of the run.
+
+    `retry_after` are seconds that the next attempt waits at least, up to MAX_BACKOFF.
+    """
     node = found.nodes.get(spec.id)
     if node is None:
         return list(before)
     if not _is_current(found, node, attempt):
         return [*before, _late(spec.id, attempt, "failed", {"error": error}, at)]
     again = not permanent and node.failures < spec.retries and not _is_failing(found)
-    pause = spec.backoff(node.failures + 1) if again else None
+    pause = None
+    if again:
+        pause = max(spec.backoff(node.failures + 1), min(retry_after or 0.0, MAX_BACKOFF))
     return [*before, *_failed(found, node, attempt, error, now, pause, at=at)]
 
 
@@ -214,7 +286,7 @@ def _failed(
     node: NodeRow,
     attempt: int | None,
     error: dict[str, Any],
-    now: datetime,
+    now: datetime | None,
     pause: float | None,
     *,
     at: datetime | None = None,
@@ -223,7 +295,7 @@ def _failed(
     data: dict[str, Any] = {"error": error}
     if lost:
         data["lost"] = True
-    if pause is not None:
+    if pause is not None and now is not None:
         data["retry_at"] = (now + timedelta(seconds=pause)).isoformat()
     failed = NewEvent(Kind.NODE_FAILED, node=node.key, attempt=attempt, data=data, at=at)
     if pause is not None:
@@ -256,9 +328,9 @@ def _wind_up(
     """A node failed for good: start nothing more; the run fails with the last node in flight."""
     events = []
     for key, (status, _) in states.items():
-        if status in (NodeStatus.PENDING, NodeStatus.QUEUED):
+        if status in (NodeStatus.PENDING, NodeStatus.QUEUED, NodeStatus.WAITING):
             events.append(_skipped(key, f"{culprit} failed"))
-    if any(status in (NodeStatus.RUNNING, NodeStatus.WAITING) for status, _ in states.values()):
+    if any(status == NodeStatus.RUNNING for status, _ in states.values()):
         return events
     if error is None:
         node = found.nodes[culprit]

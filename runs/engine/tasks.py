@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from runs import outbox
-from runs.engine import dispatch, rescue, worker
+from runs.engine import answers, dispatch, rescue, worker
 from runs.engine.trouble import Trouble
 from runs.models import IdempotencyKey
 
@@ -24,6 +24,7 @@ def _hint(now: datetime) -> None:
 _STEPS: tuple[tuple[Callable[[datetime], object], Trouble], ...] = (
     (rescue.expired_leases, Trouble(logger, "lost work is not rescued")),
     (rescue.missed_deadlines, Trouble(logger, "start deadlines are not kept")),
+    (answers.overdue, Trouble(logger, "questions past their time are not decided")),
     (dispatch.forget_unheeded, Trouble(logger, "lost hints are not sent again")),
     (_hint, Trouble(logger, "hints are not sent")),
 )

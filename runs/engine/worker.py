@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, Error, connection, connections
 from django.utils import timezone
 
-from runs import definitions, paths, recorder
+from runs import definitions, paths, placeholders, recorder
 from runs.engine import dispatch, executors, reading, steps
 from runs.engine.attendant import Attendant, Charge, attendant
 from runs.engine.context import Context
@@ -28,6 +28,7 @@ from runs.engine.errors import (
     OutputInvalid,
     Permanent,
     ResultRefused,
+    TryLater,
     describe,
 )
 from runs.engine.patience import is_passing, persist
@@ -37,6 +38,7 @@ from runs.models import Attempt, WorkflowVersion
 from runs.payload import PayloadError, bounded
 from runs.recorder import Snapshot
 from runs.rows import NewEvent
+from runs.secret_values import masked
 from runs.states import AttemptStatus
 
 logger = logging.getLogger(__name__)
@@ -93,6 +95,8 @@ def execute(node_id: int) -> bool:
         _reject(node, error)
         return False
     inputs, problem = _inputs(job)
+    if job.spec.kind == "human":
+        return _ask(node, job, inputs, problem)
     context = _claim(job, inputs)
     if context is None:
         return False
@@ -184,6 +188,30 @@ def _claim(job: Job, inputs: dict[str, Any]) -> Context | None:
     return Context(job.run_id, job.spec.id, job.attempts + 1, since)
 
 
+def _ask(node: reading.Ready, job: Job, inputs: dict[str, Any], problem: Exception | None) -> bool:
+    """Put a human node's question; nothing is executed until it is answered."""
+    if problem is not None:
+        _reject(node, problem)
+        return True
+    words = {
+        name: placeholders.as_text(
+            placeholders.filled(job.spec.settings[name], lambda key, _: inputs[key])
+        )
+        for name in ("title", "instructions")
+    }
+    words["title"] = words["title"] or job.spec.id
+    now = timezone.now()
+    persist(
+        lambda: recorder.transact(
+            [job.run_id],
+            lambda found: steps.ask(found, job.spec, job.attempts, inputs, words, now),
+            now=now,
+        ),
+        "a question waits for the database",
+    )
+    return True
+
+
 @contextmanager
 def _attended(by: Attendant, charge: Charge) -> Iterator[None]:
     by.attend(charge)
@@ -214,7 +242,7 @@ def _drop_connection() -> None:
 
 def _storable(output: Any) -> Any:
     try:
-        return bounded(output, settings.ENGINE_PAYLOAD_BYTES, "the output")
+        return masked(bounded(output, settings.ENGINE_PAYLOAD_BYTES, "the output"))
     except PayloadError as error:
         raise OutputInvalid(str(error)) from error
 
@@ -240,6 +268,7 @@ def _failure(job: Job, context: Context, error: BaseException) -> Follow:
         return steps.fail(
             found, job.spec, context.attempt, description, timezone.now(),
             before=said, at=at, permanent=isinstance(error, Permanent),
+            retry_after=error.retry_after if isinstance(error, TryLater) else None,
         )  # fmt: skip
 
     return follow

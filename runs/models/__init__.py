@@ -1,4 +1,5 @@
 from runs.models.audit import AuditEntry
+from runs.models.decision import Decision
 from runs.models.deleted import DeletedRun
 from runs.models.event import Event
 from runs.models.idempotency import IdempotencyKey
@@ -17,6 +18,7 @@ __all__ = [
     "ApiToken",
     "Attempt",
     "AuditEntry",
+    "Decision",
     "DeletedRun",
     "Event",
     "IdempotencyKey",

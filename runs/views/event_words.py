@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from runs.fold import ASKED
 from runs.graph import Graph
 from runs.states import Kind
 from runs.templatetags.runs_ui import duration_words, full_words, look, money_words, short
@@ -197,6 +198,11 @@ def _path_selected(t: _Telling) -> SafeString:
 
 def _human_action(t: _Telling) -> SafeString:
     data = t.event.data
+    if data.get("action") == ASKED:
+        return format_html(
+            "waits for a person: <bdi>{}</bdi>",
+            _long(t.line, "title", str(data.get("title") or "")),
+        )
     words = format_html("<b>{}</b> {}", t.event.actor or "somebody", data.get("action") or "acted")
     comment = str(data.get("comment") or "")
     return (

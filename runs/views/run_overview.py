@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.urls import reverse
+
 from runs.definitions import graph_of
 from runs.graph import DefinitionError, Graph
 from runs.models import Attempt, Node, Run
 from runs.querysets import RunQuerySet
 from runs.states import AttemptStatus, NodeStatus, RunState
 from runs.templatetags.runs_ui import duration_words
-from runs.timeline import BACKOFF, DEPENDENCY, QUEUED, Bar, Gap, Row, Timeline, timeline
+from runs.timeline import BACKOFF, DEPENDENCY, PERSON, QUEUED, Bar, Gap, Row, Timeline, timeline
 
 # Retries that the facts name; the lineage shows more.
 NAMED_RETRIES = 3
@@ -23,11 +25,13 @@ _WAITED_FOR = {
     QUEUED: "Queued",
     DEPENDENCY: "Waited for a dependency",
     BACKOFF: "Back-off",
+    PERSON: "Waited for a person",
 }
 _IDLE_FOR = {
     QUEUED: "most of it waiting for a worker",
     DEPENDENCY: "most of it waiting for a dependency",
     BACKOFF: "most of it in back-off",
+    PERSON: "most of it waiting for a person",
 }
 # What an attempt came to, after "Attempt 2:".
 _OUTCOMES = {
@@ -47,6 +51,8 @@ class Notice:
     title: str
     text: str = ""
     small: str = ""
+    # Where it is decided.
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +163,13 @@ def _notice(run: Run, nodes: Sequence[Node], in_flight: Sequence[str]) -> Notice
         small = f"The run fails when {_these(in_flight)} in flight {_ends(in_flight)}."
         title = f"{failed.key} failed{_after(failed)}."
         return Notice("failed", "error", title, _error_words(failed), small if in_flight else "")
+    asking = [node.key for node in nodes if node.status == NodeStatus.WAITING]
+    if asking and not run.is_final:
+        # A thousand may: the page of decisions has them all.
+        more = f", and {len(asking) - 1} more nodes" if len(asking) > 1 else ""
+        title = f"{asking[0]}{more} {'wait' if more else 'waits'} for a person."
+        link = reverse("decide", args=[run.public_id, asking[0]])
+        return Notice("waiting", "person", title, link=link)
     return None
 
 

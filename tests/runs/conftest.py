@@ -58,6 +58,7 @@ def make_groups():
         ("0004_access", "make_groups"),
         ("0008_sources", "give_permissions"),
         ("0009_deletion", "give_export"),
+        ("0011_decisions", "give_decide"),
     ):
         state = MigrationLoader(connection).project_state(("runs", name))
         migration = import_module(f"runs.migrations.{name}")

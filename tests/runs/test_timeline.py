@@ -42,6 +42,7 @@ class FakeNode:
     status: str = "completed"
     queued_at: datetime | None = None
     completed_at: datetime | None = None
+    started_at: datetime | None = None
 
 
 @dataclass
@@ -336,3 +337,18 @@ def test_everything_stands_on_the_axis(case):
     assert all(0 <= tick.x <= 100 for tick in told.ticks)
     assert len({tick.label for tick in told.ticks}) == len(told.ticks)
     assert 0 <= told.idle <= told.total + 1e-6
+
+
+def test_what_waits_for_a_person_shows_since_when_it_asks():
+    node = FakeNode("review", 0, "waiting", queued_at=at(0), started_at=at(2))
+    shown = timeline(FakeRun(), [node], {}, {}, at(10))
+    queued, person = shown.rows[0].gaps
+    assert (queued.cause, queued.seconds, queued.growing) == ("queued", 2, False)
+    assert (person.cause, person.seconds, person.growing) == ("person", 8, True)
+    node.status, node.completed_at = "completed", at(6)
+    shown = timeline(FakeRun(completed=6), [node], {}, {}, at(10))
+    assert [(gap.cause, gap.seconds) for gap in shown.rows[0].gaps] == [
+        ("queued", 2),
+        ("person", 4),
+    ]
+    assert shown.idle_cause == "person"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runs.engine.context import Context
-from runs.engine.executors import branch, function
+from runs.engine.executors import branch, function, http, llm
 from runs.engine.executors.result import Result
 from runs.graph import NodeSpec
 
@@ -25,6 +25,8 @@ class Work:
 KINDS: dict[str, Callable[[NodeSpec, dict[str, Any], dict[str, Any], Context], Result]] = {
     "executor": function.run,
     "branch": branch.run,
+    "http": http.run,
+    "llm": llm.run,
 }
 
 

@@ -1,4 +1,4 @@
-"""Kind ``branch``: takes the first path whose condition holds, else the default."""
+"""Kind ``branch``: takes the first path whose condition holds, or all such, else the default."""
 
 from typing import Any
 
@@ -14,7 +14,15 @@ def run(
     data: dict[str, Any],
     context: Context,
 ) -> Result:
-    for path in spec.paths:
-        if conditions.holds(path.when, lambda where: paths.resolve(where, data)):
-            return Result({"path": path.name, "to": list(path.to)}, path.name, path.to)
-    return Result({"path": "default", "to": list(spec.default)}, "default", spec.default)
+    taken = [
+        path
+        for path in spec.paths
+        if conditions.holds(path.when, lambda where: paths.resolve(where, data))
+    ]
+    if not taken:
+        return Result({"path": "default", "to": list(spec.default)}, "default", spec.default)
+    if not spec.every:
+        del taken[1:]
+    name = ", ".join(path.name for path in taken)
+    to = tuple(dict.fromkeys(target for path in taken for target in path.to))
+    return Result({"path": name, "to": list(to)}, name, to)

@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from runs import lifecycle, recorder
 from runs.actors import Actor
+from runs.engine import worker
 from runs.models import AuditEntry, Event, Node, OutboxLine, ReadyNode, Run, User
 from runs.rows import NewEvent
 from runs.states import Kind, RunState
@@ -17,7 +18,7 @@ from tests.runs.conftest import changed, executor_node
 ANNA = Actor(name="anna", ref_type="user", ref_id="user_anna")
 ALL = (
     "view_run", "view_workflow", "execute_workflow", "retry_run", "terminate_run", "export_run",
-    "delete_run", "add_workflow", "change_workflow", "ingest_event",
+    "delete_run", "add_workflow", "change_workflow", "ingest_event", "decide_decision",
 )  # fmt: skip
 
 
@@ -112,11 +113,29 @@ _ENDS = {
 }
 
 
+REVIEW = {
+    "id": "review", "kind": "human", "title": "Check it", "input": {"document": "$.data.document"},
+    "form": {"type": "string", "minLength": 1},
+}  # fmt: skip
+
+
+def waiting(publish, node=None, data=None):
+    """A run that waits for a person."""
+    version = publish(node or REVIEW, slug="reviewed")
+    run = lifecycle.start(version, data or INPUT, trigger="manual", by=ANNA)
+    worker.execute(Node.objects.get(run=run).pk)
+    run.refresh_from_db()
+    return run
+
+
 @pytest.fixture
-def run_in(workflow):
-    """Make a run and bring it into a state; `seconds` is how long it then took."""
+def run_in(workflow, publish):
+    """Make a run and bring it into a state, one of a run's or “waiting” for a person; `seconds`
+    is how long it then took."""
 
     def make(state=RunState.CREATED, *, seconds=2.0, **fields):
+        if state == "waiting":
+            return waiting(publish)
         now = timezone.now()
         run = lifecycle.start(workflow, INPUT, trigger="manual", by=ANNA, now=now, **fields)
         *events, last = [None, *_ENDS[state]]

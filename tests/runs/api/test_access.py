@@ -16,6 +16,7 @@ START = {"input": INPUT}
 DEFINITION = {"nodes": [{"id": "only", "kind": "executor", "executor": "probe.noop"}]}
 NEW_WORKFLOW = {"id": "new", "definition": DEFINITION}
 VIEW = {"name": "Mine", "query": "?state=failed"}
+APPROVED = {"act": "approved"}
 REPORT = [
     {"event_id": "1", "source": "s", "external_id": "1", "workflow": "there", "type": "run_created"}
 ]
@@ -55,6 +56,9 @@ ADDRESSES = [
         201,
     ),
     ("post", "/api/events/", REPORT, "ingest_event", "created", 200),
+    ("get", "/api/decisions/", None, "view_run", "created", 200),
+    ("get", "/api/decisions/{run}/review/", None, "view_run", "waiting", 200),
+    ("post", "/api/decisions/{run}/review/", APPROVED, "decide_decision", "waiting", 200),
 ]
 WITH_ID = [address for address in ADDRESSES if "{" in address[1]]
 CHANGES = [address for address in ADDRESSES if address[0] != "get"]
@@ -68,6 +72,7 @@ PARAMETERS = {
     "view_id": "{view}",
     "token_id": "{token}",
     "number": "1",
+    "node": "review",
 }
 
 

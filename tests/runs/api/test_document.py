@@ -136,7 +136,7 @@ def credentials(person, run_in, settings):
     request_started.disconnect(close_old_connections)
     request_finished.disconnect(close_old_connections)
     settings.API_TOKEN_RATE = settings.API_USER_RATE = 10**9
-    for state in ("created", "active", "completed", "failed"):
+    for state in ("created", "active", "completed", "failed", "waiting"):
         run_in(state)
     user = person(*ALL, name="random")
     _, secret = tokens.make(
@@ -158,6 +158,7 @@ def there(credentials):
         "run_id": [str(run) for run in Run.objects.all()],
         "slug": ["invoices"],
         "number": [1],
+        "node": ["review"],
         "view_id": [saved.public_id],
         "token_id": ["token_none"],
     }

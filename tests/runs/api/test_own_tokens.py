@@ -89,7 +89,7 @@ def test_making_needs_the_csrf_token(login):
         ({"name": "a\nb"}, "name"),
         ({"scopes": []}, "scopes"),
         ({"scopes": ["everything"]}, "scopes"),
-        ({"scopes": ["view", "decide"]}, "scopes"),  # which she may not
+        ({"scopes": ["view", "retention"]}, "scopes"),  # which she may not
         ({"scopes": "view"}, "scopes"),
         ({"expires_days": 0}, "expires_days"),
         ({"expires_days": 366}, "expires_days"),

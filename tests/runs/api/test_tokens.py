@@ -17,6 +17,7 @@ from tests.runs.api.test_access import ADDRESSES, ask, scope_for
 
 SCOPES = (
     "view", "execute", "retry", "terminate", "export", "delete", "workflows", "views", "ingest",
+    "decide",
 )  # fmt: skip
 
 
@@ -213,11 +214,11 @@ def test_a_refused_token_was_not_used(token_of):
     assert token.last_used_at is None
 
 
-def test_a_token_costs_one_query_more_than_none(token_of, django_assert_num_queries, workflow):
+def test_a_token_costs_no_query_past_the_drivers_one(token_of, django_assert_num_queries, workflow):
     _, secret = token_of()
     client = bearer(secret)
     client.get("/api/workflows/")  # notes its use
-    with django_assert_num_queries(4):  # token and owner, permissions (2), page
+    with django_assert_num_queries(3):  # permissions (2), page
         client.get("/api/workflows/")
 
 

@@ -13,6 +13,7 @@ from django.db import connection
 from runs import lifecycle
 from runs.models import Node, Run
 from tests.runs.conftest import ANNA
+from tests.runs.engine.service import Service
 
 SECONDS = 40
 
@@ -167,3 +168,38 @@ def kinds(run, key=None):
 
 
 __all__ = ["kinds", "node", "wait_for", "wait_for_end", "wait_for_node"]
+
+
+@pytest.fixture(scope="package")
+def package_service():
+    server = Service()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def service(package_service):
+    """A server to be called, with an empty memory."""
+    package_service.asked.clear()
+    package_service.times.clear()
+    return package_service
+
+
+@pytest.fixture(scope="package")
+def package_calling_worker(broker, package_service, tmp_path_factory):
+    worker = Worker(
+        tmp_path_factory.mktemp("worker") / "calling.log",
+        PRIVATE_HOSTS=f"127.0.0.1:{package_service.server_port}",
+        NODE_SECRET_SHOP="hunter2-and-more",
+        NODE_SECRET_BANK="of-the-bank-only",
+        NODE_SECRETS_HOSTS="BANK=bank.example",
+    )
+    yield worker
+    worker.kill()
+
+
+@pytest.fixture
+def calling_worker(transactional_db, broker, package_calling_worker):
+    """A worker that may call the tests' own server, with secrets."""
+    broker.delete("runs")
+    return package_calling_worker

@@ -1,7 +1,7 @@
 from datetime import date
 from decimal import Decimal
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pypdf._codecs._codecs import LzwCodec
 
@@ -42,6 +42,7 @@ def test_every_account_number_has_right_check_digits() -> None:
 
 
 # As many different pairs as fill the code table more than once.
+@settings(deadline=None)
 @example(bytes(value for pair in range(6000) for value in divmod(pair * 31 % 65536, 256)))
 @example(b"")
 @given(st.binary(max_size=3000))

@@ -1,0 +1,23 @@
+"""A workflow's definition: check it, and tell which nodes are next. Pure.
+
+Every complaint is a Problem that names the node, so that an editor can point at it.
+"""
+
+from runs.graph.flow import Graph
+from runs.graph.kinds import KINDS
+from runs.graph.parse import ELSEWHERE, MAX_NODES, NODE_ID, parse
+from runs.graph.spec import MAX_BACKOFF, BranchPath, DefinitionError, NodeSpec, Problem
+
+__all__ = [
+    "ELSEWHERE",
+    "KINDS",
+    "MAX_BACKOFF",
+    "MAX_NODES",
+    "NODE_ID",
+    "BranchPath",
+    "DefinitionError",
+    "Graph",
+    "NodeSpec",
+    "Problem",
+    "parse",
+]

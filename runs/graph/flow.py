@@ -1,0 +1,66 @@
+"""Which nodes of a run are next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runs import input_schema
+from runs.graph.spec import NodeSpec
+from runs.states import NODE_FINAL, NodeStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    nodes: Mapping[str, NodeSpec]
+    input_schema: dict[str, Any]
+    output: dict[str, Any]
+    start_deadline_seconds: float | None
+    # Executed by another system: its nodes appear in each run as they are heard of.
+    elsewhere: bool = False
+
+    @property
+    def roots(self) -> list[str]:
+        return [node.id for node in self.nodes.values() if not node.needs]
+
+    def check_input(self, value: Any) -> str:
+        """What is wrong with a run's input; "" where it fits the workflow's schema."""
+        return input_schema.violation(self.input_schema, value)
+
+    def _edge(self, source: str, target: str, states: Mapping[str, tuple[str, Any]]) -> bool | None:
+        """Whether a dependency is live; None while that is open."""
+        status, selected = states[source]
+        if status == NodeStatus.COMPLETED:
+            spec = self.nodes[source]
+            if spec.kind == "branch" and target in spec.targets:
+                return target in (selected or ())
+            return True
+        return False if status in NODE_FINAL else None
+
+    def advance(self, states: Mapping[str, tuple[str, Any]]) -> tuple[list[str], list[str]]:
+        """The pending nodes that can now run, and those that never will.
+
+        `states` maps each node to its status and, for a branch, what it selected. A node runs
+        when all its dependencies are settled and at least one is live; when none is, it is
+        skipped, and so on down the graph.
+        """
+        now = dict(states)
+        ready: list[str] = []
+        skipped: list[str] = []
+        open_ids = [key for key, (status, _) in states.items() if status == NodeStatus.PENDING]
+        changed = True
+        while changed:
+            changed = False
+            for key in list(open_ids):
+                edges = [self._edge(source, key, now) for source in self.nodes[key].needs]
+                if None in edges:
+                    continue
+                open_ids.remove(key)
+                if edges and not any(edges):
+                    skipped.append(key)
+                    now[key] = (NodeStatus.SKIPPED, None)
+                    changed = True
+                else:
+                    ready.append(key)
+        return ready, skipped

@@ -1,0 +1,56 @@
+"""Secrets that nodes may use: named in a definition, kept in the environment, told to nobody.
+
+``NODE_SECRET_<NAME>`` holds one. ``NODE_SECRETS_HOSTS`` may bind some to hosts, such as
+``ERP=erp.example``: whoever writes a workflow cannot send these elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+MASK = "•••"
+# Shorter ones would mask what is no secret.
+LEAST = 6
+
+
+class SecretMissing(LookupError):  # noqa: N818
+    """No secret of that name, or it is not meant for that host."""
+
+
+def value_of(name: str, url: str) -> str:
+    """The secret `name`, to be sent to `url`. Raises SecretMissing."""
+    value = settings.NODE_SECRETS.get(name)
+    if value is None:
+        raise SecretMissing(f"there is no secret “{name}”; set NODE_SECRET_{name} for the workers")
+    hosts = settings.NODE_SECRETS_HOSTS.get(name)
+    if hosts is not None and urlsplit(url).hostname not in hosts:
+        raise SecretMissing(f"the secret “{name}” is not meant for {urlsplit(url).hostname}")
+    return value
+
+
+def masked(value: Any) -> Any:
+    """A text, or the texts of a JSON value, without the secrets in them."""
+    pattern = _pattern()
+    if pattern is None:
+        return value
+    if isinstance(value, str):
+        return pattern.sub(MASK, value)
+    if isinstance(value, dict):
+        return {masked(key): masked(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(item) for item in value]
+    return value
+
+
+@cache
+def _pattern() -> re.Pattern[str] | None:
+    values = {v for v in settings.NODE_SECRETS.values() if len(v) >= LEAST}
+    if not values:
+        return None
+    # The longest first: one may begin as another does.
+    return re.compile("|".join(map(re.escape, sorted(values, key=len, reverse=True))))
