@@ -2,6 +2,7 @@
 #
 #   make run       start everything; PORT, DATA_DIR, ADMIN_PASSWORD and more: see README.md
 #   make test      all tests, with servers and a browser of their own; ARGS goes to pytest
+#   make long      the tests that take too long for every change
 #   make chaos     a long test in which all that can fall over does; ARGS="--seed 7" repeats one
 #   make check     style, types, who imports whom, migrations, deployment settings
 #   make lock      write the lock files anew from pyproject.toml; ARGS=--upgrade for newer versions
@@ -9,7 +10,7 @@
 PYTHON := .venv/bin/python
 PACKAGES := config runs
 
-.PHONY: run test chaos check bench screenshots lock installed installed-dev chromium
+.PHONY: run test long chaos check bench screenshots lock installed installed-dev chromium
 
 run: installed
 	@exec $(PYTHON) -m config.embedded
@@ -18,9 +19,12 @@ test: installed-dev chromium
 ifdef ARGS
 	$(PYTHON) -m pytest $(ARGS)
 else
-	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not browser"
-	$(PYTHON) -m pytest -n 2 --dist loadfile -m browser
+	$(PYTHON) -m pytest -n 3 --dist loadfile -m "not browser and not long"
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m "browser and not long"
 endif
+
+long: installed-dev chromium
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m long $(ARGS)
 
 chaos: installed-dev
 	@exec $(PYTHON) -m tests.chaos $(ARGS)

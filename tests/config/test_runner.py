@@ -126,6 +126,7 @@ def test_the_web_server_finds_back_to_a_restarted_database(own):
     assert own.process("uvicorn") == served_by
 
 
+@pytest.mark.long
 def test_nothing_outlives_a_killed_runner_and_the_next_start_has_all(own):
     keep(own, "before the runner was killed")
     running = own.processes()

@@ -133,6 +133,7 @@ def test_made_up_runs_satisfy_every_invariant_and_one_wrong_row_breaks_it(nothin
                 transaction.set_rollback(True)
 
 
+@pytest.mark.long
 def test_the_newest_runs_have_nodes_and_the_newest_of_those_their_log():
     load(600, "--nodes-for", "200", "--events-for", "50")
     assert broken() == {}
@@ -146,6 +147,7 @@ def told():
     return list(Run.objects.order_by("id").values_list(*columns))
 
 
+@pytest.mark.long
 def test_the_same_seed_and_end_make_the_same_runs(nothing_checked):
     load(300)
     first = told()
@@ -156,6 +158,7 @@ def test_the_same_seed_and_end_make_the_same_runs(nothing_checked):
     assert told() == first
 
 
+@pytest.mark.long
 def test_a_store_with_runs_is_added_to_only_where_that_is_asked_for():
     load(20)
     versions = WorkflowVersion.objects.count()

@@ -162,6 +162,7 @@ def test_a_final_run_is_not_terminated_again(start_worker, begin):
     assert outcome.skipped == {run.pk: "it is completed already"}
 
 
+@pytest.mark.long
 def test_two_beats_and_two_control_workers_do_nothing_twice(start_worker, beat, begin, tmp_path):
     start_worker(queues="control")
     worker = start_worker()

@@ -1,6 +1,7 @@
 from datetime import date
 from decimal import Decimal
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pypdf._codecs._codecs import LzwCodec
@@ -11,6 +12,7 @@ from runs.samples.install import documents
 from runs.samples.traffic import BROKEN, GOOD, STATEMENTS
 
 
+@pytest.mark.long
 def test_the_shipped_files_are_the_written_ones(tmp_path) -> None:
     make_documents.write(tmp_path)
     written = {

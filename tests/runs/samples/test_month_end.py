@@ -55,6 +55,7 @@ def table(key: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(files.read_text(key))))
 
 
+@pytest.mark.long
 def test_the_shipped_folder_gives_what_was_printed(ctx, storage) -> None:
     run = walk("month_end", {"folder": "samples/invoices"}, ctx)
     suppliers = make_documents._suppliers()

@@ -122,6 +122,7 @@ def end_the_pause(run: Run) -> None:
     assert ReadyNode.objects.filter(run=run).update(ready_at=timezone.now()) == 1
 
 
+@pytest.mark.long
 def test_a_report_comes_back_for_the_result_of_a_month_end_that_still_runs(installed) -> None:
     month_end, report = start_next(14), start_next(15)
     assert (month_end.workflow.slug, report.workflow.slug) == ("month_end", "nightly_report")

@@ -61,6 +61,7 @@ def test_traffic_starts_what_the_schemas_accept() -> None:
         assert parsed(slug).check_input(data) == ""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", PATHS)
 def test_a_good_invoice_takes_its_path(ctx, storage, number) -> None:
     run = walk("invoice_processing", document(number), ctx)

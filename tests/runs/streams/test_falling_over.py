@@ -239,6 +239,7 @@ class Browser(threading.Thread):
             time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_everything_falls_over_and_over(web, listen, make_run, mortal_broker):
     dice = random.Random(7)
     runs = [make_run() for _ in range(4)]

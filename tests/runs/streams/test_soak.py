@@ -25,6 +25,7 @@ def soak(*arguments):
     )
 
 
+@pytest.mark.long
 def test_whatever_falls_over_all_clients_end_up_with_the_table():
     with soak(*SMALL) as process:
         told = process.communicate(timeout=300)[0]
@@ -42,6 +43,7 @@ def descendants(pid):
     return found
 
 
+@pytest.mark.long
 def test_whoever_ends_the_soak_ends_all_of_it():
     with soak("--runs=5", "--clients=5") as process:
         for line in process.stdout:
