@@ -3,9 +3,14 @@
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests import servers
+
+# How long an example takes is the machine's affair: a busy one must fail no test.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 # Before pytest-django, or a conftest further down, reads the settings.
 servers.start()

@@ -106,7 +106,13 @@ JSON = st.recursive(
 def test_whatever_the_value_is_a_form_shows_it_and_gives_it_back(other, value):
     value = {"other": other, **value}
     typed = schema_form.read(SCHEMA, value, posted(SCHEMA, value))
-    assert not typed.errors or set(typed.errors) == {"value.currency"}
+    # Only where the value did not fit its field before.
+    unfit = set()
+    if isinstance(value.get("count"), float):
+        unfit.add("value.count")
+    if value.get("currency") not in ("EUR", "USD"):
+        unfit.add("value.currency")
+    assert set(typed.errors) <= unfit
     # What is no choice, no text or empty cannot be told from nothing; the rest stays as it was.
     kept = {k: v for k, v in value.items() if k in ("other", "lines")}
     assert {k: json.dumps(typed.value.get(k)) for k in kept} == {
