@@ -22,8 +22,8 @@ CONNECT_SECONDS = 10.0
 MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 65_536
-# Not sent on to another host than the one they were meant for.
-_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+# Whatever else is in the headers, a secret may be, which is meant for the first host only.
+_SENT_ON = frozenset({"accept"})
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -87,8 +87,8 @@ def request(
                 yield answer
                 return
             url = urljoin(url, location)
-            if urlsplit(url).netloc != parts.netloc:
-                headers = {k: v for k, v in headers.items() if k.lower() not in _CREDENTIALS}
+            if urlsplit(url)[:2] != parts[:2]:
+                headers = {k: v for k, v in headers.items() if k.lower() in _SENT_ON}
     raise OutboundError(f"more than {MAX_REDIRECTS} redirects")
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 _PLACE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _NAME = re.compile(r"(secret\.)?([A-Za-z_][A-Za-z0-9_]{0,63})\Z")
+# Characters of a text whose places are taken: a large input may stand in it many times.
+MAX_FILLED = 5_000_000
 # Gives the value of a name; `is_secret` tells an input from a secret.
 Lookup = Callable[[str, bool], Any]
 
@@ -51,7 +53,19 @@ def filled(value: Any, lookup: Lookup, quote: Callable[[str], str] = str) -> Any
     alone = _PLACE.fullmatch(value)
     if alone:
         return _value(alone, lookup)
-    return _PLACE.sub(lambda place: quote(as_text(_value(place, lookup))), value)
+    return "".join(_parts(value, lookup, quote))
+
+
+def _parts(text: str, lookup: Lookup, quote: Callable[[str], str]) -> Iterator[str]:
+    """Raises ValueError past MAX_FILLED."""
+    at = total = 0
+    for place in _PLACE.finditer(text):
+        part = text[at : place.start()] + quote(as_text(_value(place, lookup)))
+        at, total = place.end(), total + len(part)
+        if total > MAX_FILLED:
+            raise ValueError(f"with its inputs, a text is longer than {MAX_FILLED:,} characters")
+        yield part
+    yield text[at:]
 
 
 def as_text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,12 +15,15 @@ from django.utils import timezone
 from runs import definitions, ids, input_schema, recorder
 from runs.actors import ENGINE, Actor
 from runs.engine import dispatch, steps
+from runs.engine.patience import is_passing
 from runs.graph import Graph, NodeSpec
 from runs.models import AuditEntry, Decision, Event, User
 from runs.payload import PayloadError, bounded
 from runs.recorder import Snapshot
 from runs.rows import NewEvent
 from runs.states import DecisionAct
+
+logger = logging.getLogger(__name__)
 
 BATCH = 200
 COMMENT_LENGTH = 2_000
@@ -109,15 +113,26 @@ def overdue(now: datetime) -> int:
     late = Decision.objects.overdue(now).order_by("due_at").select_related("node__run")
     count = 0
     for decision in late[:BATCH]:
-        found = question(decision)
-        wanted = found.spec.settings["on_timeout"]
-        act = _AT_TIMEOUT.get(wanted, DecisionAct.REJECTED)
-        fails = "nobody decided in time" if wanted == "fail" else ""
-        with transaction.atomic():
-            value = found.value
-            count += _record(found, act, value, ENGINE.name, "nobody decided in time", now, fails)
-            dispatch.wake()
+        try:
+            count += _decide_overdue(decision, now)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            # One that cannot be decided must not hold up the others.
+            logger.exception("run %s: what is overdue cannot be decided", decision.run_id)
     return count
+
+
+def _decide_overdue(decision: Decision, now: datetime) -> bool:
+    found = question(decision)
+    wanted = found.spec.settings["on_timeout"]
+    act = _AT_TIMEOUT.get(wanted, DecisionAct.REJECTED)
+    why = "nobody decided in time"
+    with transaction.atomic():
+        fails = why if wanted == "fail" else ""
+        done = _record(found, act, found.value, ENGINE.name, why, now, fails)
+        dispatch.wake()
+    return done
 
 
 def _checked(found: Question, act: DecisionAct, value: Any) -> Any:

@@ -193,12 +193,17 @@ def _ask(node: reading.Ready, job: Job, inputs: dict[str, Any], problem: Excepti
     if problem is not None:
         _reject(node, problem)
         return True
-    words = {
-        name: placeholders.as_text(
-            placeholders.filled(job.spec.settings[name], lambda key, _: inputs[key])
-        )
-        for name in ("title", "instructions")
-    }
+    try:
+        words = {
+            name: placeholders.as_text(
+                placeholders.filled(job.spec.settings[name], lambda key, _: inputs[key])
+            )
+            for name in ("title", "instructions")
+        }
+        bounded(words, settings.ENGINE_PAYLOAD_BYTES, "what is asked")
+    except Exception as error:  # nobody could answer, and no other worker would do better
+        _reject(node, error)
+        return True
     words["title"] = words["title"] or job.spec.id
     now = timezone.now()
     persist(

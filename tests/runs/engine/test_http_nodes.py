@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from runs import outbound
 from runs.models import Event
 from tests.runs.engine.conftest import node, wait_for_end
+from tests.runs.engine.service import Service
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KEY = "hunter2-and-more"
@@ -126,3 +128,18 @@ def test_a_value_cannot_add_a_header(calling_worker, service, begin):
     )
     run = wait_for_end(run)
     assert (run.error_kind, "what no header can" in run.error_message) == ("HttpRefused", True)
+
+
+def test_a_secret_in_any_header_is_not_sent_on_to_another_host(service, settings):
+    other = Service()
+    settings.PRIVATE_HOSTS = frozenset({"127.0.0.1"})
+    try:
+        url = f"{service.url}/elsewhere?to={other.url}/echo"
+        headers = {"X-Api-Key": KEY, "Accept": "text/plain"}
+        with outbound.request("GET", url, headers=headers, seconds=5) as answer:
+            assert answer.status == 200
+        assert service.asked[-1][2]["X-Api-Key"] == KEY
+        assert other.asked[-1][2]["Accept"] == "text/plain"
+        assert "X-Api-Key" not in other.asked[-1][2]
+    finally:
+        other.close()

@@ -197,3 +197,27 @@ def test_a_run_that_fails_beside_it_does_not_wait_for_the_answer(worker, begin, 
 def test_an_input_that_leads_nowhere_fails_the_node(worker, begin):
     run = wait_for_end(begin(human(), data={"fields": {}}))
     assert (run.state, run.error_kind, run.error_node) == ("failed", "InputMissing", "review")
+
+
+def test_one_overdue_question_that_cannot_be_decided_holds_up_no_other(worker, begin, monkeypatch):
+    late = human(timeout_seconds=1, on_timeout="approve")
+    bad, good = (waiting(begin(late, data=DATA)) for _ in range(2))
+    Decision.objects.filter(pk=bad.pk).update(due_at=timezone.now() - timedelta(days=1))
+    read = answers.question
+
+    def break_at_the_first(decision):
+        if decision.pk == bad.pk:
+            raise KeyError("gone")
+        return read(decision)
+
+    monkeypatch.setattr(answers, "question", break_at_the_first)
+    assert answers.overdue(timezone.now() + timedelta(seconds=5)) == 1
+    good.refresh_from_db()
+    assert good.act == "approved"
+
+
+def test_a_question_that_would_be_far_too_long_fails_its_node(worker, begin):
+    node = human(instructions="{{ fields }}" * 800)
+    run = wait_for_end(begin(node, data={"fields": "x" * 100_000, "number": 1}))
+    assert (run.state, run.error_node) == ("failed", "review")
+    assert "is longer than" in run.error_message
