@@ -39,9 +39,7 @@ def claim(
     may be queued again, but not before the pause after the last one.
     """
     node = found.nodes.get(key)
-    if node is None or found.run.is_final:
-        return []
-    if node.status != NodeStatus.QUEUED or node.attempts != before:
+    if node is None or not _is_waiting_for(found, node, before):
         return []
     started = NewEvent(
         Kind.NODE_STARTED,
@@ -49,9 +47,7 @@ def claim(
         attempt=node.attempts + 1,
         data={"worker": worker, "input": inputs, "timeout_seconds": spec.timeout_seconds},
     )
-    if found.run.state == RunState.CREATED:
-        return [state_changed(found.run.state, RunState.ACTIVE), started]
-    return [started]
+    return _activated(found, started)
 
 
 def ask(
@@ -64,9 +60,7 @@ def ask(
 ) -> list[NewEvent]:
     """Let a human node wait for its answer; `words` are its title and instructions."""
     node = found.nodes.get(spec.id)
-    if node is None or found.run.is_final:
-        return []
-    if node.status != NodeStatus.QUEUED or node.attempts != before:
+    if node is None or not _is_waiting_for(found, node, before):
         return []
     due = None
     if spec.settings["on_timeout"] is not None:
@@ -82,9 +76,7 @@ def ask(
             "due_at": due,
         },
     )
-    if found.run.state == RunState.CREATED:
-        return [state_changed(found.run.state, RunState.ACTIVE), asked]
-    return [asked]
+    return _activated(found, asked)
 
 
 def answer(
@@ -255,6 +247,19 @@ def terminate(found: Snapshot, actor: str, reason: str) -> list[NewEvent]:
             end,
         ]
     return [end]
+
+
+def _is_waiting_for(found: Snapshot, node: NodeRow, before: int) -> bool:
+    """Whether it waits for a worker, as it did when it had begun `before` attempts."""
+    is_queued = node.status == NodeStatus.QUEUED and node.attempts == before
+    return is_queued and not found.run.is_final
+
+
+def _activated(found: Snapshot, event: NewEvent) -> list[NewEvent]:
+    """`event`, with which a queued run becomes active."""
+    if found.run.state == RunState.CREATED:
+        return [state_changed(found.run.state, RunState.ACTIVE), event]
+    return [event]
 
 
 def _is_current(found: Snapshot, node: NodeRow, attempt: int) -> bool:
