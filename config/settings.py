@@ -222,9 +222,15 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "interval_max": 0.1,
 }
 # The pulse has a queue and a worker of its own: long nodes must not hold up the rescue.
-CELERY_TASK_ROUTES = {"runs.tick": {"queue": "control"}, "runs.prune_outbox": {"queue": "control"}}
+CELERY_TASK_ROUTES = {
+    f"runs.{name}": {"queue": "control"}
+    for name in ("tick", "prune_outbox", "keep_schedules", "listen", "prune_firings")
+}
 CELERY_BEAT_SCHEDULE = {
     "engine tick": {"task": "runs.tick", "schedule": 1.0, "options": {"expires": 5}},
+    "keep schedules": {"task": "runs.keep_schedules", "schedule": 1.0, "options": {"expires": 5}},
+    "listen to runs": {"task": "runs.listen", "schedule": 1.0, "options": {"expires": 5}},
+    "prune firings": {"task": "runs.prune_firings", "schedule": 3600.0, "options": {"expires": 60}},
     "prune outbox": {"task": "runs.prune_outbox", "schedule": 60.0, "options": {"expires": 60}},
 }
 if DEMO:
