@@ -161,9 +161,7 @@ class TriggeredRun(models.Model):
         related_name="triggered",
     )  # fmt: skip
     firing = models.ForeignKey(Firing, on_delete=models.CASCADE, related_name="runs")
-    trigger = models.ForeignKey(
-        Trigger, on_delete=models.CASCADE, related_name="+", db_index=False
-    )
+    trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="+", db_index=False)
     # The firing with which the chain began.
     root = models.BigIntegerField()
 

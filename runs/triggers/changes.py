@@ -24,12 +24,14 @@ class NotAllowed(Exception):  # noqa: N818
     """What the rule does is not this person's to do; the message says what."""
 
 
-def checked(kind: str, name: Any, description: Any, rule: Any, *, of: Trigger | None = None) -> Rule:
+def checked(
+    kind: str, name: Any, description: Any, rule: Any, *, of: Trigger | None = None
+) -> Rule:
     """The rule. Raises RuleError with all that is wrong, also with the names in it."""
     problems: list[Problem] = []
     if not isinstance(name, str) or not name.strip() or len(name) > NAME_LENGTH or "\0" in name:
         problems.append(Problem("name", f"is a text of at most {NAME_LENGTH} characters"))
-    elif Trigger.objects.filter(name=name.strip()).exclude(pk=of.pk if of else None).exists():
+    elif Trigger.objects.filter(name=name.strip()).exclude(pk=of.pk if of else 0).exists():
         problems.append(Problem("name", "is another trigger's already"))
     if not isinstance(description, str) or len(description) > 300 or "\0" in description:
         problems.append(Problem("description", "is a text of at most 300 characters"))
@@ -146,9 +148,7 @@ def _unknown_workflows(rule: Rule) -> list[Problem]:
             named[f"then.{number}.start"] = target.workflow
     if slug := getattr(rule.when, "workflow", ""):
         named["when"] = slug
-    there = set(
-        Workflow.objects.filter(slug__in=named.values()).values_list("slug", flat=True)
-    )
+    there = set(Workflow.objects.filter(slug__in=named.values()).values_list("slug", flat=True))
     return [
         Problem(place, f"there is no workflow {slug}")
         for place, slug in named.items()

@@ -16,7 +16,6 @@ from typing import Any
 
 from django.db import DatabaseError, connection, transaction
 
-
 from runs import conditions, ids, lifecycle, paths
 from runs.actors import Actor
 from runs.engine.patience import is_passing
@@ -124,7 +123,7 @@ def note(
 def kept(payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """As much of what happened as is kept: all, or the parts that are small enough."""
     try:
-        return bounded(payload, PAYLOAD_BYTES, "what happened")  # type: ignore[no-any-return]
+        return bounded(payload, PAYLOAD_BYTES, "what happened")
     except PayloadError:
         small: dict[str, Any] = {}
         for name, part in payload.items():
@@ -165,18 +164,16 @@ def _act(
         rule.condition, partial(paths.resolve, context=dict(happening.payload))
     ):
         return _Result(FiringStatus.SKIPPED, "its condition did not hold")
-    if isinstance(rule.when, Schedule) and rule.when.skip_if_running:
-        if running := _still_running(trigger):
-            return _Result(FiringStatus.SKIPPED, f"{running} had not ended")
+    skips = isinstance(rule.when, Schedule) and rule.when.skip_if_running
+    if skips and (running := _still_running(trigger)):
+        return _Result(FiringStatus.SKIPPED, f"{running} had not ended")
     if chain.depth > MAX_DEPTH:
         return _Result(
             FiringStatus.REFUSED,
             f"{MAX_DEPTH} triggers have led here one after the other: they may lead in a circle",
         )
     if chain.root is not None and _runs_of(chain.root) >= MAX_CHAIN:
-        return _Result(
-            FiringStatus.REFUSED, f"{MAX_CHAIN:,} runs have come of what it began with"
-        )
+        return _Result(FiringStatus.REFUSED, f"{MAX_CHAIN:,} runs have come of what it began with")
     return _do(trigger, firing_id, rule, happening, chain, now)
 
 
@@ -316,5 +313,3 @@ def _words(error: Exception) -> str:
 
 def _cut(text: str, most: int = 500) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-

@@ -186,4 +186,3 @@ def _note_passed(trigger: Trigger, counts: Counter[uuid.UUID], now: datetime) ->
         count=total,
         cause=latest,
     )
-

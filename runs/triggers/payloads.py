@@ -77,7 +77,7 @@ def _outputs(run: Run, keys: set[str]) -> dict[str, Any]:
     """Null for a node that has none, as where nodes read each other."""
     found: dict[str, Any] = {key: {"output": None} for key in keys}
     rows = Node.objects.filter(run=run.pk, key__in=keys, output_seq__isnull=False)
-    seqs = {seq: key for key, seq in rows.values_list("key", "output_seq")}
+    seqs = {seq: key for key, seq in rows.values_list("key", "output_seq") if seq}
     events = Event.objects.filter(run=run.pk, seq__in=seqs)
     for seq, output in events.values_list("seq", "data__output"):
         found[seqs[seq]]["output"] = output

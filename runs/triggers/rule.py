@@ -211,7 +211,7 @@ class _Reading:
     def run_end(self, raw: dict[str, Any]) -> RunEnd:
         place = "when.run_ends"
         self.unknown(place, raw, {"workflow", "states"})
-        states = raw.get("states")
+        states: Any = raw.get("states")
         if not _is_list_of(states, FINAL_STATES):
             self.say(f"{place}.states", f"is a list of some of {', '.join(FINAL_STATES)}")
             states = []
@@ -220,7 +220,7 @@ class _Reading:
     def run_event(self, raw: dict[str, Any]) -> RunEvent:
         place = "when.event"
         self.unknown(place, raw, {"workflow", "kinds", "node"})
-        kinds = raw.get("kinds")
+        kinds: Any = raw.get("kinds")
         if not _is_list_of(kinds, list(Kind)):
             self.say(f"{place}.kinds", f"is a list of some of {', '.join(Kind)}")
             kinds = []

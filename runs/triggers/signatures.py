@@ -74,9 +74,7 @@ def _standard(
         raise SignatureError("webhook-timestamp is no time in Unix seconds") from None
     # Whether it is true first: who cannot sign learns nothing of our clock.
     signed = b".".join((own_id.encode(), stamp.encode(), body))
-    offered = [
-        text.removeprefix("v1,") for text in given.split(" ")[:10] if text.startswith("v1,")
-    ]
+    offered = [text.removeprefix("v1,") for text in given.split(" ")[:10] if text.startswith("v1,")]
     if not any(_is_true(key, signed, _unbased(text)) for key in _keys(trigger) for text in offered):
         raise SignatureError("the signature is not right")
     age = (now - sent).total_seconds()

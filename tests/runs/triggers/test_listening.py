@@ -89,7 +89,9 @@ def test_an_output_decides_and_is_passed_on(invoice, target, make_trigger):
         run = start(invoice)
         end(run, "completed", *completed({"total": total}))
     listen_now()
-    inputs = [run.events.get(seq=1).data["input"] for run in Run.objects.filter(trigger="automation")]
+    inputs = [
+        run.events.get(seq=1).data["input"] for run in Run.objects.filter(trigger="automation")
+    ]
     assert sorted(inputs, key=str) == [{"total": 150}, {}]
     skipped = trigger.firings.get(status="skipped")
     assert (skipped.count, skipped.reason) == (2, "its condition did not hold")
@@ -108,7 +110,7 @@ def test_an_event_within_a_run_starts_another(invoice, target, make_trigger):
         for node in ("first", "")
         for level in ("info", "error")
     ]
-    recorder.transact([run.pk], lambda found: lines, now=timezone.now())
+    recorder.transact([run.pk], lambda _: lines, now=timezone.now())
     listen_now()
     started = Run.objects.get(workflow=target.workflow)
     assert started.events.get(seq=1).data["input"] == {"said": "first error"}
