@@ -32,7 +32,8 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from runs import ids, lifecycle
 from runs.context import context_of
-from runs.models import AuditEntry, DeletedRun, Event, Run
+from runs.models import AuditEntry, DeletedRun, Event, Run, TriggeredRun
+from runs.models.trigger import TriggerKind
 from runs.states import RunState
 from runs.templatetags.runs_ui import short
 from runs.views import run_alike, run_history
@@ -217,6 +218,15 @@ class RunPage(PermissionRequiredMixin, View):
         answer = JsonResponse(context_of(self.run), json_dumps_params=options)
         return self.as_file(answer, "-context.json") if "download" in self.request.GET else answer
 
+    def _trigger_url(self) -> str:
+        """The page of the trigger that started it; "" where there is none that one may see."""
+        is_by_trigger = self.run.trigger in TriggerKind.values
+        if not is_by_trigger or not self.request.user.has_perm("runs.view_trigger"):
+            return ""
+        trigger = TriggeredRun.objects.filter(run=self.run.pk).values_list("trigger", flat=True)
+        found = trigger.first()
+        return reverse("trigger", args=[found]) if found else ""
+
     # -- Contexts ----------------------------------------------------------------------------
 
     def base_context(self) -> dict[str, Any]:
@@ -258,6 +268,7 @@ class RunPage(PermissionRequiredMixin, View):
             "panel": opened,
             "panel_tabs": self.panel_tabs(opened) if opened else [],
             "retries": [ids.encode("run", run_id) for run_id in retries[:NAMED_RETRIES]],
+            "trigger_url": self._trigger_url(),
             "more_retries": len(retries) > NAMED_RETRIES,
             "retry_of": ids.encode("run", run.retry_of_id) if run.retry_of_id else "",
             "lineage_url": self.address.link(tab="lineage"),

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.http import QueryDict
 
-from runs import json_text
+from runs import json_text, paths
 from runs.states import FINAL_STATES, Kind, Trigger
 from runs.triggers.rule import MAX_TARGETS, Problem
 
@@ -245,7 +245,7 @@ def read_value(text: str) -> Any:
 
 def write_value(value: Any) -> str:
     """The text from which `read_value` gives the value."""
-    if isinstance(value, str) and read_value(value) == value:
+    if isinstance(value, str) and value.strip() and read_value(value) == value:
         return value
     return json.dumps(value, ensure_ascii=False)
 
@@ -288,7 +288,8 @@ def _target(raw: Mapping[str, Any]) -> TargetRow:
         row.inputs = [InputRow(name, write_value(each)) for name, each in (value or {}).items()]
     else:
         row.mode = "json"
-    row.text = json_text.write(value) if "input" in raw else ""
+    if "input" in raw:
+        row.text = str(value) if paths.is_path(value) else json_text.write(value)
     return row
 
 
@@ -333,7 +334,8 @@ def _follow_mode(row: TargetRow, was: str) -> None:
 
 
 def _from_rows(rows: Sequence[InputRow]) -> dict[str, Any]:
-    return {row.name: read_value(row.value) for row in rows if row.name}
+    """A field with nothing beside it is left out; an empty text is written as ""."""
+    return {row.name: read_value(row.value) for row in rows if row.name and row.value.strip()}
 
 
 def _raw_target(row: TargetRow) -> tuple[dict[str, Any], str]:

@@ -17,7 +17,7 @@ from runs.models import Trigger, Workflow, WorkflowVersion
 from runs.models.trigger import TriggerKind
 from runs.states import FINAL_STATES, LABELS, Kind, RunState
 from runs.triggers import changes, cron
-from runs.triggers.rule import Problem, RuleError
+from runs.triggers.rule import Problem, RuleError, parse
 from runs.views.automation import words
 from runs.views.automation.base import TriggerView
 from runs.views.automation.rule_form import OPERATORS, InputRow, RuleForm, TargetRow
@@ -147,7 +147,7 @@ class NewTrigger(TriggerView):
         if rule is None:
             return
         try:
-            changes.parse(typed.form.kind, rule)
+            parse(typed.form.kind, rule)
         except RuleError as error:
             typed.problems = tuple(error.problems)
             return
@@ -199,7 +199,7 @@ class EditTrigger(NewTrigger):
     def get(self, request: HttpRequest, trigger_id: int) -> HttpResponse:  # type: ignore[override]  # noqa: ARG002
         trigger = self.trigger(trigger_id)
         try:
-            changes.parse(trigger.kind, trigger.rule)
+            parse(trigger.kind, trigger.rule)
             form, text = RuleForm.of_rule(trigger.kind, trigger.rule), None
         except RuleError:  # stored under other rules: what it says is shown as it is
             form, text = RuleForm(trigger.kind), json_text.write(trigger.rule)

@@ -41,7 +41,7 @@ class Triggers(TriggerView):
             request.GET.get(name, "").replace("\0", "").strip()[:100]
             for name in ("q", "kind", "workflow", "after")
         )
-        triggers = Trigger.objects.order_by("name")
+        triggers: QuerySet[Trigger] = Trigger.objects.order_by("name")
         if searched:
             triggers = triggers.filter(
                 Q(name__icontains=searched) | Q(description__icontains=searched)

@@ -84,7 +84,7 @@ class TriggerPage(TriggerView):
         if act not in ("on", "off", "new_secret"):
             messages.error(request, "That cannot be done to a trigger.")
         elif not self.may(needed):
-            return self.handle_no_permission()  # type: ignore[return-value]
+            return self.handle_no_permission()
         elif act == "new_secret":
             changes.renew_secret(self.user, trigger)
             messages.success(
@@ -93,10 +93,8 @@ class TriggerPage(TriggerView):
             )
         else:
             done = changes.switch(self.user, trigger, act == "on", now=self.now)
-            messages.success(
-                request,
-                f"{trigger.name} is {'now ' if done else ''}{act}{'' if done else ' already'}.",
-            )
+            said = f"is now {act}" if done else f"was {act} already"
+            messages.success(request, f"{trigger.name} {said}.")
         return redirect(_back(request, trigger))
 
     def _when(self, trigger: Trigger, rule: Rule | None) -> dict[str, Any]:
