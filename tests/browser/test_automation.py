@@ -9,8 +9,25 @@ from playwright.sync_api import Page, expect
 from tests.browser.checks import PHONE, WIDE, barriers, is_no_wider
 
 PATH = "/admin/automation/"
+# Fails where the document is not the sound one: no such address may be called.
+FRAGILE = {
+    "input_schema": {
+        "type": "object", "required": ["document"], "properties": {"document": {"type": "string"}},
+    },
+    "nodes": [
+        {
+            "id": "look", "kind": "branch", "default": ["fails"],
+            "paths": [{"name": "sound", "to": [],
+                       "when": {"value": "$.data.document", "equals": "sound.pdf"}}],
+        },
+        {"id": "fails", "kind": "http", "url": "http://127.0.0.1:9/", "needs": ["look"]},
+    ],
+}  # fmt: skip
 ASK = {
-    "input_schema": {"type": "object", "required": ["failed_run", "input"]},
+    "input_schema": {
+        "type": "object", "required": ["failed_run", "input"],
+        "properties": {"failed_run": {"type": "string"}, "input": {"type": "object"}},
+    },
     "nodes": [
         {
             "id": "ask", "kind": "human", "title": "What should it have said?",
@@ -20,8 +37,7 @@ ASK = {
     ],
     "output": {"input": "$.nodes.ask.output.value"},
 }  # fmt: skip
-BROKEN = "samples/invoices/inv-1014.pdf"
-SOUND = "samples/invoices/inv-1001.pdf"
+BROKEN, SOUND = "broken.pdf", "sound.pdf"
 
 
 def publish(page: Page, slug: str, definition: dict) -> None:
@@ -49,9 +65,10 @@ def press(page: Page, value: str) -> None:
 def test_a_failed_run_is_retried_with_what_a_person_corrects(visit):
     page = visit(path=PATH, known="status of 4")
     publish(page, "ask_what_it_said", ASK)
+    publish(page, "fragile", FRAGILE)
     page.goto(f"{page.base}{PATH}new/?kind=event")
-    page.get_by_label("Name", exact=True).fill("Ask about invoices")
-    page.select_option("#workflow", "invoice_processing")
+    page.get_by_label("Name", exact=True).fill("Ask about the fragile")
+    page.select_option("#workflow", "fragile")
     choose(page, "#t-0-workflow", "ask_what_it_said")
     names = [each.input_value() for each in page.locator("[name=t-0-in-name]").all()]
     assert sorted(names) == ["failed_run", "input"]
@@ -81,7 +98,7 @@ def test_a_failed_run_is_retried_with_what_a_person_corrects(visit):
     page.wait_for_url(re.compile(rf"{PATH}\d+/$"))
     retries = page.url
 
-    page.goto(f"{page.base}/admin/runs/workflow/invoice_processing/run/")
+    page.goto(f"{page.base}/admin/runs/workflow/fragile/run/")
     page.fill("#definition", json.dumps({"document": BROKEN}))
     page.click("[data-save]")
     page.wait_for_url(re.compile("/run/run_"))
@@ -113,13 +130,15 @@ def test_a_failed_run_is_retried_with_what_a_person_corrects(visit):
 
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 def test_the_pages_are_for_everybody(visit, size):
-    page = visit(path=f"{PATH}new/?kind=schedule", known="status of 4", viewport=size)
+    page = visit(path=PATH, known="status of 4", viewport=size)
+    publish(page, "fragile", FRAGILE)
+    page.goto(f"{page.base}{PATH}new/?kind=schedule")
     page.get_by_label("Name", exact=True).fill(f"Each hour, {size['width']}")
     page.fill("#cron", "61 * * * *")
     expect(page.locator("#times")).to_contain_text("no cron expression")
     page.fill("#cron", "0 * * * *")
     expect(page.locator("#times time")).to_have_count(5)
-    choose(page, "#t-0-workflow", "invoice_processing")
+    choose(page, "#t-0-workflow", "fragile")
     assert barriers(page) == []
     assert is_no_wider(page)
     page.get_by_role("button", name="Make trigger").click()
