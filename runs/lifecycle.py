@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from runs.graph import DefinitionError, Graph, NodeSpec
 from runs.models import AuditEntry, Event, Run, WorkflowVersion
 from runs.payload import PayloadError, bounded, check_depth
 from runs.querysets import RunQuerySet
+from runs.reuse import ARCHIVED, Reuse, reuse_of
 from runs.rows import NewEvent
 from runs.states import FINAL_STATES, Kind, RunState
 
@@ -35,6 +36,7 @@ BATCH = 500
 DELETED_TOGETHER = 20
 # Bytes of their inputs, as JSON text, that are in memory at a time.
 BATCH_BYTES = 2_000_000
+BATCH_NODES = 5_000
 _TEXT_BYTES = Func(
     Cast(F("data"), TextField()), function="octet_length", output_field=BigIntegerField()
 )
@@ -56,9 +58,11 @@ def start(
     by: Actor,
     ref_type: str = "",
     ref_id: str = "",
+    original: Run | None = None,
     now: datetime | None = None,
 ) -> Run:
-    """Record a new run and let it be executed.
+    """Record a new run and let it be executed. `original` is the failed run whose input it takes,
+    corrected or for another version: its lineage then shows both.
 
     One that cannot start (its input breaks the workflow's schema, an executor is missing) is
     recorded as failed with the reason. Raises PayloadError for an input that is no JSON or too
@@ -66,7 +70,9 @@ def start(
     """
     now = now or timezone.now()
     bounded(data, settings.ENGINE_PAYLOAD_BYTES, "the input")
-    new = _new_run(version, data, trigger=trigger, by=by, ref=(ref_type, ref_id), now=now)
+    new = _new_run(
+        version, data, trigger=trigger, by=by, ref=(ref_type, ref_id), now=now, original=original
+    )
     with transaction.atomic():
         recorder.create([new], now=now)
         if by.ref_type in PEOPLE:
@@ -79,26 +85,48 @@ def retry(
     runs: RunQuerySet, *, by: Actor, reason: str = "", now: datetime | None = None
 ) -> Outcome:
     """New runs with the failed ones' version and input, linked to them."""
-    now = now or timezone.now()
+    return _retry(runs, by, reason, now or timezone.now(), from_failed=False)
+
+
+def retry_from(
+    runs: RunQuerySet, *, by: Actor, reason: str = "", now: datetime | None = None
+) -> Outcome:
+    """As `retry`, from the failed node on: the results of nodes that completed before are taken
+    over, with decisions and choices, and these nodes are not executed again."""
+    return _retry(runs, by, reason, now or timezone.now(), from_failed=True)
+
+
+def _retry(
+    runs: RunQuerySet, by: Actor, reason: str, now: datetime, *, from_failed: bool
+) -> Outcome:
     outcome = Outcome()
     run_ids = list(runs.order_by("id").values_list("id", flat=True)[:BATCH])
     with transaction.atomic():
         chosen = _to_retry(run_ids, outcome)
-        for batch in _by_size(chosen):
-            recorder.create(_retries(batch, outcome, by, now), now=now)
-        _audit(by, "retry", outcome.done, reason)
+        for batch in _by_size(chosen, outcome):
+            kept = reuse_of(batch) if from_failed else ({}, {})
+            recorder.create(_retries(batch, outcome, by, now, *kept), now=now)
+        _audit(by, "retry from failed" if from_failed else "retry", outcome.done, reason)
         dispatch.wake()
     return outcome
 
 
 def _retries(
-    originals: list[Run], outcome: Outcome, by: Actor, now: datetime
+    originals: list[Run],
+    outcome: Outcome,
+    by: Actor,
+    now: datetime,
+    reuse: Mapping[uuid.UUID, Reuse],
+    refused: Mapping[uuid.UUID, str],
 ) -> list[recorder.NewRun]:
     """A new run for each of these, with its input; `outcome` is told of it."""
     first = Event.objects.filter(run__in=[run.id for run in originals], seq=1)
     inputs = dict(first.values_list("run_id", "data__input"))
     new_runs = []
     for run in originals:
+        if run.id in refused:
+            outcome.skipped[run.id] = refused[run.id]
+            continue
         try:
             check_depth(inputs[run.id], "its input")
         except PayloadError as error:  # stored before there was a limit
@@ -113,24 +141,29 @@ def _retries(
             ref=(run.ref_type, run.ref_id) if own_word else ("", ""),
             now=now,
             original=run,
+            reuse=reuse.get(run.id),
         )
         new_runs.append(new)
         outcome.done[run.id] = new.id
     return new_runs
 
 
-def _by_size(runs: list[Run]) -> Iterator[list[Run]]:
-    """The runs in their order, in batches whose inputs may be in memory together."""
+def _by_size(runs: list[Run], outcome: Outcome) -> Iterator[list[Run]]:
+    """The runs in their order, in batches whose inputs and nodes may be in memory together."""
     first = Event.objects.filter(run__in=[run.id for run in runs], seq=1)
     sizes = dict(first.values_list("run_id", _TEXT_BYTES))
     batch: list[Run] = []
-    total = 0
+    total = nodes = 0
     for run in runs:
-        if batch and total + sizes[run.id] > BATCH_BYTES:
+        if run.id not in sizes:
+            outcome.skipped[run.id] = ARCHIVED
+            continue
+        if batch and (total + sizes[run.id] > BATCH_BYTES or nodes + run.nodes_total > BATCH_NODES):
             yield batch
-            batch, total = [], 0
+            batch, total, nodes = [], 0, 0
         batch.append(run)
         total += sizes[run.id]
+        nodes += run.nodes_total
     if batch:
         yield batch
 
@@ -213,6 +246,7 @@ def _new_run(
     ref: tuple[str, str],
     now: datetime,
     original: Run | None = None,
+    reuse: Reuse | None = None,
 ) -> recorder.NewRun:
     graph, error = _graph(version)
     error = error or (_why_not(graph, data) if graph else None)
@@ -225,6 +259,8 @@ def _new_run(
     }
     if original is not None:
         created["retry_of"] = original.public_id
+    if reuse is not None:
+        created["reused"] = len(reuse.plan.kept)
     ref_type, ref_id = ref if ref[0] else (by.ref_type, by.ref_id)
     deadline = graph.start_deadline_seconds if graph else None
     return recorder.NewRun(
@@ -237,7 +273,7 @@ def _new_run(
         ref_id=ref_id,
         events=[
             NewEvent(Kind.RUN_CREATED, actor=by.name, data=created),
-            *_first_events(nodes, error),
+            *(reuse.events if reuse and error is None else _first_events(nodes, error)),
         ],
         nodes=[(node.id, node.kind, node.executor) for node in nodes],
         retry_of=original.id if original else None,

@@ -3,7 +3,7 @@
 Every complaint is a Problem that names the node, so that an editor can point at it.
 """
 
-from runs.graph.flow import Graph
+from runs.graph.flow import Graph, Resumed
 from runs.graph.kinds import KINDS
 from runs.graph.parse import ELSEWHERE, MAX_NODES, NODE_ID, parse
 from runs.graph.spec import MAX_BACKOFF, BranchPath, DefinitionError, NodeSpec, Problem
@@ -19,5 +19,6 @@ __all__ = [
     "Graph",
     "NodeSpec",
     "Problem",
+    "Resumed",
     "parse",
 ]

@@ -66,6 +66,14 @@ def wait_for(ctx, path, mark="", seconds=30.0, heed_stop=False):
     return {"found": Path(path).exists()}
 
 
+@executor("probe.need")
+def need(ctx, path):
+    """Fail until `path` exists."""
+    if not Path(path).exists():
+        raise Broken(f"there is no {path}")
+    return {"found": True}
+
+
 @executor("probe.large")
 def large(ctx, size):
     return {"text": "x" * size}
