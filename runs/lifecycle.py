@@ -17,9 +17,9 @@ from django.utils import timezone
 from runs import ids, recorder
 from runs.actors import ACTOR_REFS, Actor
 from runs.definitions import error_of, graph_of
-from runs.engine import dispatch, registry, steps
-from runs.graph import DefinitionError, Graph, NodeSpec
-from runs.models import AuditEntry, Event, Run, WorkflowVersion
+from runs.engine import dispatch, gates, registry, steps
+from runs.graph import USUAL_QUEUE, DefinitionError, Graph, NodeSpec
+from runs.models import AuditEntry, Event, Run, Workflow, WorkflowVersion
 from runs.payload import PayloadError, bounded, check_depth
 from runs.querysets import RunQuerySet
 from runs.reuse import ARCHIVED, Reuse, reuse_of
@@ -77,7 +77,7 @@ def start(
         recorder.create([new], now=now)
         if by.ref_type in PEOPLE:
             _audit(by, "start", [new.id])
-        dispatch.wake()
+        dispatch.wake([new.gate] if new.gate else ())
     return Run.objects.select_related("workflow", "version").get(pk=new.id)
 
 
@@ -107,7 +107,7 @@ def _retry(
             kept = reuse_of(batch) if from_failed else ({}, {})
             recorder.create(_retries(batch, outcome, by, now, *kept), now=now)
         _audit(by, "retry from failed" if from_failed else "retry", outcome.done, reason)
-        dispatch.wake()
+        dispatch.wake({_gate(run.version.workflow) for run in chosen} - {""})
     return outcome
 
 
@@ -173,7 +173,7 @@ def _to_retry(run_ids: list[uuid.UUID], outcome: Outcome) -> list[Run]:
     # Locked in id order, so that of two who retry at once the second sees the first one's runs.
     locked = Run.objects.filter(pk__in=run_ids).order_by("id")
     originals = list(
-        locked.select_for_update(of=("self",), no_key=True).select_related("version", "workflow")
+        locked.select_for_update(of=("self",), no_key=True).select_related("version__workflow")
     )
     open_retries = Run.objects.filter(retry_of__in=run_ids).exclude(state__in=FINAL_STATES)
     underway = dict(open_retries.values_list("retry_of", "id"))
@@ -211,6 +211,8 @@ def terminate(
         for run_id in recorder.transact(run_ids, decide, now=now):
             outcome.done[run_id] = run_id
         _audit(by, "terminate", outcome.done, reason)
+        if opened := gates.of_runs(outcome.done):
+            dispatch.wake(opened)
     return outcome
 
 
@@ -279,7 +281,20 @@ def _new_run(
         retry_of=original.id if original else None,
         first=(original.first_id or original.id) if original else None,
         start_deadline=now + timedelta(seconds=deadline) if deadline else None,
+        queues=_queues(nodes),
+        gate=_gate(version.workflow),
     )
+
+
+def _queues(nodes: list[NodeSpec]) -> dict[str, str]:
+    """The Celery queue of each node that does not go to the usual one."""
+    named = {node.id: node.queue or registry.queue_of(node.executor) for node in nodes}
+    return {key: queue for key, queue in named.items() if queue not in ("", USUAL_QUEUE)}
+
+
+def _gate(workflow: Workflow) -> str:
+    """At what a new run of this workflow waits, if at anything."""
+    return gates.of_workflow(workflow.pk) if workflow.is_gated else ""
 
 
 def _first_events(nodes: list[NodeSpec], error: dict[str, str] | None) -> list[NewEvent]:
