@@ -250,6 +250,10 @@ ENGINE_LEASE_SECONDS = _number("ENGINE_LEASE_SECONDS", 30)
 ENGINE_WINDOW = _number("ENGINE_WINDOW", 256)
 # Seconds after which a hint that no worker took up is given again.
 ENGINE_REDISPATCH_SECONDS = _number("ENGINE_REDISPATCH_SECONDS", 30)
+# Celery queues, beside "runs" and those of executors, that nodes may name and workers take from.
+ENGINE_QUEUES = tuple(filter(None, os.environ.get("ENGINE_QUEUES", "").split(",")))
+# Seconds for which a node waits for a worker that knows its executor.
+ENGINE_MISSING_EXECUTOR_SECONDS = _number("ENGINE_MISSING_EXECUTOR_SECONDS", 600)
 # Largest input or output of a node, in bytes of JSON.
 ENGINE_PAYLOAD_BYTES = _number("ENGINE_PAYLOAD_BYTES", 1_000_000)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import BigIntegerField, Case, F, Func, JSONField, Sum, When, Window
 
-from runs import paths
+from runs import ids, paths
 from runs.definitions import graph_of
 from runs.models import Event, Node, Run
 from runs.states import NodeStatus, RunState
@@ -110,6 +110,8 @@ def _node(node: Node, payloads: dict[int, dict[str, Any] | None]) -> dict[str, A
             "kind": node.error_kind,
             "message": node.error_message,
         }
+    if node.reused_from is not None:
+        metadata["reused_from"] = ids.encode("run", node.reused_from)
     seqs = {"input": node.input_seq, "output": node.output_seq}
     if omitted := [name for name, seq in seqs.items() if seq and payloads.get(seq) is None]:
         metadata["omitted"] = omitted

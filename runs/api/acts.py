@@ -100,6 +100,11 @@ def _version(workflow: Any, number: int | None) -> WorkflowVersion:
     return version
 
 
+def retry_act(given: dict[str, Any]) -> Callable[..., lifecycle.Outcome]:
+    """What RetrySerializer's fields ask for."""
+    return lifecycle.retry_from if given["from_failed"] else lifecycle.retry
+
+
 def change(
     act: Callable[..., lifecycle.Outcome], run: Run, *, by: Actor, reason: str, now: datetime
 ) -> uuid.UUID:

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from runs import exports, lifecycle
 from runs.api import examples
-from runs.api.acts import change, find_run, listed_runs, shown_runs
+from runs.api.acts import change, find_run, listed_runs, retry_act, shown_runs
 from runs.api.files import FORMS, log_lines, streamed
 from runs.api.pagination import EventPages, RunPages
 from runs.api.renderers import CsvRenderer, NdjsonRenderer
@@ -29,6 +29,7 @@ from runs.api.serializers import (
     ExportSerializer,
     JobSerializer,
     ReasonSerializer,
+    RetrySerializer,
     RunExportSerializer,
     RunSerializer,
 )
@@ -215,12 +216,19 @@ class RunViewSet(ApiViewSet):
     # -- Changed -----------------------------------------------------------------------------
 
     @extend_schema(
-        responses={201: RunSerializer}, parameters=[LOCATION], examples=[examples.REASON]
+        responses={201: RunSerializer},
+        parameters=[LOCATION],
+        examples=[examples.REASON, examples.FROM_FAILED],
     )
-    @action(detail=True, methods=["post"], serializer_class=ReasonSerializer)
+    @action(detail=True, methods=["post"], serializer_class=RetrySerializer)
     def retry(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
-        """A new run with a failed one's version and input."""
-        return self.run_response(self._done(lifecycle.retry, request), status=201)
+        """A new run with a failed one's version and input.
+
+        With `from_failed` the results of nodes that completed are taken over, with decisions and
+        branches; the failed node and all that follows from it are executed anew. The context marks
+        what was taken over with `reused_from`; it costs nothing again."""
+        act = retry_act(self.checked(request))
+        return self.run_response(self._done(act, request), status=201)
 
     @extend_schema(responses=RunSerializer, examples=[examples.REASON])
     @action(detail=True, methods=["post"], serializer_class=ReasonSerializer)

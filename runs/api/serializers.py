@@ -179,6 +179,13 @@ class ReasonSerializer(StrictSerializer):
     )  # fmt: skip
 
 
+class RetrySerializer(ReasonSerializer):
+    from_failed = serializers.BooleanField(
+        required=False, default=False,
+        help_text="Go on from the failed node: results of nodes that completed are reused.",
+    )  # fmt: skip
+
+
 class EventQuerySerializer(serializers.Serializer):
     kind = serializers.MultipleChoiceField(
         choices=[str(kind) for kind in Kind],

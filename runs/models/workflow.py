@@ -84,6 +84,12 @@ class Workflow(models.Model):
     )
     description = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # Runs that may be active at once; the others wait, queued. None: any number.
+    max_active = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    # While it is paused its queued runs wait; the active ones go on.
+    paused_at = models.DateTimeField(null=True, blank=True, editable=False)
+    paused_by = models.CharField(max_length=150, blank=True, db_default="", editable=False)
+    pause_reason = models.CharField(max_length=500, blank=True, db_default="", editable=False)
 
     objects = WorkflowQuerySet.as_manager()
 
@@ -94,6 +100,15 @@ class Workflow(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    @property
+    def is_paused(self) -> bool:
+        return self.paused_at is not None
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether its queued runs may have to wait."""
+        return self.is_paused or self.max_active is not None
 
 
 class WorkflowVersion(models.Model):

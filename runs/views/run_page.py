@@ -51,6 +51,7 @@ from runs.views.run_overview import (
     overview,
     retries_of,
 )
+from runs.views.run_retry import retry_plan
 from runs.views.run_tabs import history_context, tab_context
 
 Answer = TypeVar("Answer", bound=HttpResponseBase)
@@ -95,12 +96,19 @@ class RunPage(PermissionRequiredMixin, View):
             return self.confirm_delete(DeleteForm(self.run))
         if request.GET.get("confirm") == "terminate" and self.can("terminate"):
             return self.confirm_terminate(TerminateForm())
+        if request.GET.get("confirm") == "retry_from" and self.can("retry"):
+            return self.confirm_retry_from()
         return self.page()
 
     def post(self, request: HttpRequest, run_id: str) -> HttpResponse:
         if not self.find(run_id):
             return self.missing(run_id)
-        acts = {"retry": self.retry, "terminate": self.terminate, "delete": self.delete}
+        acts = {
+            "retry": lambda: self.retry(lifecycle.retry),
+            "retry_from": lambda: self.retry(lifecycle.retry_from),
+            "terminate": self.terminate,
+            "delete": self.delete,
+        }
         act = acts.get(request.POST.get("act", ""))
         return act() if act else self.refused("Unknown act.", 400)
 
@@ -152,6 +160,8 @@ class RunPage(PermissionRequiredMixin, View):
 
     def page(self, status: int = 200, **more: Any) -> HttpResponse:
         context = {**self.overview_context(), **self.tabs_context(), **more}
+        if context["can_retry_from"]:
+            context |= retry_plan(self.run)
         return self.framed("runs/run.html", context, status)
 
     def framed(self, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
@@ -184,7 +194,8 @@ class RunPage(PermissionRequiredMixin, View):
     def payload_fragment(self) -> HttpResponse:
         """As plain text: whatever it holds, a browser does not run it."""
         try:
-            value = run_history.payload(self.run.pk, self.address.number("seq") or 0)
+            seq, name = self.address.number("seq") or 0, self.request.GET.get("part", "")
+            value = run_history.payload(self.run.pk, seq, name)
         except Event.DoesNotExist:
             raise Http404("There is no such event.") from None
         return HttpResponse(pretty(value), content_type="text/plain; charset=utf-8")
@@ -236,6 +247,7 @@ class RunPage(PermissionRequiredMixin, View):
             "run": run,
             "title": short(run.public_id),
             "can_retry": self.can("retry"),
+            "retry_from_url": self.address.link(confirm="retry_from"),
             "can_terminate": self.can("terminate"),
             "can_start": self.can("start"),
             "can_export": self.can("export"),
@@ -271,6 +283,7 @@ class RunPage(PermissionRequiredMixin, View):
             "trigger_url": self._trigger_url(),
             "more_retries": len(retries) > NAMED_RETRIES,
             "retry_of": ids.encode("run", run.retry_of_id) if run.retry_of_id else "",
+            "can_retry_from": shown.is_reusable and self.can("retry"),
             "lineage_url": self.address.link(tab="lineage"),
             "job_url": self.address.link(tab="job"),
             "tabs": self.tab_links,
@@ -334,18 +347,24 @@ class RunPage(PermissionRequiredMixin, View):
 
     # -- Acts --------------------------------------------------------------------------------
 
-    def retry(self) -> HttpResponse:
+    def retry(self, act: Callable[..., lifecycle.Outcome]) -> HttpResponse:
         if not self.request.user.has_perm("runs.retry_run"):
             return self.refused("You may not retry runs.", 403)
         by = self.request.user.as_actor()  # type: ignore[union-attr]
-        outcome = lifecycle.retry(Run.objects.filter(pk=self.run.pk), by=by, now=self.now)
+        outcome = act(Run.objects.filter(pk=self.run.pk), by=by, now=self.now)
         new = outcome.done.get(self.run.pk)
         if new is None:
             why = outcome.skipped.get(self.run.pk, "it is gone")
             return self.refused(f"This run was not retried: {why}.", 409)
         public_id = ids.encode("run", new)
         messages.success(self.request, f"This is the retry of {short(self.run.public_id)}.")
+        if self.is_part:
+            return HttpResponseClientRedirect(reverse("admin:runs_run_page", args=[public_id]))
         return redirect("admin:runs_run_page", public_id)
+
+    def confirm_retry_from(self) -> HttpResponse:
+        context = {**self.base_context(), **retry_plan(self.run)}
+        return self.framed("runs/run/retry_from.html", context)
 
     def terminate(self) -> HttpResponse:
         if not self.request.user.has_perm("runs.terminate_run"):

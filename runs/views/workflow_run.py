@@ -97,13 +97,15 @@ class RunWorkflow(WorkflowView):
         workflow = self.workflow(slug)
         version = self._version(workflow, request.POST.get("version", ""))
         given = read_input(request.POST.get("input", ""), graph_of(version.pk).input_schema)
+        original, _ = self._model(workflow, request.POST.get("run", ""))
         if not given.is_sound:
             reason = given.refusal or f"{len(given.violations)} violations of the schema"
             logger.warning("run of %s by %s refused: %s", version, self.user, reason)
-            return self._shown(workflow, version, given, {}, status=422)
+            return self._shown(workflow, version, given, {"run": original}, status=422)
         started = lifecycle.start(
-            version, given.value, trigger=Trigger.MANUAL, by=self.user.as_actor(), now=self.now
-        )
+            version, given.value, trigger=Trigger.MANUAL, by=self.user.as_actor(), now=self.now,
+            original=original if original and original.can_retry else None,
+        )  # fmt: skip
         if not self.may("view_run"):
             return redirect("admin:runs_workflow_page", slug)
         return redirect("admin:runs_run_page", started.public_id)

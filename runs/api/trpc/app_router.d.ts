@@ -205,6 +205,15 @@ export interface Completeness {
   missing: number;
 }
 
+export interface RetryInput {
+  /** The run's id. */
+  id: string;
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  /** Go on from the failed node: results of nodes that completed are reused. */
+  from_failed?: boolean;
+}
+
 export interface ActInput {
   /** The run's id. */
   id: string;
@@ -253,6 +262,8 @@ export interface Timeline {
 export interface Row {
   node: string;
   status: "pending" | "queued" | "running" | "waiting" | "completed" | "failed" | "skipped" | "terminated";
+  /** The run whose result this is, where it was not executed here. */
+  reused_from: string | null;
   /** Whether it is on the critical path. */
   critical: boolean;
   queued_at: string | null;
@@ -399,7 +410,7 @@ export type AppRouter = TRPCBuiltRouter<
       }>;
       /** Gives the new run, with the failed one's version and input. */
       retry: TRPCMutationProcedure<{
-        input: ActInput;
+        input: RetryInput;
         output: Run;
         meta: object;
       }>;

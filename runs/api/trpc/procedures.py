@@ -37,6 +37,7 @@ from runs.api.trpc.shapes import (
     ListInput,
     MakeWorkflowInput,
     PublishInput,
+    RetryInput,
     RunInput,
     StartedSerializer,
     StreamInput,
@@ -172,6 +173,10 @@ def _change(
     return change
 
 
+def retry_run(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    return _change(acts.retry_act(given))(asking, given)
+
+
 def delete_run(asking: Asking, given: dict[str, Any]) -> dict[str, str]:
     run, reason = acts.find_run(given["id"]), given["reason"]
     acts.change(lifecycle.delete, run, by=asking.actor, reason=reason, now=asking.now)
@@ -221,8 +226,7 @@ PROCEDURES: Mapping[str, Procedure] = {
             says="One run's whole record: its job, its context, its history. It is audited.",
         ),
         Procedure(
-            "runs.retry", "mutation", "runs.retry_run", ActInput, RunSerializer,
-            _change(lifecycle.retry),
+            "runs.retry", "mutation", "runs.retry_run", RetryInput, RunSerializer, retry_run,
             says="Gives the new run, with the failed one's version and input.",
         ),
         Procedure(

@@ -65,6 +65,13 @@ class ActInput(RunInput):
     )  # fmt: skip
 
 
+class RetryInput(ActInput):
+    from_failed = serializers.BooleanField(
+        required=False, default=False,
+        help_text="Go on from the failed node: results of nodes that completed are reused.",
+    )  # fmt: skip
+
+
 class ListInput(Input):
     """The filter of the Runs view, and a stretch of the list."""
 
