@@ -6,4 +6,4 @@ class ProbeConfig(AppConfig):
     label = "probe"
 
     def ready(self) -> None:
-        from tests.probe import executors  # noqa: F401
+        from tests.probe import executors, unruly  # noqa: F401

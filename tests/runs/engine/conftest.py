@@ -1,6 +1,7 @@
 """Real Celery workers and a real beat on the test's database and broker."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -46,8 +47,9 @@ def environment(**more):
 class Worker:
     """A Celery worker with one process to execute nodes, so that a test can tell which it is."""
 
-    def __init__(self, log, queues="runs", concurrency=1, **env):
-        self.log = log.open("ab")
+    def __init__(self, log, queues="runs", concurrency=1, files=None, **env):
+        """`files`: how many it may open."""
+        self.path, self.log = log, log.open("ab")
         command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker"]
         command += ["-Q", queues, "-c", str(concurrency), "-n", f"{log.stem}@test"]
         command += ["--without-gossip", "--without-mingle", "--loglevel", "warning"]
@@ -58,6 +60,8 @@ class Worker:
             env=environment(**env),
             start_new_session=True,
         )
+        if files is not None:
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (files, files))
 
     def signal(self, number):
         os.killpg(self.process.pid, number)
