@@ -33,7 +33,7 @@ class Clock:
 
     def now(self) -> datetime:
         with self._lock:
-            wall, steady = timezone.now(), time.clock_gettime(_STEADY)
+            wall, steady = _both()
             if self._seen is not None:
                 # The host's clock was set: that is no reason for time to jump.
                 jump = wall - self._seen[0] - timedelta(seconds=steady - self._seen[1])
@@ -59,6 +59,17 @@ class Clock:
             self._off = off if told else timedelta(0)
             self._seen = None
             self._kept_until = time.clock_gettime(_STEADY) + KEPT
+
+
+def _both() -> tuple[datetime, float]:
+    """This host's clock, and the steady one at that moment."""
+    while True:
+        before = time.clock_gettime(_STEADY)
+        wall = timezone.now()
+        steady = time.clock_gettime(_STEADY)
+        # On a busy host this thread may have been put to sleep between the two.
+        if steady - before < TOLERANCE.total_seconds() / 10:
+            return wall, steady
 
 
 clock = Clock()

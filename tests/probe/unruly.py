@@ -101,6 +101,7 @@ def _print_secrets(ctx, also=""):
 
 def _hold_the_lock(ctx, long):
     """Sleep in C, with the interpreter's lock: no signal is handled, no other thread runs."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
     ctypes.PyDLL(None).sleep(int(long))
 
 

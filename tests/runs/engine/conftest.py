@@ -135,6 +135,38 @@ def beat(transactional_db, package_beat):
     return package_beat
 
 
+_PULSES = """
+import sys, time, django
+django.setup()
+from runs.engine.tasks import tick
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(int(sys.argv[1])):
+    tick()
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def pulses(times, every, clocks):
+    """The pulse in a process for each of the clocks, all at once; an empty one is right."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _PULSES, str(times), str(every)], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env=environment(PROBE_CLOCK=str(clock), ENGINE_REDISPATCH_SECONDS="600"),
+        )
+        for clock in clocks
+    ]  # fmt: skip
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+
+
 @pytest.fixture
 def begin(publish, settings):
     """Publish a workflow of these nodes and start one run of it."""
@@ -171,7 +203,7 @@ def kinds(run, key=None):
     return [event.kind for event in events]
 
 
-__all__ = ["kinds", "node", "wait_for", "wait_for_end", "wait_for_node"]
+__all__ = ["kinds", "node", "pulses", "wait_for", "wait_for_end", "wait_for_node"]
 
 
 @pytest.fixture(scope="package")
