@@ -38,7 +38,7 @@ from runs.graph import DefinitionError, Graph, NodeSpec
 from runs.models import Attempt, WorkflowVersion
 from runs.payload import PayloadError, bounded
 from runs.recorder import Snapshot
-from runs.rows import NewEvent
+from runs.rows import NewEvent, RunRow
 from runs.secret_values import masked
 from runs.states import AttemptStatus
 
@@ -164,6 +164,7 @@ def _inputs(job: Job) -> tuple[dict[str, Any], Exception | None]:
 def _claim(job: Job, inputs: dict[str, Any]) -> Context | None:
     """The attempt, or None where another worker or the run's end was first."""
     worker, now = name(), clock.now()
+    own = recorder.Part([job.spec.id])
     in_doubt = False
     # The attempt of an earlier try whose commit was not answered.
     begun: list[Attempt] = []
@@ -177,7 +178,8 @@ def _claim(job: Job, inputs: dict[str, Any]) -> Context | None:
         return steps.claim(found, job.spec.id, job.attempts, worker, inputs, job.spec)
 
     def claim() -> recorder.Recorded | None:
-        return recorder.transact([job.run_id], decide, now=now).get(job.run_id)
+        done = recorder.transact([job.run_id], decide, now=now, nodes=lambda _: own)
+        return done.get(job.run_id)
 
     def doubt() -> None:
         nonlocal in_doubt
@@ -213,6 +215,7 @@ def _ask(node: reading.Ready, job: Job, inputs: dict[str, Any], problem: Excepti
             [job.run_id],
             lambda found: steps.ask(found, job.spec, job.attempts, inputs, words, now),
             now=now,
+            nodes=lambda _: recorder.Part([job.spec.id]),
         ),
         "a question waits for the database",
     )
@@ -312,8 +315,12 @@ def _record(
             return []
         return follow(found, context.unstored(said), at)
 
+    def look(run: RunRow) -> recorder.Part:
+        around = job.graph.frontier.around(job.spec.id, run.nodes_done + 1)
+        return recorder.Part(around, under_way=True)
+
     persist(
-        lambda: recorder.transact([job.run_id], decide, now=clock.now()),
+        lambda: recorder.transact([job.run_id], decide, now=clock.now(), nodes=look),
         "a result waits for the database",
         context.doubt,
     )
