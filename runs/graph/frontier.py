@@ -1,4 +1,4 @@
-"""Where a node stands in its graph, looked up: no run costs more by the square of its nodes. Pure."""
+"""Where a node stands in its graph, looked up, so that wide graphs cost no more a node. Pure."""
 
 from __future__ import annotations
 
