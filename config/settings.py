@@ -224,7 +224,14 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 # The pulse has a queue and a worker of its own: long nodes must not hold up the rescue.
 CELERY_TASK_ROUTES = {
     f"runs.{name}": {"queue": "control"}
-    for name in ("tick", "prune_outbox", "keep_schedules", "listen", "prune_firings")
+    for name in (
+        "tick",
+        "prune_outbox",
+        "process_ended",
+        "keep_schedules",
+        "listen",
+        "prune_firings",
+    )
 }
 CELERY_BEAT_SCHEDULE = {
     "engine tick": {"task": "runs.tick", "schedule": 1.0, "options": {"expires": 5}},
@@ -256,6 +263,13 @@ ENGINE_QUEUES = tuple(filter(None, os.environ.get("ENGINE_QUEUES", "").split(","
 ENGINE_MISSING_EXECUTOR_SECONDS = _number("ENGINE_MISSING_EXECUTOR_SECONDS", 600)
 # Largest input or output of a node, in bytes of JSON.
 ENGINE_PAYLOAD_BYTES = _number("ENGINE_PAYLOAD_BYTES", 1_000_000)
+# Lines and progress that one attempt may tell; what is more is counted and left out.
+ENGINE_LINES = _number("ENGINE_LINES", 50_000)
+# Megabytes that a process of a worker may take; 0: whatever there is.
+WORKER_MEMORY_MB = _number("WORKER_MEMORY_MB", 0, least=0)
+if WORKER_MEMORY_MB:
+    # In KiB: one that keeps more than half of it after a task is replaced.
+    CELERY_WORKER_MAX_MEMORY_PER_CHILD = WORKER_MEMORY_MB * 512
 
 # Secrets that http and llm nodes may name, and the hosts that some of them may be sent to only.
 NODE_SECRETS = outside.secrets(os.environ)
@@ -386,7 +400,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "line": {
+            "()": "config.logs.Formatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        },
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
