@@ -67,6 +67,11 @@ def version_of(workflow: Workflow, number: int) -> WorkflowVersion:
     return version
 
 
+def is_elsewhere(version: WorkflowVersion | None) -> bool:
+    """Its runs are executed by another system, which is where they are started."""
+    return version is not None and version.definition.get("executed") == "elsewhere"
+
+
 def newest_of(workflow: Workflow) -> WorkflowVersion | None:
     version = workflow.versions.select_related("created_by").order_by("-number").first()
     if version is not None:

@@ -431,10 +431,77 @@ def test_a_new_workflow_that_is_not_sound_is_not_stored(db):
 # -- Run ---------------------------------------------------------------------------------------
 
 
-def test_the_form_begins_with_an_example_of_the_schema(invoices):
+def test_the_form_begins_with_the_defaults_of_the_schema(invoices):
     page = text(visitor(*EXECUTE).get(RUN))
-    assert "&quot;document&quot;: &quot;a.pdf&quot;" in page
+    assert 'name="value.document" value="a.pdf"' in page
     assert "required" in page
+    assert "Does not fit" not in page
+
+
+def test_a_run_is_started_by_the_form(invoices):
+    olga = visitor(*EXECUTE)
+    fields = {"mode": "form", "input": "{}", "version": "1", "drawn": "1"}
+    answer = olga.post(RUN, {**fields, "value.document": "b.pdf", "value.pages": "x"})
+    assert answer.status_code == 422
+    page = text(answer)
+    assert "Not started." in page
+    assert 'name="value.pages" value="x"' in page
+    assert "Give a whole number." in page.split('id="field-1-error"')[1][:80]
+    assert not Run.objects.exists()
+    answer = olga.post(RUN, {**fields, "value.document": "b.pdf", "value.pages": "3"})
+    assert answer.status_code == 302
+    assert Event.objects.get(seq=1).data["input"] == {"document": "b.pdf", "pages": 3}
+
+
+def test_the_switch_shows_what_was_typed_the_other_way_and_starts_nothing(invoices):
+    olga = visitor(*EXECUTE)
+    fields = {"mode": "form", "input": "{}", "version": "1", "drawn": "1", "value.document": "ü"}
+    for path in (RUN, f"{RUN}check/"):
+        page = text(olga.post(path, {**fields, "switch": "json"}))
+        assert "{\n  &quot;document&quot;: &quot;ü&quot;\n}" in page
+        given = {"mode": "json", "input": '{"document": "ü"}', "version": "1", "switch": "form"}
+        assert 'name="value.document" value="ü"' in text(olga.post(path, given))
+    assert not Run.objects.exists()
+
+
+def test_a_check_of_the_form_says_nothing_of_what_is_still_empty(invoices):
+    fields = {"mode": "form", "input": "{}", "version": "1", "drawn": "1"}
+    sent = {**fields, "value.document": "", "value.pages": "many"}
+    part = text(visitor(*EXECUTE).post(f"{RUN}check/", sent))
+    assert "Give a whole number." in part
+    assert "This is needed." not in part
+
+
+def test_another_version_draws_its_own_form_with_what_was_typed(invoices):
+    form = {"type": "object", "properties": {"document": {"type": "string"}, "to": {"enum": [1]}}}
+    Workflow.objects.publish("example", {**BETTER, "input_schema": form})
+    fields = {"mode": "form", "input": "{}", "version": "2", "drawn": "1", "redraw": "1"}
+    part = text(visitor(*EXECUTE).post(f"{RUN}check/", {**fields, "value.document": "z.pdf"}))
+    assert 'name="value.document" value="z.pdf"' in part
+    assert 'name="value.to"' in part
+    assert 'name="drawn" value="2"' in part
+
+
+@pytest.mark.parametrize(
+    ("ref_type", "ref_id", "said"),
+    [
+        ("order", "4711", ""),
+        ("", "4711", "Say what the id belongs to."),
+        ("User", "x", "is the portal&#x27;s own word"),
+        ("x" * 65, "1", "At most 64 characters"),
+        ("a\0b", "1", "no NUL characters"),
+    ],
+)
+def test_a_run_may_be_given_a_reference(version, ref_type, ref_id, said):
+    sent = {"input": "{}", "version": "1", "ref_type": ref_type, "ref_id": ref_id}
+    answer = visitor(*EXECUTE).post(RUN, sent)
+    assert answer.status_code == (422 if said else 302)
+    if said:
+        assert said in text(answer)
+        assert not Run.objects.exists()
+    else:
+        run = Run.objects.get()
+        assert (run.ref_type, run.ref_id) == (ref_type, ref_id)
 
 
 def test_a_run_is_started_by_hand(invoices):
