@@ -11,7 +11,7 @@ from django.urls import reverse
 from runs import drafts, json_text
 from runs.drafts import Draft
 from runs.models import Workflow
-from runs.views.workflow_base import WorkflowView
+from runs.views.workflow_base import WorkflowView, note_in
 from runs.views.workflow_example import example
 from runs.views.workflow_page import judged
 
@@ -47,7 +47,7 @@ class NewWorkflow(WorkflowView):
         if form.is_valid() and draft.is_sound:
             slug = form.cleaned_data["slug"]
             try:
-                drafts.create(slug, draft, by=self.user)
+                drafts.create(slug, draft, by=self.user, note=note_in(request.POST))
             except drafts.SlugTaken:
                 form.add_error("slug", TAKEN)
             else:

@@ -57,6 +57,8 @@ def invoices(publish):
         (LIST, (VIEW,)),
         (PAGE, (VIEW,)),
         (f"{PAGE}versions/1/", (VIEW,)),
+        (f"{PAGE}compare/", (VIEW,)),
+        (f"{PAGE}versions/1/restore/", CHANGE),
         (NEW, ("runs.add_workflow",)),
         (RUN, EXECUTE),
     ],
@@ -72,6 +74,7 @@ def test_pages_are_for_who_may_see_them(path, permissions, version, client):
     ("path", "permissions", "data"),
     [
         (PAGE, CHANGE, {"definition": json.dumps(BETTER), "base": "1"}),
+        (f"{PAGE}versions/1/restore/", CHANGE, {"base": "1"}),
         (f"{PAGE}check/", CHANGE, {"definition": "{}"}),
         (NEW, ("runs.add_workflow",), {"slug": "fresh", "definition": json.dumps(BETTER)}),
         (f"{NEW}check/", ("runs.add_workflow",), {"definition": "{}"}),
@@ -107,9 +110,13 @@ def test_a_workflow_that_is_executed_elsewhere_offers_no_run(publish):
     assert RUN in text(client.get(PAGE))
     version = WorkflowVersion.objects.get(workflow__slug="example")
     WorkflowVersion.objects.create(workflow=version.workflow, number=2, definition=graph.ELSEWHERE)
-    page = text(client.get(PAGE))
-    assert "Executed elsewhere" in page
-    assert RUN not in page
+    for path in (LIST, PAGE, f"{PAGE}versions/2/"):
+        page = text(client.get(path))
+        assert "xecuted elsewhere" in page
+        assert RUN not in page
+    assert "is executed elsewhere: it is started there." in text(client.get(RUN, follow=True))
+    client.post(RUN, {"input": "{}", "version": "2"})
+    assert not Run.objects.exists()
 
 
 @pytest.mark.parametrize("path", [PAGE, RUN, f"{PAGE}versions/1/", f"{PAGE}versions/7/"])
@@ -367,14 +374,98 @@ def test_the_page_takes_the_same_queries_however_many_versions(
     for number in range(count):
         Workflow.objects.publish("example", {"nodes": [executor_node(f"n{number}")]}, by=author)
     olga = visitor(*ALL)
-    # Session, person, permissions (2), workflow, newest version, versions, badge (4).
-    with django_assert_num_queries(11):
+    # Session, person, permissions (2), workflow, newest version, versions, notes, badge (4).
+    with django_assert_num_queries(12):
         assert olga.get(PAGE).status_code == 200
 
 
 def test_the_admin_finds_a_workflow_by_its_number(version):
     path = f"/admin/runs/workflow/{version.workflow_id}/change/"
     assert visitor(VIEW).get(path).headers["Location"] == PAGE
+
+
+# -- Two versions compared, and one made the newest again -----------------------------------------
+
+
+def test_a_note_says_what_is_new_in_a_version(version):
+    olga = visitor(*CHANGE)
+    note = "Looks\n twice, “<b>” "
+    olga.post(PAGE, {"definition": json.dumps(BETTER), "base": "1", "note": note})
+    assert AuditEntry.objects.get(action="publish").reason == "Looks twice, “<b>”"
+    said = "Looks twice, “&lt;b&gt;”"
+    for path in (PAGE, f"{PAGE}versions/2/", f"{PAGE}compare/"):
+        assert said in text(olga.get(path))
+
+
+def test_a_note_is_not_lost_where_the_definition_is_refused(version):
+    page = text(visitor(*CHANGE).post(PAGE, {"definition": "{", "base": "1", "note": "mine"}))
+    assert 'value="mine"' in page
+
+
+def test_two_versions_are_compared(version):
+    Workflow.objects.publish("example", BETTER)
+    olga = visitor(*ALL)
+    for query in ("", "?from=1&to=2", "?from=1"):
+        page = text(olga.get(f"{PAGE}compare/{query}"))
+        assert "v1 → v2" in page
+        assert "1 node added, 1 removed" in page
+        assert '<tr data-sign="+">' in page
+    page = text(olga.get(f"{PAGE}compare/?from=2&to=1"))
+    assert "v2 → v1" in page
+    assert "nothing differs" in text(olga.get(f"{PAGE}compare/?from=2&to=2"))
+    assert olga.get(f"{PAGE}compare/?from=1&to=9").status_code == 404
+    assert olga.get(f"{PAGE}compare/?from=x").status_code == 404
+
+
+def test_what_stands_in_definitions_is_escaped_where_they_are_compared(version):
+    Workflow.objects.publish("example", {**BETTER, "description": "<script>alert(1)</script>"})
+    page = text(visitor(VIEW).get(f"{PAGE}compare/"))
+    assert "&lt;script&gt;" in page
+    assert "<script>alert" not in page
+
+
+def test_an_older_version_is_made_the_newest_again(version):
+    Workflow.objects.publish("example", BETTER)
+    olga = visitor(*CHANGE)
+    restore = f"{PAGE}versions/1/restore/"
+    assert restore in text(olga.get(f"{PAGE}versions/1/"))
+    assert "Save v1 as v3" in text(olga.get(restore))
+    olga.post(restore, {"base": "2", "note": "v1 again"})
+    newest = WorkflowVersion.objects.get(number=3)
+    assert newest.definition == version.definition
+    assert (newest.created_by.username, WorkflowVersion.objects.count()) == ("olga", 3)
+    assert AuditEntry.objects.get(action="publish").reason == "v1 again"
+    assert "v3 is v1 again, and the newest." in text(olga.get(PAGE))
+    assert "there is nothing to do" in text(olga.get(restore))
+
+
+def test_a_version_saved_meanwhile_is_not_replaced_unseen(version):
+    Workflow.objects.publish("example", BETTER)
+    answer = visitor(*CHANGE).post(f"{PAGE}versions/1/restore/", {"base": "1"})
+    assert answer.status_code == 409
+    assert "v2 was saved meanwhile" in text(answer)
+    assert WorkflowVersion.objects.count() == 2
+
+
+def test_a_version_that_todays_rules_refuse_is_not_made_the_newest(version):
+    broken = {"nodes": [executor_node("first", needs=["gone"])]}
+    Workflow.objects.publish("example", broken)
+    Workflow.objects.publish("example", BETTER)
+    answer = visitor(*CHANGE).post(f"{PAGE}versions/2/restore/", {"base": "3"})
+    assert answer.status_code == 422
+    assert "does not pass today&#x27;s rules" in text(answer) or "today's rules" in text(answer)
+    assert WorkflowVersion.objects.count() == 3
+
+
+def test_a_run_of_an_older_version_leads_to_what_has_changed_since(version):
+    run = lifecycle.start(version, {}, trigger="manual", by=ANNA)
+    olga = visitor(*ALL)
+    path = f"/admin/runs/run/{run.public_id}/"
+    assert "newest is" not in text(olga.get(path))
+    Workflow.objects.publish("example", BETTER)
+    page = text(olga.get(path))
+    assert "newest is v2" in page
+    assert f"{PAGE}compare/?from=1&amp;to=2" in page
 
 
 # -- A new workflow ----------------------------------------------------------------------------
