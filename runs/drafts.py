@@ -9,6 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from runs import graph, json_text
+from runs.definition_places import places
 from runs.engine import registry
 from runs.models import AuditEntry, User, Workflow, WorkflowVersion
 
@@ -73,9 +74,9 @@ def read(text: str) -> Draft:
     try:
         graph.parse(definition, registry.names())
     except graph.DefinitionError as error:
-        lines = json_text.lines_of_nodes(text)
+        where = places(text, definition)
         found = [
-            Finding(problem.message, problem.node, lines.get(problem.node))
+            Finding(problem.message, problem.node, where.line_of(problem.node, problem.message))
             for problem in error.problems[:MAX_FINDINGS]
         ]
         return Draft(text, definition, tuple(found), len(error.problems))

@@ -25,6 +25,7 @@ from runs.views.workflow_base import (
 from runs.views.workflow_drawing import draw
 from runs.views.workflow_example import example
 from runs.views.workflow_list import runs_url
+from runs.views.workflow_snippets import offered
 
 VERSIONS_SHOWN = 20
 
@@ -53,6 +54,9 @@ class WorkflowPage(WorkflowView):
         note = note_in(request.POST)
         base = request.POST.get("base", "")
         number = int(base) if base.isdecimal() and len(base) < 9 else None
+        if "format" in request.POST:
+            context = {"base": base, "note": note, "is_unsaved": True}
+            return self._shown(workflow, newest_of(workflow), formatted(draft), context)
         if not draft.is_sound:
             context = {"base": base, "is_refused": True, "note": note}
             return self._shown(workflow, newest_of(workflow), draft, context, status=422)
@@ -92,6 +96,7 @@ class WorkflowPage(WorkflowView):
             "check_url": reverse("admin:runs_workflow_check", args=[workflow.slug]),
             "runs_url": runs_url(workflow.slug),
             **judged(draft),
+            **(offered() if self.may("change_workflow") else {}),
             **self._versions(workflow),
             **more,
         }
@@ -122,8 +127,7 @@ class WorkflowCheck(WorkflowView):
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:  # noqa: ARG002
-        draft = drafts.read(request.POST.get("definition", ""))
-        return self.part("runs/workflow/check.html", judged(draft))
+        return checked(self, request)
 
 
 class WorkflowById(WorkflowView):
@@ -136,6 +140,24 @@ class WorkflowById(WorkflowView):
         if slug is None:
             raise Http404
         return redirect("admin:runs_workflow_page", slug)
+
+
+def checked(view: WorkflowView, request: HttpRequest) -> HttpResponse:
+    """What is wrong with the text in the editor; or, asked for that, the text formatted."""
+    draft = drafts.read(request.POST.get("definition", ""))
+    if "format" not in request.POST:
+        return view.part("runs/workflow/check.html", judged(draft))
+    if draft.definition is None:
+        said = f"{draft.findings[0].message} It can be formatted once that is mended."
+        return HttpResponse(said, content_type="text/plain; charset=utf-8", status=422)
+    return HttpResponse(formatted(draft).text, content_type="text/plain; charset=utf-8")
+
+
+def formatted(draft: Draft) -> Draft:
+    """The same as the portal writes it; a text that cannot be read stays as it is."""
+    if draft.definition is None:
+        return draft
+    return drafts.read(json_text.write(draft.definition))
 
 
 def judged(draft: Draft) -> dict[str, Any]:

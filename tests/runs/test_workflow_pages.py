@@ -13,7 +13,7 @@ from runs import graph, lifecycle, recorder
 from runs.actors import Actor
 from runs.engine import registry
 from runs.models import AuditEntry, Event, Run, User, Workflow, WorkflowVersion
-from runs.views import workflow_list
+from runs.views import workflow_list, workflow_snippets
 from runs.views.workflow_example import example
 from tests.runs.conftest import changed, executor_node
 from tests.runs.visitors import visitor
@@ -382,6 +382,43 @@ def test_the_page_takes_the_same_queries_however_many_versions(
 def test_the_admin_finds_a_workflow_by_its_number(version):
     path = f"/admin/runs/workflow/{version.workflow_id}/change/"
     assert visitor(VIEW).get(path).headers["Location"] == PAGE
+
+
+@pytest.mark.parametrize("path", [PAGE, NEW])
+def test_a_definition_is_formatted_and_nothing_is_saved(version, path):
+    olga = visitor(*ALL)
+    sent = {"definition": json.dumps(BETTER), "base": "1", "slug": "fresh", "format": "1"}
+    answer = olga.post(f"{path}check/", sent)
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert json.loads(text(answer)) == BETTER
+    assert text(answer).startswith('{\n  "nodes": [\n')
+    page = olga.post(path, sent)
+    assert page.status_code == 200
+    assert "{\n  &quot;nodes&quot;: [\n" in text(page)
+    assert WorkflowVersion.objects.count() == 1
+    broken = olga.post(f"{path}check/", {**sent, "definition": "{"})
+    assert (broken.status_code, "can be formatted once" in text(broken)) == (422, True)
+    assert "is expected here" in text(olga.post(path, {**sent, "definition": "{"}))
+
+
+def test_every_node_that_can_be_inserted_passes_the_checks(version):
+    offered = workflow_snippets.snippets()
+    assert len(offered) == len(graph.KINDS)
+    for item in offered:
+        node = json.loads(item.text)
+        graph.parse({"nodes": [node]}, registry.names())
+        assert '"id": "step"' in item.text
+        assert '"needs": []' in item.text
+    for doc in workflow_snippets.executors():
+        graph.parse({"nodes": [json.loads(doc.snippet)]}, registry.names())
+
+
+def test_executors_are_listed_with_what_they_take_and_do(version):
+    page = text(visitor(*ALL).get(PAGE))
+    assert "samples.schedule_payment" in page
+    assert "(fields, supplier)" in page
+    assert "On the due date, or the working day before it." in page
+    assert "samples.schedule_payment" not in text(visitor(VIEW, name="viewer").get(PAGE))
 
 
 # -- Two versions compared, and one made the newest again -----------------------------------------

@@ -1,6 +1,10 @@
-// A workflow's definition in its editor: saving by key, and asking before unsaved text is left.
+// A workflow's definition in its editor: saving by key, asking before unsaved text is left,
+// inserting nodes, formatting, and the drawing that follows the cursor.
 
-import { edit } from "./json_editor.js";
+import { edit, type } from "./json_editor.js";
+import { toast } from "./toast.js";
+import { followCursor } from "./workflow_graph.js";
+import { insertNode } from "./workflow_insert.js";
 
 const SCROLL_KEY = `workflow-editor:${location.pathname}`;
 
@@ -8,6 +12,8 @@ const form = document.querySelector("[data-editor-form]");
 const { area } = edit(document.querySelector("[data-editor]"));
 const before = area.value;
 let sending = false;
+
+followCursor(area);
 
 const button = form?.querySelector("[data-save]");
 
@@ -18,7 +24,9 @@ document.addEventListener("keydown", (event) => {
   form.requestSubmit(button);
 });
 
-form?.addEventListener("submit", () => {
+// Runs before the form is sent, also by the button that formats: only one that leaves counts.
+form?.addEventListener("submit", (event) => {
+  if (event.defaultPrevented) return;
   sending = true;
   sessionStorage.setItem(SCROLL_KEY, JSON.stringify([area.scrollTop, area.selectionStart]));
 });
@@ -27,7 +35,49 @@ form?.addEventListener("submit", () => {
 window.addEventListener("pageshow", () => { sending = false; });
 
 window.addEventListener("beforeunload", (event) => {
-  if (form && !sending && area.value !== before) event.preventDefault();
+  const isUnsaved = area.value !== before || form?.hasAttribute("data-unsaved");
+  if (form && !sending && isUnsaved) event.preventDefault();
+});
+
+document.addEventListener("click", (event) => {
+  const inserting = event.target.closest?.("[data-insert]");
+  if (!inserting || area.readOnly) return;
+  inserting.closest("details.op-menu")?.removeAttribute("open");
+  insertNode(area, inserting.dataset.insert);
+});
+
+// The executors' list opens where a link leads to it.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.('a[href="#executors"]');
+  if (link) document.getElementById("executors").open = true;
+});
+
+async function format() {
+  const sent = new FormData(form);
+  sent.set("format", "1");
+  let answer;
+  try {
+    answer = await fetch(area.getAttribute("hx-post"), { method: "POST", body: sent });
+  } catch {
+    toast("The portal does not answer. The text stays as it is.");
+    return;
+  }
+  const text = await answer.text();
+  if (!answer.headers.get("Content-Type")?.startsWith("text/plain")) toast("The text could not be formatted: reload the page to sign in.");
+  else if (!answer.ok) toast(text);
+  else if (text !== area.value) {
+    // Typed, so that it can be undone.
+    const top = area.scrollTop;
+    area.select();
+    type(area, text);
+    area.setSelectionRange(0, 0);
+    area.scrollTop = top;
+  }
+}
+
+form?.querySelector("[data-format]")?.addEventListener("click", (event) => {
+  event.preventDefault();
+  format();
 });
 
 const kept = sessionStorage.getItem(SCROLL_KEY);
