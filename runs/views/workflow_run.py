@@ -65,14 +65,16 @@ class RunWorkflow(WorkflowView):
         if is_elsewhere(version):
             return self._refused(workflow)
         given = self._given(workflow, version)
+        run, _ = self._model(workflow, request.POST.get("run", ""))
         ref = Reference.read(request.POST)
+        shown: dict[str, Any] = {"run": run, "ref": ref}
         if given.is_switched:
-            return self._shown(workflow, version, given, {"ref": ref})
+            return self._shown(workflow, version, given, shown)
         if not given.is_sound or ref.error:
             reason = given.refusal or ref.error or f"{given.problems} violations of the schema"
             logger.warning("run of %s by %s refused: %s", version, self.user, reason)
-            refused = {"ref": ref, "is_refused": True}
-            return self._shown(workflow, version, given, refused, status=422)
+            shown["is_refused"] = True
+            return self._shown(workflow, version, given, shown, status=422)
         started = lifecycle.start(
             version, given.value, trigger=Trigger.MANUAL, by=self.user.as_actor(),
             ref_type=ref.type, ref_id=ref.id, now=self.now,

@@ -132,7 +132,7 @@ def test_an_input_is_given_in_a_form_shown_as_json_and_started(desk):
     go(desk, f"{with_form(desk, 'by_form')}run/")
     expect(desk.get_by_label("pages")).to_have_value("1")
     desk.get_by_label("Document").fill("a.txt")
-    expect(desk.locator(".op-field", has_text="Document")).to_contain_text("Must have the form")
+    expect(desk.locator(".op-field", has_text="Document")).to_contain_text("Must match")
     expect(desk.get_by_label("Document")).to_have_attribute("aria-invalid", "true")
     # Where one types stays where one types.
     assert desk.evaluate("document.activeElement.name") == "value.document"
@@ -162,7 +162,7 @@ def test_an_input_is_given_in_a_form_shown_as_json_and_started(desk):
 def test_a_node_is_inserted_after_the_one_the_cursor_is_in(desk, complaints):
     make(desk, "inserted")
     area = desk.locator("#definition")
-    desk.locator(".op-wf-node", has_text="extract_items").click()
+    desk.locator(".op-wf-node[data-node=extract_items]").click()
     expect(desk.locator(".op-wf-node.is-current")).to_contain_text("extract_items")
     expect(desk.locator("#editor-at")).to_have_text("in extract_items")
     desk.get_by_text("Insert node").click()
