@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.db.models import OuterRef, Subquery
 from django.http import (
     Http404,
     HttpRequest,
@@ -32,7 +33,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from runs import ids, lifecycle
 from runs.context import context_of
-from runs.models import AuditEntry, DeletedRun, Event, Run, TriggeredRun
+from runs.models import AuditEntry, DeletedRun, Event, Run, TriggeredRun, WorkflowVersion
 from runs.models.trigger import TriggerKind
 from runs.states import RunState
 from runs.templatetags.runs_ui import short
@@ -118,7 +119,12 @@ class RunPage(PermissionRequiredMixin, View):
 
     def find(self, public_id: str) -> bool:
         uuid = ids.decode("run", public_id)
-        runs = Run.objects.select_related("workflow", "version").defer("version__definition")
+        newest = WorkflowVersion.objects.filter(workflow=OuterRef("workflow")).order_by("-number")
+        runs = (
+            Run.objects.select_related("workflow", "version")
+            .defer("version__definition")
+            .annotate(newest_version=Subquery(newest.values("number")[:1]))
+        )
         found = runs.filter(pk=uuid).first() if uuid else None
         if found is not None:
             self.run = found
