@@ -38,7 +38,11 @@ PROBLEM: dict[str, Any] = {
             "items": {
                 "type": "object",
                 "required": ["field", "message"],
-                "properties": {"field": _TEXT, "message": _TEXT},
+                "properties": {
+                    "field": _TEXT,
+                    "message": _TEXT,
+                    "place": {**_TEXT, "description": "Of a trigger's rule: where in it."},
+                },
             },
         },
         "state": {**_TEXT, "description": "The run's state, where that forbids the act."},
@@ -47,7 +51,10 @@ PROBLEM: dict[str, Any] = {
             "description": "What the run's state allows instead.",
             "items": _TEXT,
         },
-        "newest": {"type": "integer", "description": "The version that is newer than `base`."},
+        "newest": {
+            "type": "integer",
+            "description": "The version that is newer than `base`, or the trigger's newest revision.",
+        },
     },
     "example": {
         "type": "urn:problem-type:runs:invalid",
