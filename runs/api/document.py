@@ -53,7 +53,7 @@ PROBLEM: dict[str, Any] = {
         },
         "newest": {
             "type": "integer",
-            "description": "The version that is newer than `base`, or the trigger's newest revision.",
+            "description": "The version that is newer than `base`; the trigger's revision.",
         },
     },
     "example": {

@@ -139,9 +139,9 @@ class HookView(APIView):
             raise Refused(401, "time", str(error)) from None
         except signatures.SignatureError as error:
             raise Refused(401, "signature", str(error)) from None
-        query = request.query_params
+        query = request.query_params.dict()
         read = _read(body, headers.get("content-type", ""), headers.get("content-encoding", ""))
-        return Happening(signed.key, calls.payload(read, headers, query.items()))
+        return Happening(signed.key, calls.payload(read, headers, query))
 
     def _when(self) -> Webhook:
         try:

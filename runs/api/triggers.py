@@ -208,7 +208,7 @@ class TriggerViewSet(ApiViewSet):
 
     @extend_schema(request=None, responses=SecretSerializer)
     @action(detail=True, methods=["post"], serializer_class=SecretSerializer)
-    def secret(self, request: Request, trigger_id: int) -> Response:
+    def secret(self, request: Request, trigger_id: int) -> Response:  # noqa: ARG002
         """Give a webhook a new secret: what is signed with the former one is refused at once."""
         trigger = self.get_object()
         if not trigger.hook:
@@ -263,9 +263,8 @@ class TriggerViewSet(ApiViewSet):
             rows = rows.filter(kind=kind)
         if enabled := _one_of(request, "enabled", ("true", "false")):
             rows = rows.filter(enabled=enabled == "true")
-        for name in ("workflow", "name"):
-            if "\0" in given.get(name, ""):
-                raise ValidationError({name: ["It holds a NUL character."]})
+        if unfit := [each for each in ("workflow", "name") if "\0" in given.get(each, "")]:
+            raise ValidationError({each: ["It holds a NUL character."] for each in unfit})
         if workflow := given.get("workflow"):
             rows = rows & Trigger.objects.about(workflow)
         if name := given.get("name"):

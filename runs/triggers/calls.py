@@ -14,12 +14,10 @@ _LEFT_OUT = re.compile(r"signature|token|secret|password|passwd|api-?key|auth|co
 _OF_PROXIES = ("x-forwarded", "x-real-ip", "x-client-ip", "x-original-")
 
 
-def payload(
-    body: Any, headers: Mapping[str, str], query: Iterable[tuple[str, str]]
-) -> dict[str, Any]:
-    """``{"body": …, "headers": …, "query": …}``. Of a name that is given twice the last counts."""
+def payload(body: Any, headers: Mapping[str, str], query: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"body": …, "headers": …, "query": …}``."""
     kept = ((name, text) for name, text in headers.items() if _is_kept(name))
-    return {"body": body, "headers": _bounded(kept), "query": _bounded(query)}
+    return {"body": body, "headers": _bounded(kept), "query": _bounded(query.items())}
 
 
 def _is_kept(name: str) -> bool:
@@ -29,13 +27,13 @@ def _is_kept(name: str) -> bool:
     return not _LEFT_OUT.search(name)
 
 
-def _bounded(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _bounded(pairs: Iterable[tuple[str, Any]]) -> dict[str, str]:
     """The first so many; what is too long is left out rather than cut: half a value misleads."""
     found: dict[str, str] = {}
     for name, text in pairs:
         if len(name) > MAX_CHARACTERS or len(text) > MAX_CHARACTERS:
             continue
-        if name in found or len(found) < MAX_ENTRIES:
+        if len(found) < MAX_ENTRIES:
             found[_storable(name)] = _storable(text)
     return found
 

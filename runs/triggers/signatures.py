@@ -30,7 +30,7 @@ class SignatureError(ValueError):
     """Why the call is not believed; the message is fit for its sender."""
 
 
-class TooOld(SignatureError):
+class TooOld(SignatureError):  # noqa: N818
     """It is true, and was sent too long ago, or by a clock that is ahead of ours."""
 
 
