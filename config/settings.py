@@ -321,6 +321,7 @@ SPECTACULAR_SETTINGS = {
         "WaitCauseEnum": "runs.api.run_timeline.WAIT_CAUSES",
         "DecisionActEnum": "runs.api.decisions.ACTS",
         "AnswerActEnum": "runs.api.decisions.ANSWERS",
+        "KindEnum": "runs.api.document.EVENT_KINDS",
         "TriggerKindEnum": "runs.api.trigger_shapes.KINDS",
         "FiringStatusEnum": "runs.api.trigger_shapes.STATUSES",
     },

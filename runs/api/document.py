@@ -14,11 +14,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from runs.api.problems import MEDIA_TYPE
-from runs.states import AttemptStatus, NodeStatus, RunState
+from runs.states import AttemptStatus, Kind, NodeStatus, RunState
 
 # What the document calls the values of fields that several resources have.
 RUN_STATES = [str(state) for state in RunState]
 NODE_STATUSES = [str(status) for status in NodeStatus]
+EVENT_KINDS = [str(kind) for kind in Kind]
 ATTEMPT_STATUSES = [str(status) for status in AttemptStatus]
 
 _TEXT = {"type": "string"}

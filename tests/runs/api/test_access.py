@@ -81,7 +81,7 @@ CHANGES = [address for address in ADDRESSES if address[0] != "get"]
 # Of one's own tokens, which takes no permission: test_own_tokens asks there.
 OWN = {("get", "/api/tokens/"), ("post", "/api/tokens/"), ("delete", "/api/tokens/{token}/")}
 # For who can sign, and has no account: test_hooks asks there.
-SIGNED = {("post", "/api/hooks/{hook}")}
+SIGNED = {("post", "/api/hooks/{hook}/")}
 # A page of its own, and procedures that test_view asks for one by one.
 UNLISTED = {("get", "/api/schema/"), ("get", "/api/")}
 PARAMETERS = {

@@ -77,7 +77,7 @@ def test_it_tells_of_every_address_and_of_nothing_else(client):
         "/api/triggers/", "/api/triggers/{trigger_id}/", "/api/triggers/{trigger_id}/firings/",
         "/api/triggers/{trigger_id}/firings/{number}/", "/api/triggers/{trigger_id}/secret/",
         "/api/triggers/{trigger_id}/switch/", "/api/triggers/{trigger_id}/test/",
-        "/api/hooks/{hook}",
+        "/api/hooks/{hook}/",
     }  # fmt: skip
     assert set(paths["/api/runs/{run_id}/"]) == {"get", "delete"}
 

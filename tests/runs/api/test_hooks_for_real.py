@@ -45,7 +45,7 @@ def send(web, trigger, headers, body):
     given = {"Content-Type": "application/json", **headers}
     connection.request("POST", f"/api/hooks/{trigger.hook}", body, given)
     with connection.getresponse() as answer:
-        return answer.status, json.load(answer), dict(answer.headers)
+        return answer.status, json.load(answer), answer.headers
 
 
 @pytest.mark.parametrize("scheme", ["standard", "github"])
