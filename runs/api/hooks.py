@@ -42,6 +42,18 @@ class Refused(Exception):  # noqa: N818  (an answer, not an error)
         self.status, self.word, self.detail = status, word, detail
 
 
+# Of the document; the README has the same.
+SIGNED_CALL = r"""
+body='{"event": "order.paid", "order": "4711", "document": "samples/invoices/inv-1002.pdf"}'
+id=msg_4711; at=$(date +%s)
+key=$(printf %s "${SECRET#whsec_}" | base64 -d | od -An -tx1 | tr -d ' \n')
+sig=$(printf %s "$id.$at.$body" \
+  | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | base64)
+curl "$HOOK_URL" -H "Content-Type: application/json" -H "webhook-id: $id" \
+  -H "webhook-timestamp: $at" -H "webhook-signature: v1,$sig" -d "$body"
+"""
+
+
 class HookAnswerSerializer(serializers.Serializer):
     """What came of a call. It is the same however often the call is repeated."""
 
@@ -58,6 +70,17 @@ class HookAnswerSerializer(serializers.Serializer):
     )
 
 
+_DESCRIPTION = f"""Call a webhook: signed JSON of at most 1 MB, at the address and with the secret
+that the webhook's page shows. It is signed as the open Standard Webhooks say (`webhook-id`,
+`webhook-timestamp`, `webhook-signature`), or as GitHub does (`X-Hub-Signature-256`); the trigger
+says which. Neither token nor session is asked for. In a shell:
+
+```sh{SIGNED_CALL}```
+
+202: it was taken in, and `status` says what came of it. 200: it was taken in before (the same
+`webhook-id`, or in GitHub's way the same body), with what came of it then. Either way nothing is to
+be gained by sending it again; after 429 and 503 there is, later. What is refused starts nothing,
+and the trigger's page shows it."""
 _CALL = OpenApiExample(
     "An order", {"event": "order.paid", "order": {"id": "4711", "total": "120.50"}},
     request_only=True,
@@ -73,15 +96,7 @@ _ANSWER = OpenApiExample(
 
 
 class HookView(APIView):
-    """Takes a signed call: JSON of at most 1 MB, at the address and with the secret that the
-    webhook's page shows. It is signed as the open Standard Webhooks say (`webhook-id`,
-    `webhook-timestamp`, `webhook-signature`), or as GitHub does (`X-Hub-Signature-256`); which,
-    the trigger says. Neither token nor session is asked for.
-
-    202: it was taken in, and `status` says what came of it. 200: it was taken in before (the same
-    `webhook-id`, or for GitHub's way the same body), with what came of it then. Either way there is
-    nothing to be gained by sending it again; after 429 and 503 there is, later. What is refused
-    starts nothing, and the trigger's page shows it."""
+    """Takes calls that are signed, from whoever knows a webhook's address and secret."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -105,6 +120,7 @@ class HookView(APIView):
 
     @extend_schema(
         operation_id="hooks_call",
+        description=_DESCRIPTION,
         auth=[],
         request={"application/json": {}},
         responses={200: HookAnswerSerializer, 202: HookAnswerSerializer},

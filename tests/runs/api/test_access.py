@@ -71,11 +71,11 @@ ADDRESSES = [
     ("patch", "/api/triggers/{trigger}/", {"revision": 1}, "change_trigger", "created", 200),
     ("post", "/api/triggers/{trigger}/secret/", {}, "change_trigger", "created", 200),
     ("post", "/api/triggers/{trigger}/switch/", {"on": False}, "fire_trigger", "created", 200),
-    ("post", "/api/triggers/{trigger}/test/", {}, "fire_trigger", "created", 200),
+    ("post", "/api/triggers/{trigger}/test/", {"start": True}, "fire_trigger", "created", 200),
     ("delete", "/api/triggers/{trigger}/", None, "delete_trigger", "created", 204),
 ]
 # What a trigger's rule does is to be allowed as well.
-ALSO = {"add_trigger": "execute_workflow", "change_trigger": "execute_workflow"}
+ALSO = dict.fromkeys(("add_trigger", "change_trigger", "fire_trigger"), "execute_workflow")
 WITH_ID = [address for address in ADDRESSES if "{" in address[1]]
 CHANGES = [address for address in ADDRESSES if address[0] != "get"]
 # Of one's own tokens, which takes no permission: test_own_tokens asks there.

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from config.embedded.portal import PROJECT
+from runs.api.document import document
 from runs.models import Firing, Run
 from runs.triggers import changes, signatures
 from tests.runs.api.test_hooks import BODY, START
@@ -86,6 +87,11 @@ def readme(language, word):
     text = (PROJECT / "README.md").read_text()
     [found] = [each for each in re.findall(rf"```{language}\n(.+?)```", text, re.S) if word in each]
     return found
+
+
+def test_the_document_of_the_api_has_the_readme_s_line():
+    described = document()["paths"]["/api/hooks/{hook}/"]["post"]["description"]
+    assert readme("sh", "hexkey") in described
 
 
 def test_the_readme_s_rule_and_line_start_a_run(web, ada, publish):  # noqa: F811
