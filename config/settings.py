@@ -43,6 +43,8 @@ PORT = _number("PORT", 8000)
 DEMO = _flag("DEMO", default=False)
 DEBUG = False
 SECRET_KEY = os.environ.get("SECRET_KEY") or locations.secret_key(DATA_DIR)
+# Former ones, whose sessions, links and webhooks' secrets are still taken.
+SECRET_KEY_FALLBACKS = [k for k in os.environ.get("SECRET_KEY_FALLBACKS", "").split(",") if k]
 ALLOWED_HOSTS = [h for h in os.environ.get("ALLOWED_HOSTS", "").split(",") if h] or [
     "127.0.0.1",
     "localhost",
@@ -337,6 +339,9 @@ SPECTACULAR_SETTINGS = {
         "WaitCauseEnum": "runs.api.run_timeline.WAIT_CAUSES",
         "DecisionActEnum": "runs.api.decisions.ACTS",
         "AnswerActEnum": "runs.api.decisions.ANSWERS",
+        "KindEnum": "runs.api.document.EVENT_KINDS",
+        "TriggerKindEnum": "runs.api.trigger_shapes.KINDS",
+        "FiringStatusEnum": "runs.api.trigger_shapes.STATUSES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -350,6 +355,8 @@ API_USER_RATE = _number("API_USER_RATE", 1200)
 # Calls a minute by which one token reports events: more than one sender needs, which sends many
 # events in each, and few enough that one gone wild leaves room for the others.
 API_INGEST_RATE = _number("API_INGEST_RATE", 30_000)
+# Calls a minute of one webhook, whoever sends them.
+WEBHOOK_RATE = _number("WEBHOOK_RATE", 600)
 # Largest request body, in bytes. The ingest API has a limit of its own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 

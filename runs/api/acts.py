@@ -25,8 +25,9 @@ LIST_SECONDS = 5.0
 
 
 def shown_runs() -> RunQuerySet:
-    """Runs with all that their serializer shows."""
-    runs = Run.objects.select_related("workflow", "version").defer("version__definition")
+    """Runs with all that their serializers show."""
+    runs = Run.objects.select_related("workflow", "version", "triggered__trigger")
+    runs = runs.defer("version__definition", "triggered__trigger__rule")
     return runs.annotate(draining=_draining())
 
 

@@ -30,6 +30,7 @@ from runs.api.serializers import (
     JobSerializer,
     ReasonSerializer,
     RetrySerializer,
+    RunDetailSerializer,
     RunExportSerializer,
     RunSerializer,
 )
@@ -97,10 +98,11 @@ class RunViewSet(ApiViewSet):
             shown = [{name: run[name] for name in fields} for run in shown]
         return self.get_paginated_response(shown)
 
-    @extend_schema(examples=[examples.RUN])
+    @extend_schema(responses=RunDetailSerializer, examples=[examples.FIRED_RUN])
     def retrieve(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
         """One run as it is now."""
-        return Response(self.get_serializer(self.get_object()).data)
+        context = self.get_serializer_context()
+        return Response(RunDetailSerializer(self.get_object(), context=context).data)
 
     @extend_schema(examples=[examples.JOB])
     @action(detail=True, serializer_class=JobSerializer)
@@ -216,7 +218,7 @@ class RunViewSet(ApiViewSet):
     # -- Changed -----------------------------------------------------------------------------
 
     @extend_schema(
-        responses={201: RunSerializer},
+        responses={201: RunDetailSerializer},
         parameters=[LOCATION],
         examples=[examples.REASON, examples.FROM_FAILED],
     )
@@ -230,7 +232,7 @@ class RunViewSet(ApiViewSet):
         act = retry_act(self.checked(request))
         return self.run_response(self._done(act, request), status=201)
 
-    @extend_schema(responses=RunSerializer, examples=[examples.REASON])
+    @extend_schema(responses=RunDetailSerializer, examples=[examples.REASON])
     @action(detail=True, methods=["post"], serializer_class=ReasonSerializer)
     def terminate(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
         """Ends a queued or active run at once; nodes in flight finish what they are doing."""

@@ -108,6 +108,33 @@ class RunSerializer(serializers.Serializer):
         return context["pages"]
 
 
+class FiredSerializer(serializers.Serializer):
+    trigger_id = serializers.IntegerField()
+    trigger = serializers.CharField(help_text="Its name.")
+    firing = serializers.IntegerField(help_text="Number of what it did when it started the run.")
+
+
+class RunDetailSerializer(RunSerializer):
+    """A run of `shown_runs`."""
+
+    fired = FiredSerializer(
+        allow_null=True,
+        help_text="The trigger that started it; null where none did, or it is gone.",
+    )
+
+    def to_representation(self, run: Run) -> dict[str, Any]:
+        fired = getattr(run, "triggered", None)
+        return {
+            **super().to_representation(run),
+            "fired": fired
+            and {
+                "trigger_id": fired.trigger_id,
+                "trigger": fired.trigger.name,
+                "firing": fired.firing_id,
+            },
+        }
+
+
 class JobSerializer(serializers.Serializer):
     """What `context.job_of` gives."""
 

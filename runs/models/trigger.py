@@ -56,6 +56,14 @@ class TriggerQuerySet(models.QuerySet["Trigger"]):
         """Those that are on and wait for something in the log."""
         return self.filter(enabled=True, source__in=OF_RUNS)
 
+    def about(self, workflow: str) -> TriggerQuerySet:
+        """Those that start runs of a workflow, or wait for something in them."""
+        return self.filter(
+            Q(rule__contains={"then": [{"start": workflow}]})
+            | Q(rule__contains={"when": {"run_ends": {"workflow": workflow}}})
+            | Q(rule__contains={"when": {"event": {"workflow": workflow}}})
+        )
+
 
 class Trigger(models.Model):
     """`rule` is what people write; the other columns follow from it: see `runs.triggers.rule`."""

@@ -1,14 +1,16 @@
-"""What people do to triggers: make, change, switch, give a new secret, delete. Each is audited."""
+"""What people do to triggers: make, change, switch, test, give a new secret, delete. Each is
+audited."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from runs import paths
-from runs.models import AuditEntry, Trigger, User, Workflow
+from runs.models import AuditEntry, Firing, Trigger, User, Workflow
 from runs.models.trigger import NAME_LENGTH, Source, TriggerKind, new_hook, new_salt
 from runs.payload import PayloadError, bounded
 from runs.triggers import schedule, trial
@@ -57,7 +59,7 @@ def make(
 ) -> Trigger:  # fmt: skip
     """Raises RuleError or NotAllowed."""
     parsed = checked(kind, name, description, rule)
-    _check_allowed(by, parsed)
+    check_allowed(by, parsed)
     trigger = Trigger(
         name=name.strip(),
         description=description.strip(),
@@ -83,7 +85,7 @@ def change(
 ) -> Trigger:  # fmt: skip
     """Raises RuleError, NotAllowed, or Outdated where `revision` is no longer the present one."""
     parsed = checked(trigger.kind, name, description, rule, of=trigger)
-    _check_allowed(by, parsed)
+    check_allowed(by, parsed)
     with transaction.atomic():
         trigger = Trigger.objects.select_for_update().get(pk=trigger.pk)
         if trigger.revision != revision:
@@ -133,7 +135,16 @@ def delete(by: User, trigger: Trigger, reason: str = "") -> None:
         trigger.delete()
 
 
-def _check_allowed(by: User, rule: Rule) -> None:
+def test(by: User, trigger: Trigger, payload: Mapping[str, Any], *, now: datetime) -> Firing:
+    """Do what it does, in earnest. Raises RuleError or NotAllowed."""
+    check_allowed(by, parse(trigger.kind, trigger.rule))
+    with transaction.atomic():
+        fired = trial.fire(trigger, payload, now=now)
+        _note(by, "test", trigger, f"firing {fired.pk}: {fired.status}")
+    return fired
+
+
+def check_allowed(by: User, rule: Rule) -> None:
     """A trigger acts by itself, so who makes it must be allowed what it does."""
     for target in rule.targets:
         if isinstance(target, Retry) and not by.has_perm("runs.retry_run"):

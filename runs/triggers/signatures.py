@@ -30,6 +30,10 @@ class SignatureError(ValueError):
     """Why the call is not believed; the message is fit for its sender."""
 
 
+class TooOld(SignatureError):  # noqa: N818
+    """It is true, and was sent too long ago, or by a clock that is ahead of ours."""
+
+
 class Signed(NamedTuple):
     # By this a repeated call is known.
     key: str
@@ -66,8 +70,8 @@ def _standard(
     if missing := [name for name in names if not headers.get(name)]:
         raise SignatureError(f"no header {', '.join(missing)}")
     own_id, stamp, given = (headers[name] for name in names)
-    if len(own_id) > MAX_ID:
-        raise SignatureError(f"webhook-id has more than {MAX_ID} characters")
+    if len(own_id) > MAX_ID or not (own_id.isascii() and own_id.isprintable()):
+        raise SignatureError(f"webhook-id is at most {MAX_ID} printable ASCII characters")
     try:
         sent = datetime.fromtimestamp(int(stamp), UTC)
     except (ValueError, OverflowError, OSError):
@@ -79,7 +83,7 @@ def _standard(
         raise SignatureError("the signature is not right")
     age = (now - sent).total_seconds()
     if abs(age) > when.window_seconds:
-        raise SignatureError(
+        raise TooOld(
             f"it was signed {abs(age):,.0f} s {'ago' if age > 0 else 'ahead of our time'};"
             f" at most {when.window_seconds:,} s are allowed"
         )
