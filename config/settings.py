@@ -326,6 +326,8 @@ API_USER_RATE = _number("API_USER_RATE", 1200)
 # Calls a minute by which one token reports events: more than one sender needs, which sends many
 # events in each, and few enough that one gone wild leaves room for the others.
 API_INGEST_RATE = _number("API_INGEST_RATE", 30_000)
+# Streams that one account may have open in a web process, with all its tokens and sessions.
+STREAMS_PER_ACCOUNT = _number("STREAMS_PER_ACCOUNT", 200)
 # Largest request body, in bytes. The ingest API has a limit of its own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 

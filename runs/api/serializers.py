@@ -236,6 +236,9 @@ class FilterExportInfoSerializer(serializers.Serializer):
     filter = serializers.DictField(child=serializers.CharField())
     limit = serializers.IntegerField()
     complete = serializers.BooleanField(help_text="false: there are more runs than the limit.")
+    next = serializers.CharField(
+        allow_null=True, help_text="Where there are more: the cursor with which the next begins."
+    )
 
 
 class ExportSerializer(serializers.Serializer):
