@@ -110,6 +110,7 @@ MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "runs.api.addresses.SlashMiddleware",
     "django.middleware.common.CommonMiddleware",
     "runs.views.charset.CharsetMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

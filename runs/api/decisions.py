@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from runs import ids
 from runs.api import decision_acts, examples
 from runs.api.pagination import KeyPages
-from runs.api.serializers import StampField, StrictSerializer
+from runs.api.serializers import OneOf, StampField, StrictSerializer
 from runs.api.views import ApiViewSet
 from runs.engine import answers
 from runs.models import Decision, User
@@ -66,7 +66,7 @@ class DecisionDetailSerializer(DecisionSerializer):
 
 
 class AnswerSerializer(StrictSerializer):
-    act = serializers.ChoiceField(choices=ANSWERS)
+    act = OneOf(choices=ANSWERS)
     value = serializers.JSONField(
         required=False, allow_null=True, help_text="The correction; fits the form."
     )

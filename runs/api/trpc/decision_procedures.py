@@ -15,6 +15,7 @@ from runs.api.decisions import (
     DecisionSerializer,
     detail_of,
 )
+from runs.api.serializers import OneOf
 from runs.api.trpc.procedure import Asking, Procedure
 from runs.api.trpc.shapes import ID_LENGTH, Input, limit, word
 
@@ -24,7 +25,7 @@ class DecisionsInput(Input):
     cursor = word(
         allow_null=True, help_text="The last given question's: the list goes on behind it."
     )
-    show = serializers.ChoiceField(
+    show = OneOf(
         choices=decision_acts.LISTS, default="open",
         help_text="All that are open, those that you may answer, or those decided.",
     )  # fmt: skip

@@ -20,6 +20,7 @@ from runs.api.serializers import (
     EventSerializer,
     MakeVersionSerializer,
     MakeWorkflowSerializer,
+    OneOf,
     RunSerializer,
     StartSerializer,
     StrictSerializer,
@@ -94,21 +95,19 @@ class ActInput(RunInput):
 class FilterInput(Input):
     """The filter of the Runs view."""
 
-    status = serializers.ChoiceField(
+    status = OneOf(
         choices=[str(name) for name, _ in FilterForm.base_fields["state"].choices],  # type: ignore[attr-defined]
         required=False,
         help_text="A state, or its word on the page.",
     )
     workflow_id = word()
-    created = serializers.ChoiceField(
-        choices=list(RANGES), required=False, help_text="A range that ends now."
-    )
+    created = OneOf(choices=list(RANGES), required=False, help_text="A range that ends now.")
     created_from = word(help_text="A time such as 2026-11-21T14:59:00Z.")
     created_to = word(help_text="A day alone is its end.")
     created_after = word(help_text="The same as created_from.")
     created_before = word(help_text="A day alone is its beginning.")
     triggered_by = word()
-    trigger = serializers.ChoiceField(choices=[str(each) for each in Trigger], required=False)
+    trigger = OneOf(choices=[str(each) for each in Trigger], required=False)
     ref = word(help_text="A reference's id, or its beginning.")
     error = word(help_text="An error's kind, “@” and the node, if one failed.")
     q = word(help_text="Text of an error; give created or created_from too.")
