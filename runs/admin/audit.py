@@ -64,10 +64,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         return None if found and entry.reason == found.label else entry.reason or None
 
     @admin.display(description="target")
-    def target(self, entry: AuditEntry) -> str:
+    def target(self, entry: AuditEntry) -> str | None:
         found = getattr(entry, "found", None)
         if found is None:
-            return entry.target_id
+            return entry.target_id or None
         return format_html('<a class="text-link" href="{}">{}</a>', found.url, found.label)
 
     @admin.display(description="filter")
