@@ -112,6 +112,7 @@ MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "runs.api.addresses.SlashMiddleware",
     "django.middleware.common.CommonMiddleware",
     "runs.views.charset.CharsetMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -357,6 +358,8 @@ API_USER_RATE = _number("API_USER_RATE", 1200)
 API_INGEST_RATE = _number("API_INGEST_RATE", 30_000)
 # Calls a minute of one webhook, whoever sends them.
 WEBHOOK_RATE = _number("WEBHOOK_RATE", 600)
+# Streams that one account may have open in a web process, with all its tokens and sessions.
+STREAMS_PER_ACCOUNT = _number("STREAMS_PER_ACCOUNT", 200)
 # Largest request body, in bytes. The ingest API has a limit of its own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 

@@ -38,6 +38,7 @@ RANGES: dict[str, tuple[str, timedelta]] = {
     "30d": ("Last 30 days", timedelta(days=30)),
 }
 
+UNDATED = "Error text is searched within a date range: give its beginning."
 # A kind may hold anything; a node's id has no “@”, and there may be none.
 _ERROR = r"\A[^\n\r]{0,100}@[^@\n\r]{0,64}\Z"
 _TRIGGER_WORDS: dict[str, str] = {
@@ -125,7 +126,7 @@ class FilterForm(forms.Form):
         if since and until and since >= until:
             self.add_error("created_to", "The end must come after the beginning.")
         if cleaned.get("q") and not (cleaned.get("created") or cleaned.get("created_from")):
-            self.add_error("q", "Error text is searched within a date range: give its beginning.")
+            self.add_error("q", UNDATED)
         return cleaned
 
 
