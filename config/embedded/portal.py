@@ -68,6 +68,19 @@ def control(data_dir: Path, env: Mapping[str, str]) -> Command:
     )
 
 
+def bulk(data_dir: Path, env: Mapping[str, str]) -> Command:
+    """The worker of bulk operations: a million runs must not hold up the nodes of others."""
+    return _python(
+        "bulk",
+        data_dir,
+        env,
+        "celery",
+        *("-A", "config.celery", "worker"),
+        *("--pool", "solo", "--queues", "bulk", "--hostname", "bulk@%h"),
+        *("--without-gossip", "--without-mingle", "--loglevel", "warning"),
+    )
+
+
 def beat(data_dir: Path, env: Mapping[str, str]) -> Command:
     return _python(
         "beat",
