@@ -1,5 +1,6 @@
 """Connections of threads that stay, beside the pool."""
 
+import select
 from typing import Any
 
 import psycopg
@@ -27,7 +28,20 @@ def keep_own_connection(*, checked: bool, patience: float | None = None) -> None
         own.Database = _Driver(kind)  # type: ignore[attr-defined]
     own.settings_dict["CONN_MAX_AGE"] = LIFETIME
     own.settings_dict["CONN_HEALTH_CHECKS"] = checked
+    asks = own.is_usable
+    own.is_usable = lambda: is_quiet(own.connection) or asks()  # type: ignore[method-assign]
     connections[DEFAULT_DB_ALIAS] = own
+
+
+def is_quiet(connection: psycopg.Connection[Any]) -> bool:
+    """Whether nothing came in while it was not used, as it does at the latest some seconds after
+    the server or the way to it broke: then it need not be asked whether it is there."""
+    try:
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        return not poll.poll(0)
+    except (psycopg.Error, ValueError):
+        return False
 
 
 class _Driver:

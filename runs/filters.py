@@ -16,11 +16,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.db import connection
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from runs import ids
+from runs.driver import plain_cursor
 from runs.querysets import RunQuerySet
 from runs.states import LABELS, RunState, Trigger
 
@@ -271,9 +271,8 @@ class RunFilter:
 
 def _of_workflow(runs: RunQuerySet, slug: str) -> RunQuerySet:
     """By its id: how many runs it has is known of a value, not of a subquery or a join."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM workflows WHERE slug = %s", [slug])
-        found = cursor.fetchone()
+    with plain_cursor() as cursor:
+        found = cursor.execute("SELECT id FROM workflows WHERE slug = %s", [slug]).fetchone()
     return runs.filter(workflow=found[0]) if found else runs.none()
 
 

@@ -29,8 +29,9 @@ LIST_SECONDS = 5.0
 
 
 def shown_runs() -> RunQuerySet:
-    """Runs with all that their serializer shows."""
-    runs = Run.objects.select_related("workflow", "version").defer("version__definition")
+    """Runs with all that their serializers show."""
+    runs = Run.objects.select_related("workflow", "version", "triggered__trigger")
+    runs = runs.defer("version__definition", "triggered__trigger__rule")
     return runs.annotate(draining=_draining())
 
 
@@ -102,6 +103,11 @@ def _version(workflow: Any, number: int | None) -> WorkflowVersion:
         message = f"There is no version {number}; the newest is {workflow.newest}."
         raise ValidationError({"version": [message]})
     return version
+
+
+def retry_act(given: dict[str, Any]) -> Callable[..., lifecycle.Outcome]:
+    """What RetrySerializer's fields ask for."""
+    return lifecycle.retry_from if given["from_failed"] else lifecycle.retry
 
 
 def change(

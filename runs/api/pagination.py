@@ -14,7 +14,7 @@ from rest_framework.utils.urls import replace_query_param
 from runs import ids
 from runs.api.acts import LIST_SECONDS
 from runs.context import STORED_BYTES
-from runs.models import SavedView, Workflow, WorkflowVersion
+from runs.models import Firing, SavedView, Trigger, Workflow, WorkflowVersion
 from runs.paging import Cursor
 from runs.public_run import RunLine
 from runs.querysets import RunQuerySet
@@ -179,6 +179,38 @@ class WorkflowPages(KeyPages):
         if side == "before":
             return rows.filter(slug__lt=key).order_by("-slug")
         return rows.filter(slug__gt=key).order_by("slug")
+
+
+class TriggerPages(KeyPages):
+    """By name, of which there is one each."""
+
+    def key(self, row: Trigger) -> str:
+        return row.name
+
+    def page_at(self, rows: QuerySet, side: str, key: str) -> QuerySet:
+        if not key:
+            return rows.order_by("name")
+        if "\0" in key:
+            raise ValueError(key)
+        if side == "before":
+            return rows.filter(name__lt=key).order_by("-name")
+        return rows.filter(name__gt=key).order_by("name")
+
+
+class FiringPages(KeyPages):
+    """Newest first, of one trigger."""
+
+    def key(self, row: Firing) -> str:
+        return str(row.pk)
+
+    def page_at(self, rows: QuerySet, side: str, key: str) -> QuerySet:
+        if not key:
+            return rows.order_by("-id")
+        if not (key.isascii() and key.isdecimal() and len(key) < 19):
+            raise ValueError(key)
+        if side == "before":
+            return rows.filter(id__gt=int(key)).order_by("id")
+        return rows.filter(id__lt=int(key)).order_by("-id")
 
 
 class EventPages(BasePagination):

@@ -22,6 +22,7 @@ from runs.api.acts import (
     export_runs,
     find_run,
     listed_runs,
+    retry_act,
     run_cursor,
     shown_runs,
 )
@@ -39,6 +40,8 @@ from runs.api.serializers import (
     ExportSerializer,
     JobSerializer,
     ReasonSerializer,
+    RetrySerializer,
+    RunDetailSerializer,
     RunExportSerializer,
     RunSerializer,
 )
@@ -121,10 +124,11 @@ class RunViewSet(ApiViewSet):
         self.refuse_unknown(*(name for name in NAMES if name != "state"))
         return Response(count_by_state(wanted_runs(request.query_params), self.now))
 
-    @extend_schema(examples=[examples.RUN])
+    @extend_schema(responses=RunDetailSerializer, examples=[examples.FIRED_RUN])
     def retrieve(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
         """One run as it is now."""
-        return Response(self.get_serializer(self.get_object()).data)
+        context = self.get_serializer_context()
+        return Response(RunDetailSerializer(self.get_object(), context=context).data)
 
     @extend_schema(examples=[examples.JOB])
     @action(detail=True, serializer_class=JobSerializer)
@@ -245,14 +249,21 @@ class RunViewSet(ApiViewSet):
     # -- Changed -----------------------------------------------------------------------------
 
     @extend_schema(
-        responses={201: RunSerializer}, parameters=[LOCATION], examples=[examples.REASON]
+        responses={201: RunDetailSerializer},
+        parameters=[LOCATION],
+        examples=[examples.REASON, examples.FROM_FAILED],
     )
-    @action(detail=True, methods=["post"], serializer_class=ReasonSerializer)
+    @action(detail=True, methods=["post"], serializer_class=RetrySerializer)
     def retry(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
-        """A new run with a failed one's version and input."""
-        return self.run_response(self._done(lifecycle.retry, request), status=201)
+        """A new run with a failed one's version and input.
 
-    @extend_schema(responses=RunSerializer, examples=[examples.REASON])
+        With `from_failed` the results of nodes that completed are taken over, with decisions and
+        branches; the failed node and all that follows from it are executed anew. The context marks
+        what was taken over with `reused_from`; it costs nothing again."""
+        act = retry_act(self.checked(request))
+        return self.run_response(self._done(act, request), status=201)
+
+    @extend_schema(responses=RunDetailSerializer, examples=[examples.REASON])
     @action(detail=True, methods=["post"], serializer_class=ReasonSerializer)
     def terminate(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
         """Ends a queued or active run at once; nodes in flight finish what they are doing."""

@@ -128,6 +128,33 @@ class RunSerializer(serializers.Serializer):
         return context["pages"]
 
 
+class FiredSerializer(serializers.Serializer):
+    trigger_id = serializers.IntegerField()
+    trigger = serializers.CharField(help_text="Its name.")
+    firing = serializers.IntegerField(help_text="Number of what it did when it started the run.")
+
+
+class RunDetailSerializer(RunSerializer):
+    """A run of `shown_runs`."""
+
+    fired = FiredSerializer(
+        allow_null=True,
+        help_text="The trigger that started it; null where none did, or it is gone.",
+    )
+
+    def to_representation(self, run: Run) -> dict[str, Any]:
+        fired = getattr(run, "triggered", None)
+        return {
+            **super().to_representation(run),
+            "fired": fired
+            and {
+                "trigger_id": fired.trigger_id,
+                "trigger": fired.trigger.name,
+                "firing": fired.firing_id,
+            },
+        }
+
+
 class JobSerializer(serializers.Serializer):
     """What `context.job_of` gives."""
 
@@ -196,6 +223,13 @@ class ReasonSerializer(StrictSerializer):
     reason = serializers.CharField(
         max_length=500, required=False, allow_blank=True, default="",
         help_text="Why; it is kept in the audit.",
+    )  # fmt: skip
+
+
+class RetrySerializer(ReasonSerializer):
+    from_failed = serializers.BooleanField(
+        required=False, default=False,
+        help_text="Go on from the failed node: results of nodes that completed are reused.",
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from runs.api.problems import KeyReused
 from runs.api.serializers import (
     MakeVersionSerializer,
     MakeWorkflowSerializer,
-    RunSerializer,
+    RunDetailSerializer,
     StartSerializer,
     VersionDetailSerializer,
     VersionSerializer,
@@ -141,7 +141,7 @@ class WorkflowViewSet(ApiViewSet):
     # -- Runs --------------------------------------------------------------------------------
 
     @extend_schema(
-        responses={201: RunSerializer},
+        responses={201: RunDetailSerializer},
         parameters=[_KEY, LOCATION, _REPEATED],
         examples=[examples.START],
     )

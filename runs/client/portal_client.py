@@ -224,6 +224,51 @@ class Portal:
         body = {"definition": definition, "base": base}
         return self._send("POST", _path("workflows", workflow, "versions"), body)
 
+    # -- Triggers ----------------------------------------------------------------------------
+
+    def triggers(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """By name; filters `kind`, `enabled`, `workflow`, `name`."""
+        return self._all("triggers/", filters)
+
+    def trigger(self, trigger: int) -> dict[str, Any]:
+        """With its rule."""
+        return self._get(_path("triggers", str(trigger)))
+
+    def make_trigger(
+        self, kind: str, name: str, rule: dict[str, Any], **more: Any
+    ) -> dict[str, Any]:
+        """`more` is `description`, `enabled`. Of a webhook it holds `hook_url` and `secret`."""
+        return self._send("POST", "triggers/", {"kind": kind, "name": name, "rule": rule, **more})
+
+    def change_trigger(self, trigger: int, revision: int, **changes: Any) -> dict[str, Any]:
+        """`changes` is `name`, `description`, `rule`; refused where `revision` is outdated."""
+        return self._send(
+            "PATCH", _path("triggers", str(trigger)), {"revision": revision, **changes}
+        )
+
+    def switch_trigger(self, trigger: int, on: bool, reason: str = "") -> dict[str, Any]:
+        body = {"on": on, "reason": reason}
+        return self._send("POST", _path("triggers", str(trigger), "switch"), body)
+
+    def test_trigger(
+        self, trigger: int, payload: dict[str, Any] | None = None, start: bool = False
+    ) -> dict[str, Any]:
+        """What it would do; with `start` it does so."""
+        body = {"start": start} if payload is None else {"payload": payload, "start": start}
+        return self._send("POST", _path("triggers", str(trigger), "test"), body)
+
+    def firings(self, trigger: int, **filters: Any) -> Iterator[dict[str, Any]]:
+        """What it did, newest first; filter `status`."""
+        return self._all(_path("triggers", str(trigger), "firings"), filters)
+
+    def renew_secret(self, trigger: int) -> dict[str, Any]:
+        """Of a webhook: its `hook_url` and new `secret`."""
+        return self._send("POST", _path("triggers", str(trigger), "secret"))
+
+    def delete_trigger(self, trigger: int, reason: str = "") -> None:
+        """The runs that it started stay."""
+        self._send("DELETE", _path("triggers", str(trigger)) + _query({"reason": reason}))
+
     # -- Saved views and tokens --------------------------------------------------------------
 
     def views(self) -> Iterator[dict[str, Any]]:

@@ -317,6 +317,15 @@ export interface ExportedRun {
   missing: number;
 }
 
+export interface RetryInput {
+  /** The run's id. */
+  id: string;
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  /** Go on from the failed node: results of nodes that completed are reused. */
+  from_failed?: boolean;
+}
+
 export interface ActInput {
   /** The run's id. */
   id: string;
@@ -380,6 +389,8 @@ export interface Timeline {
 export interface Row {
   node: string;
   status: "pending" | "queued" | "running" | "waiting" | "completed" | "failed" | "skipped" | "terminated";
+  /** The run whose result this is, where it was not executed here. */
+  reused_from: string | null;
   /** Whether it is on the critical path. */
   critical: boolean;
   queued_at: string | null;
@@ -646,7 +657,7 @@ export interface Token {
   name: string;
   /** What the token begins with. */
   prefix: string;
-  scopes: ("view" | "execute" | "retry" | "terminate" | "export" | "delete" | "decide" | "workflows" | "views" | "ingest" | "retention")[];
+  scopes: ("view" | "execute" | "retry" | "terminate" | "export" | "delete" | "decide" | "workflows" | "triggers" | "views" | "ingest" | "retention")[];
   created_at: string;
   expires_at: string | null;
   /** To the minute. */
@@ -710,7 +721,7 @@ export type AppRouter = TRPCBuiltRouter<
       }>;
       /** Gives the new run, with the failed one's version and input. */
       retry: TRPCMutationProcedure<{
-        input: ActInput;
+        input: RetryInput;
         output: Run;
         meta: object;
       }>;

@@ -35,6 +35,7 @@ from runs.api.trpc.shapes import (
     ListInput,
     NoInput,
     NoticeSerializer,
+    RetryInput,
     RunInput,
     StreamInput,
 )
@@ -121,6 +122,10 @@ def _change(
     return change
 
 
+def retry_run(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    return _change(acts.retry_act(given))(asking, given)
+
+
 def delete_run(asking: Asking, given: dict[str, Any]) -> dict[str, str]:
     run, reason = acts.find_run(given["id"]), given["reason"]
     acts.change(lifecycle.delete, run, by=asking.actor, reason=reason, now=asking.now)
@@ -161,8 +166,8 @@ PROCEDURES = (
         " the next call. It is audited.",
     ),
     Procedure(
-        "runs.retry", "mutation", "runs.retry_run", ActInput, RunSerializer,
-        _change(lifecycle.retry),
+        "runs.retry", "mutation", "runs.retry_run", RetryInput, RunSerializer,
+        retry_run,
         says="Gives the new run, with the failed one's version and input.",
     ),
     Procedure(

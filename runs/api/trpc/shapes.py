@@ -92,6 +92,13 @@ class ActInput(RunInput):
     )  # fmt: skip
 
 
+class RetryInput(ActInput):
+    from_failed = serializers.BooleanField(
+        required=False, default=False,
+        help_text="Go on from the failed node: results of nodes that completed are reused.",
+    )  # fmt: skip
+
+
 class FilterInput(Input):
     """The filter of the Runs view."""
 

@@ -269,6 +269,27 @@ def test_workflows_are_made_and_published(portal, workflow):
     assert [each["number"] for each in portal.versions("new")] == [2, 1]
 
 
+def test_triggers(portal, workflow):
+    rule = {"then": [{"start": "invoices", "input": "$.body"}]}
+    hook = portal.make_trigger("webhook", "orders", rule)
+    assert hook["hook_url"].startswith("http")
+    assert portal.renew_secret(hook["id"])["secret"] != hook["secret"]
+    changed = portal.change_trigger(hook["id"], 1, name="paid orders")
+    with pytest.raises(Refused) as refused:
+        portal.change_trigger(hook["id"], 1, name="other")
+    assert refused.value.problem["newest"] == 2
+    assert portal.switch_trigger(hook["id"], False, "holidays")["enabled"] is False
+    assert [each["name"] for each in portal.triggers(enabled="false")] == ["paid orders"]
+    assert portal.trigger(hook["id"])["rule"] == changed["rule"] == rule
+    met = {"body": INPUT}
+    assert portal.test_trigger(hook["id"], met)["targets"][0]["input"] == INPUT
+    assert portal.test_trigger(hook["id"], met, start=True)["firing"]["status"] == "started"
+    (fired,) = portal.firings(hook["id"], status="started")
+    assert portal.run(fired["outcomes"][0]["run"])["fired"]["trigger"] == "paid orders"
+    portal.delete_trigger(hook["id"], "gone")
+    assert not list(portal.triggers())
+
+
 def test_views_and_tokens(portal):
     saved = portal.save_view("Failed", "?state=failed", is_shared=True)
     assert portal.change_view(saved["id"], name="Broken")["name"] == "Broken"
