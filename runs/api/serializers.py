@@ -303,6 +303,21 @@ class ExportSerializer(serializers.Serializer):
     count = serializers.IntegerField()
 
 
+class CountsSerializer(serializers.Serializer):
+    """What `acts.count_by_state` gives."""
+
+    queued = serializers.IntegerField()
+    running = serializers.IntegerField()
+    completed = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    terminated = serializers.IntegerField()
+    all = serializers.IntegerField()
+    capped = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Of these there are more: nothing is counted further than 10,000.",
+    )
+
+
 # -- Saved views -----------------------------------------------------------------------------
 
 

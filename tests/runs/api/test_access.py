@@ -37,6 +37,8 @@ ADDRESSES = [
     ("get", "/api/runs/{run}/timeline/", None, "view_run", "created", 200),
     ("get", "/api/runs/{run}/logs/", None, "export_run", "created", 200),
     ("get", "/api/runs/{run}/export/", None, "export_run", "created", 200),
+    ("get", "/api/runs/{run}/bundle/", None, "export_run", "created", 200),
+    ("get", "/api/runs/counts/", None, "view_run", "created", 200),
     ("get", "/api/runs/export/", None, "export_run", "created", 200),
     ("delete", "/api/runs/{run}/", None, "delete_run", "failed", 204),
     ("get", "/api/views/", None, "view_run", "created", 200),
