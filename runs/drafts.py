@@ -72,7 +72,7 @@ def read(text: str) -> Draft:
         message = f"Not JSON: {error}." if error.line else f"Cannot be stored: {error}."
         return _wrong(text, Finding(message, line=error.line, column=error.column))
     try:
-        graph.parse(definition, registry.names())
+        graph.parse(definition, registry.names(), registry.queues())
     except graph.DefinitionError as error:
         where = places(text, definition)
         found = [

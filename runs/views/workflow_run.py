@@ -78,6 +78,7 @@ class RunWorkflow(WorkflowView):
         started = lifecycle.start(
             version, given.value, trigger=Trigger.MANUAL, by=self.user.as_actor(),
             ref_type=ref.type, ref_id=ref.id, now=self.now,
+            original=run if run and run.can_retry else None,
         )  # fmt: skip
         if not self.may("view_run"):
             return redirect("admin:runs_workflow_page", slug)
