@@ -106,7 +106,7 @@ def _retry(
         for batch in _by_size(chosen, outcome):
             kept = reuse_of(batch) if from_failed else ({}, {})
             recorder.create(_retries(batch, outcome, by, now, *kept), now=now)
-        _audit(by, "retry from failed" if from_failed else "retry", outcome.done, reason)
+        _audit(by, "retry_from_failed" if from_failed else "retry", outcome.done, reason)
         dispatch.wake({_gate(run.version.workflow) for run in chosen} - {""})
     return outcome
 

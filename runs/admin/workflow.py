@@ -13,6 +13,7 @@ from runs.views.workflow_list import WorkflowList
 from runs.views.workflow_new import NewWorkflow, NewWorkflowCheck
 from runs.views.workflow_page import WorkflowById, WorkflowCheck, WorkflowPage, WorkflowVersionPage
 from runs.views.workflow_run import InputCheck, RunWorkflow
+from runs.views.workflow_settings import WorkflowSettings
 
 
 class SlugConverter:
@@ -54,6 +55,7 @@ class WorkflowAdmin(ModelAdmin):
                 WorkflowVersionPage,
                 "runs_workflow_version",
             ),
+            mount("<workflow:slug>/settings/", WorkflowSettings, "runs_workflow_settings"),
             mount("<workflow:slug>/run/", RunWorkflow, "runs_workflow_run"),
             mount("<workflow:slug>/run/check/", InputCheck, "runs_workflow_run_check"),
             mount("<int:object_id>/change/", WorkflowById, "runs_workflow_change"),

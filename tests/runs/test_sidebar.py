@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 EVERYTHING = {
     "OPERATE": ["Runs", "Decisions"],
     "BUILD": ["Workflows", "API"],
-    "MANAGE": ["Users", "Groups", "Sources", "Audit"],
+    "MANAGE": ["Users", "Groups", "Sources", "Executor limits", "Audit"],
 }
 
 
