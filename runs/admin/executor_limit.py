@@ -24,8 +24,11 @@ class ExecutorLimitAdmin(ModelAdmin):
     def declared(self, limit: ExecutorLimit) -> int | None:
         return registry.limit_of(limit.executor)
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:  # noqa: ARG002
+        return self.fields if obj else ("executor", "most")
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:  # noqa: ARG002
-        return ("executor", "declared") if obj else ("declared",)
+        return ("executor", "declared") if obj else ()
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **given: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **given)

@@ -54,7 +54,8 @@ def waits_of(run: Run, now: datetime) -> Waits:
 def _why(run: Run, ready: ReadyNode, alive: frozenset[str] | None) -> str:
     if ready.held and ready.gate.startswith(gates.WORKFLOW):
         most = run.workflow.max_active
-        return f"the limit of {most or 'active'} active runs of {run.workflow.slug} is reached"
+        runs = f"{most} active run{'' if most == 1 else 's'}" if most else "active runs"
+        return f"the limit of {runs} of {run.workflow.slug} is reached"
     if ready.held:
         return f"the limit of the executor {ready.node.executor} is reached"
     if ready.declined_at is not None:

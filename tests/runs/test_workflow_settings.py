@@ -61,7 +61,7 @@ def test_a_limit_is_set_and_taken_away(version, admin_client):
     version.workflow.refresh_from_db()
     assert version.workflow.max_active == 1
     runs = [start(version), start(version)]
-    assert "the limit of 1 active runs of example is reached" in page(admin_client, runs[1])
+    assert "the limit of 1 active run of example is reached" in page(admin_client, runs[1])
     assert "is reached" not in page(admin_client, runs[0])
     admin_client.post(URL, {"act": "limit", "max_active": ""})
     assert not ReadyNode.objects.filter(held=True).exists()
