@@ -43,6 +43,8 @@ PORT = _number("PORT", 8000)
 DEMO = _flag("DEMO", default=False)
 DEBUG = False
 SECRET_KEY = os.environ.get("SECRET_KEY") or locations.secret_key(DATA_DIR)
+# Former ones, whose sessions, links and webhooks' secrets are still taken.
+SECRET_KEY_FALLBACKS = [k for k in os.environ.get("SECRET_KEY_FALLBACKS", "").split(",") if k]
 ALLOWED_HOSTS = [h for h in os.environ.get("ALLOWED_HOSTS", "").split(",") if h] or [
     "127.0.0.1",
     "localhost",
@@ -110,6 +112,7 @@ MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "runs.api.addresses.SlashMiddleware",
     "django.middleware.common.CommonMiddleware",
     "runs.views.charset.CharsetMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -222,9 +225,22 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "interval_max": 0.1,
 }
 # The pulse has a queue and a worker of its own: long nodes must not hold up the rescue.
-CELERY_TASK_ROUTES = {"runs.tick": {"queue": "control"}, "runs.prune_outbox": {"queue": "control"}}
+CELERY_TASK_ROUTES = {
+    f"runs.{name}": {"queue": "control"}
+    for name in (
+        "tick",
+        "prune_outbox",
+        "process_ended",
+        "keep_schedules",
+        "listen",
+        "prune_firings",
+    )
+}
 CELERY_BEAT_SCHEDULE = {
     "engine tick": {"task": "runs.tick", "schedule": 1.0, "options": {"expires": 5}},
+    "keep schedules": {"task": "runs.keep_schedules", "schedule": 1.0, "options": {"expires": 5}},
+    "listen to runs": {"task": "runs.listen", "schedule": 1.0, "options": {"expires": 5}},
+    "prune firings": {"task": "runs.prune_firings", "schedule": 3600.0, "options": {"expires": 60}},
     "prune outbox": {"task": "runs.prune_outbox", "schedule": 60.0, "options": {"expires": 60}},
 }
 if DEMO:
@@ -250,6 +266,13 @@ ENGINE_QUEUES = tuple(filter(None, os.environ.get("ENGINE_QUEUES", "").split(","
 ENGINE_MISSING_EXECUTOR_SECONDS = _number("ENGINE_MISSING_EXECUTOR_SECONDS", 600)
 # Largest input or output of a node, in bytes of JSON.
 ENGINE_PAYLOAD_BYTES = _number("ENGINE_PAYLOAD_BYTES", 1_000_000)
+# Lines and progress that one attempt may tell; what is more is counted and left out.
+ENGINE_LINES = _number("ENGINE_LINES", 50_000)
+# Megabytes that a process of a worker may take; 0: whatever there is.
+WORKER_MEMORY_MB = _number("WORKER_MEMORY_MB", 0, least=0)
+if WORKER_MEMORY_MB:
+    # In KiB: one that keeps more than half of it after a task is replaced.
+    CELERY_WORKER_MAX_MEMORY_PER_CHILD = WORKER_MEMORY_MB * 512
 
 # Secrets that http and llm nodes may name, and the hosts that some of them may be sent to only.
 NODE_SECRETS = outside.secrets(os.environ)
@@ -317,6 +340,9 @@ SPECTACULAR_SETTINGS = {
         "WaitCauseEnum": "runs.api.run_timeline.WAIT_CAUSES",
         "DecisionActEnum": "runs.api.decisions.ACTS",
         "AnswerActEnum": "runs.api.decisions.ANSWERS",
+        "KindEnum": "runs.api.document.EVENT_KINDS",
+        "TriggerKindEnum": "runs.api.trigger_shapes.KINDS",
+        "FiringStatusEnum": "runs.api.trigger_shapes.STATUSES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -330,6 +356,10 @@ API_USER_RATE = _number("API_USER_RATE", 1200)
 # Calls a minute by which one token reports events: more than one sender needs, which sends many
 # events in each, and few enough that one gone wild leaves room for the others.
 API_INGEST_RATE = _number("API_INGEST_RATE", 30_000)
+# Calls a minute of one webhook, whoever sends them.
+WEBHOOK_RATE = _number("WEBHOOK_RATE", 600)
+# Streams that one account may have open in a web process, with all its tokens and sessions.
+STREAMS_PER_ACCOUNT = _number("STREAMS_PER_ACCOUNT", 200)
 # Largest request body, in bytes. The ingest API has a limit of its own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 
@@ -380,7 +410,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "line": {
+            "()": "config.logs.Formatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        },
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import BigIntegerField, Case, F, Func, JSONField, Sum, When, Window
@@ -24,15 +24,18 @@ def stamp(at: datetime | None) -> str | None:
     """UTC with milliseconds and “Z”."""
     if at is None:
         return None
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    text = at.isoformat(timespec="milliseconds")
+    if not text.endswith("+00:00"):  # as it does as read from the database
+        text = at.astimezone(UTC).isoformat(timespec="milliseconds")
+    return f"{text[:-6]}Z"
 
 
 def milliseconds(begin: datetime | None, end: datetime | None) -> int | None:
     """From `begin` to `end`, each cut to whole milliseconds: the difference of their stamps."""
     if begin is None or end is None:
         return None
-    cut = [at.replace(microsecond=at.microsecond // 1000 * 1000) for at in (begin, end)]
-    return (cut[1] - cut[0]) // timedelta(milliseconds=1)
+    passed, cut = end - begin, begin.microsecond % 1000 - end.microsecond % 1000
+    return (passed.days * 86_400 + passed.seconds) * 1000 + (passed.microseconds + cut) // 1000
 
 
 def job_of(run: Run) -> dict[str, Any]:

@@ -347,6 +347,8 @@ HANDLERS: dict[Kind, Handler] = {
 PLAIN_KINDS = frozenset({Kind.LOG, Kind.COST_UPDATE})
 # Kinds that can be folded without the run's nodes.
 NODELESS_KINDS = frozenset({Kind.LOG, Kind.COST_UPDATE, Kind.RUN_CREATED})
+# Kinds that take no other node than their own.
+OWN_NODE_KINDS = PLAIN_KINDS | {Kind.PROGRESS, Kind.LLM_CALL}
 _CHANGE_NODE = frozenset(HANDLERS) - {
     Kind.RUN_CREATED,
     Kind.STATE_CHANGED,

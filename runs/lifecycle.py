@@ -59,10 +59,12 @@ def start(
     ref_type: str = "",
     ref_id: str = "",
     original: Run | None = None,
+    fired: dict[str, Any] | None = None,
     now: datetime | None = None,
 ) -> Run:
     """Record a new run and let it be executed. `original` is the failed run whose input it takes,
-    corrected or for another version: its lineage then shows both.
+    corrected or for another version: its lineage then shows both. `fired` tells of the trigger's
+    firing that started it.
 
     One that cannot start (its input breaks the workflow's schema, an executor is missing) is
     recorded as failed with the reason. Raises PayloadError for an input that is no JSON or too
@@ -71,7 +73,14 @@ def start(
     now = now or timezone.now()
     bounded(data, settings.ENGINE_PAYLOAD_BYTES, "the input")
     new = _new_run(
-        version, data, trigger=trigger, by=by, ref=(ref_type, ref_id), now=now, original=original
+        version,
+        data,
+        trigger=trigger,
+        by=by,
+        ref=(ref_type, ref_id),
+        now=now,
+        original=original,
+        fired=fired,
     )
     with transaction.atomic():
         recorder.create([new], now=now)
@@ -179,16 +188,34 @@ def _to_retry(run_ids: list[uuid.UUID], outcome: Outcome) -> list[Run]:
     underway = dict(open_retries.values_list("retry_of", "id"))
     chosen = []
     for run in originals:
-        if run.is_elsewhere:
-            outcome.skipped[run.id] = ELSEWHERE
-        elif not run.can_retry:
-            outcome.skipped[run.id] = f"only failed runs are retried; this one is {run.state}"
-        elif run.id in underway:
-            new = ids.encode("run", underway[run.id])
-            outcome.skipped[run.id] = f"it is being retried already, as {new}"
+        if why := _why_no_retry(run, underway.get(run.id)):
+            outcome.skipped[run.id] = why
         else:
             chosen.append(run)
     return chosen
+
+
+def why_no_retry(run: Run) -> str:
+    """Why this run cannot be retried, or ""; lock it where the answer must stay true."""
+    open_retries = Run.objects.filter(retry_of=run.pk).exclude(state__in=FINAL_STATES)
+    return _why_no_retry(run, open_retries.values_list("id", flat=True).first())
+
+
+def _why_no_retry(run: Run, underway: uuid.UUID | None) -> str:
+    if run.is_elsewhere:
+        return ELSEWHERE
+    if not run.can_retry:
+        return f"only failed runs are retried; this one is {run.state}"
+    if underway:
+        return f"it is being retried already, as {ids.encode('run', underway)}"
+    return ""
+
+
+def input_of(run: Run) -> Any:
+    """What it was started with. Raises PayloadError where that is no longer taken."""
+    data = Event.objects.values_list("data__input", flat=True).get(run=run.pk, seq=1)
+    check_depth(data, "its input")
+    return data
 
 
 def terminate(
@@ -248,6 +275,7 @@ def _new_run(
     ref: tuple[str, str],
     now: datetime,
     original: Run | None = None,
+    fired: dict[str, Any] | None = None,
     reuse: Reuse | None = None,
 ) -> recorder.NewRun:
     graph, error = _graph(version)
@@ -261,6 +289,8 @@ def _new_run(
     }
     if original is not None:
         created["retry_of"] = original.public_id
+    if fired is not None:
+        created["fired"] = fired
     if reuse is not None:
         created["reused"] = len(reuse.plan.kept)
     ref_type, ref_id = ref if ref[0] else (by.ref_type, by.ref_id)

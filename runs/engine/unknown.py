@@ -6,10 +6,10 @@ import logging
 from datetime import timedelta
 
 from django.conf import settings
-from django.utils import timezone
 
 from runs import recorder
 from runs.engine import dispatch, steps
+from runs.engine.clock import clock
 from runs.engine.reading import Ready
 from runs.rows import NewEvent
 from runs.states import Kind
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 def decline(node: Ready, worker: str) -> None:
     """Give the node back for another worker; where none took it for long enough, its run fails."""
-    now = timezone.now()
+    now = clock.now()
     since = dispatch.decline(node.id, now)
     patience = timedelta(seconds=settings.ENGINE_MISSING_EXECUTOR_SECONDS)
     if now - since >= patience:

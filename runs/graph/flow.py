@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any
 
 from runs import input_schema
+from runs.graph.frontier import Frontier
 from runs.graph.spec import NodeSpec
 from runs.states import NODE_FINAL, NodeStatus
 
@@ -31,6 +32,7 @@ class Graph:
     start_deadline_seconds: float | None
     # Executed by another system: its nodes appear in each run as they are heard of.
     elsewhere: bool = False
+    _frontier: Frontier | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def roots(self) -> list[str]:
@@ -76,6 +78,25 @@ class Graph:
                 return target in (selected or ())
             return True
         return False if status in NODE_FINAL else None
+
+    @property
+    def frontier(self) -> Frontier:
+        if self._frontier is None:
+            object.__setattr__(self, "_frontier", Frontier(self.nodes))
+        assert self._frontier is not None
+        return self._frontier
+
+    def next_after(self, key: str, states: Mapping[str, tuple[str, Any]]) -> list[str]:
+        """As `advance` would have it: the nodes that can now run since `key` is completed, which
+        is no branch, so that nothing is skipped. `states` has at least `frontier.around(key)`.
+        """
+        return [
+            following
+            for following in self.frontier.following[key]
+            if states.get(following, ("", None))[0] == NodeStatus.PENDING
+            and states.keys() >= set(self.nodes[following].needs)
+            and None not in [self._edge(n, following, states) for n in self.nodes[following].needs]
+        ]
 
     def advance(self, states: Mapping[str, tuple[str, Any]]) -> tuple[list[str], list[str]]:
         """The pending nodes that can now run, and those that never will.

@@ -10,6 +10,7 @@ from runs.models.outbox import OutboxCursor, OutboxLine
 from runs.models.run import Run
 from runs.models.source import Source
 from runs.models.token import ApiToken
+from runs.models.trigger import Firing, Trigger, TriggeredRun
 from runs.models.user import User
 from runs.models.view import SavedView
 from runs.models.workflow import Workflow, WorkflowVersion
@@ -22,6 +23,7 @@ __all__ = [
     "DeletedRun",
     "Event",
     "ExecutorLimit",
+    "Firing",
     "IdempotencyKey",
     "LLMCall",
     "Lease",
@@ -33,6 +35,8 @@ __all__ = [
     "Run",
     "SavedView",
     "Source",
+    "Trigger",
+    "TriggeredRun",
     "User",
     "Workflow",
     "WorkflowVersion",

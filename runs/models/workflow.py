@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pgtrigger
@@ -44,7 +44,7 @@ class WorkflowQuerySet(models.QuerySet["Workflow"]):
         no version yet, gets it. Left out are workflows that only this portal executes.
         """
         wanted = sorted(set(slugs))
-        found = self._elsewhere(wanted)
+        found = self.executed_elsewhere(wanted)
         if missing := [slug for slug in wanted if slug not in found]:
             with transaction.atomic():
                 # In order of name: two who make the same ones must not deadlock.
@@ -58,10 +58,11 @@ class WorkflowQuerySet(models.QuerySet["Workflow"]):
                     ],
                     ignore_conflicts=True,
                 )
-            found = self._elsewhere(wanted)
+            found = self.executed_elsewhere(wanted)
         return found
 
-    def _elsewhere(self, slugs: Sequence[str]) -> dict[str, WorkflowVersion]:
+    def executed_elsewhere(self, slugs: Collection[str]) -> dict[str, WorkflowVersion]:
+        """For each workflow that has one, its newest version that is executed elsewhere."""
         versions = WorkflowVersion.objects.filter(
             workflow__slug__in=slugs, definition__executed="elsewhere"
         )

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.db.models import OuterRef, Subquery
 from django.http import (
     Http404,
     HttpRequest,
@@ -32,7 +33,8 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from runs import ids, lifecycle
 from runs.context import context_of
-from runs.models import AuditEntry, DeletedRun, Event, Run
+from runs.models import AuditEntry, DeletedRun, Event, Run, TriggeredRun, WorkflowVersion
+from runs.models.trigger import TriggerKind
 from runs.states import RunState
 from runs.templatetags.runs_ui import short
 from runs.views import run_alike, run_history
@@ -117,7 +119,12 @@ class RunPage(PermissionRequiredMixin, View):
 
     def find(self, public_id: str) -> bool:
         uuid = ids.decode("run", public_id)
-        runs = Run.objects.select_related("workflow", "version").defer("version__definition")
+        newest = WorkflowVersion.objects.filter(workflow=OuterRef("workflow")).order_by("-number")
+        runs = (
+            Run.objects.select_related("workflow", "version")
+            .defer("version__definition")
+            .annotate(newest_version=Subquery(newest.values("number")[:1]))
+        )
         found = runs.filter(pk=uuid).first() if uuid else None
         if found is not None:
             self.run = found
@@ -228,6 +235,15 @@ class RunPage(PermissionRequiredMixin, View):
         answer = JsonResponse(context_of(self.run), json_dumps_params=options)
         return self.as_file(answer, "-context.json") if "download" in self.request.GET else answer
 
+    def _trigger_url(self) -> str:
+        """The page of the trigger that started it; "" where there is none that one may see."""
+        is_by_trigger = self.run.trigger in TriggerKind.values
+        if not is_by_trigger or not self.request.user.has_perm("runs.view_trigger"):
+            return ""
+        trigger = TriggeredRun.objects.filter(run=self.run.pk).values_list("trigger", flat=True)
+        found = trigger.first()
+        return reverse("trigger", args=[found]) if found else ""
+
     # -- Contexts ----------------------------------------------------------------------------
 
     def base_context(self) -> dict[str, Any]:
@@ -270,6 +286,7 @@ class RunPage(PermissionRequiredMixin, View):
             "panel": opened,
             "panel_tabs": self.panel_tabs(opened) if opened else [],
             "retries": [ids.encode("run", run_id) for run_id in retries[:NAMED_RETRIES]],
+            "trigger_url": self._trigger_url(),
             "more_retries": len(retries) > NAMED_RETRIES,
             "retry_of": ids.encode("run", run.retry_of_id) if run.retry_of_id else "",
             "can_retry_from": shown.is_reusable and self.can("retry"),
