@@ -130,7 +130,7 @@ def _retry(
             kept = reuse_of(batch) if from_failed else ({}, {})
             recorder.create(_retries(batch, outcome, by, now, *kept), now=now)
         if audited:
-            _audit(by, "retry from failed" if from_failed else "retry", outcome.done, reason)
+            _audit(by, "retry_from_failed" if from_failed else "retry", outcome.done, reason)
         dispatch.wake({_gate(run.version.workflow) for run in chosen} - {""})
     return outcome
 

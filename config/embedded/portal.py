@@ -47,7 +47,7 @@ def worker(data_dir: Path, env: Mapping[str, str]) -> Command:
     return _python(
         "worker",
         data_dir,
-        env,
+        {**env, "WORKER_ALL_QUEUES": "1"},
         "celery",
         *("-A", "config.celery", "worker"),
         *("--concurrency", "2", "--queues", "runs", "--hostname", "runs@%h"),

@@ -450,6 +450,12 @@ export interface Workflow {
   created_at: string;
   /** Number of the newest version. */
   version: number | null;
+  /** Runs that may be active at once; others wait, queued. */
+  max_active: number | null;
+  /** Since when its queued runs wait; null: it is not paused. */
+  paused_at: string | null;
+  paused_by: string;
+  pause_reason: string;
   /** The workflow's page in the portal. */
   url: string;
 }
@@ -465,6 +471,12 @@ export interface WorkflowDetail {
   created_at: string;
   /** Number of the newest version. */
   version: number | null;
+  /** Runs that may be active at once; others wait, queued. */
+  max_active: number | null;
+  /** Since when its queued runs wait; null: it is not paused. */
+  paused_at: string | null;
+  paused_by: string;
+  pause_reason: string;
   /** The workflow's page in the portal. */
   url: string;
   definition: unknown;
