@@ -112,6 +112,7 @@ MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "runs.api.addresses.SlashMiddleware",
     "django.middleware.common.CommonMiddleware",
     "runs.views.charset.CharsetMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -226,7 +227,14 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 # The pulse has a queue and a worker of its own: long nodes must not hold up the rescue.
 CELERY_TASK_ROUTES = {
     f"runs.{name}": {"queue": "control"}
-    for name in ("tick", "prune_outbox", "keep_schedules", "listen", "prune_firings")
+    for name in (
+        "tick",
+        "prune_outbox",
+        "process_ended",
+        "keep_schedules",
+        "listen",
+        "prune_firings",
+    )
 }
 CELERY_BEAT_SCHEDULE = {
     "engine tick": {"task": "runs.tick", "schedule": 1.0, "options": {"expires": 5}},
@@ -252,8 +260,19 @@ ENGINE_LEASE_SECONDS = _number("ENGINE_LEASE_SECONDS", 30)
 ENGINE_WINDOW = _number("ENGINE_WINDOW", 256)
 # Seconds after which a hint that no worker took up is given again.
 ENGINE_REDISPATCH_SECONDS = _number("ENGINE_REDISPATCH_SECONDS", 30)
+# Celery queues, beside "runs" and those of executors, that nodes may name and workers take from.
+ENGINE_QUEUES = tuple(filter(None, os.environ.get("ENGINE_QUEUES", "").split(",")))
+# Seconds for which a node waits for a worker that knows its executor.
+ENGINE_MISSING_EXECUTOR_SECONDS = _number("ENGINE_MISSING_EXECUTOR_SECONDS", 600)
 # Largest input or output of a node, in bytes of JSON.
 ENGINE_PAYLOAD_BYTES = _number("ENGINE_PAYLOAD_BYTES", 1_000_000)
+# Lines and progress that one attempt may tell; what is more is counted and left out.
+ENGINE_LINES = _number("ENGINE_LINES", 50_000)
+# Megabytes that a process of a worker may take; 0: whatever there is.
+WORKER_MEMORY_MB = _number("WORKER_MEMORY_MB", 0, least=0)
+if WORKER_MEMORY_MB:
+    # In KiB: one that keeps more than half of it after a task is replaced.
+    CELERY_WORKER_MAX_MEMORY_PER_CHILD = WORKER_MEMORY_MB * 512
 
 # Secrets that http and llm nodes may name, and the hosts that some of them may be sent to only.
 NODE_SECRETS = outside.secrets(os.environ)
@@ -339,6 +358,8 @@ API_USER_RATE = _number("API_USER_RATE", 1200)
 API_INGEST_RATE = _number("API_INGEST_RATE", 30_000)
 # Calls a minute of one webhook, whoever sends them.
 WEBHOOK_RATE = _number("WEBHOOK_RATE", 600)
+# Streams that one account may have open in a web process, with all its tokens and sessions.
+STREAMS_PER_ACCOUNT = _number("STREAMS_PER_ACCOUNT", 200)
 # Largest request body, in bytes. The ingest API has a limit of its own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 
@@ -389,7 +410,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "line": {
+            "()": "config.logs.Formatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        },
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},

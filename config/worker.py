@@ -1,15 +1,20 @@
 """What a Celery worker of the portal does besides its tasks."""
 
+import resource
+import socket
 from contextlib import suppress
-from signal import SIGKILL
+from signal import SIGKILL, Signals
 from typing import Any
 
 import redis
+from billiard.pool import EX_OK, EX_RECYCLE
 from celery import Celery, bootsteps
 from celery.signals import worker_process_init
+from django.conf import settings
 
 from config.embedded.processes import die_with_parent
 from runs import heartbeat
+from runs.engine.obituary import tell_of_end
 
 
 class Heartbeat(bootsteps.StartStopStep):
@@ -35,6 +40,44 @@ class Heartbeat(bootsteps.StartStopStep):
             heartbeat.give(self._self)
 
 
+class Obituary(bootsteps.StartStopStep):
+    """Tells of a process of the pool that died: what it was at need not wait for its lease."""
+
+    requires = {"celery.worker.consumer:Tasks"}
+
+    def start(self, parent: Any) -> None:
+        # The pool gets its handlers when the loop begins.
+        parent.timer.call_after(1.0, self._watch, (parent.pool,))
+
+    def _watch(self, of_consumer: Any) -> None:
+        pool: Any = getattr(of_consumer, "_pool", None)
+        told = getattr(pool, "on_process_down", None)
+        if told is None or getattr(told, "tells", False):
+            return
+
+        def on_process_down(process: Any) -> None:
+            told(process)
+            if process.exitcode not in (EX_OK, EX_RECYCLE, None):
+                tell_of_end(f"{socket.gethostname()}-{process.pid}", _how(process.exitcode))
+
+        on_process_down.tells = True  # type: ignore[attr-defined]
+        pool.on_process_down = on_process_down
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"ended by itself, with exit code {code}"
+    name = Signals(-code).name if -code in set(Signals) else f"signal {-code}"
+    return f"was ended by {name}"
+
+
+def _limit_memory(**_: Any) -> None:
+    """What a node asks for beyond is a MemoryError of its own, and no end of the machine's."""
+    if settings.WORKER_MEMORY_MB:
+        most = settings.WORKER_MEMORY_MB * 1_048_576
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
 def _end_with_worker(**_: Any) -> None:
     """A pool process of a killed worker would go on with a task that is given to another."""
     die_with_parent(SIGKILL)
@@ -42,4 +85,6 @@ def _end_with_worker(**_: Any) -> None:
 
 def install(app: Celery) -> None:
     app.steps["consumer"].add(Heartbeat)
+    app.steps["consumer"].add(Obituary)
+    worker_process_init.connect(_limit_memory, weak=False)
     worker_process_init.connect(_end_with_worker, weak=False)

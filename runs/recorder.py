@@ -8,15 +8,15 @@ All statements are set-based: their number does not grow with runs or events.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from django.db import transaction
 
 from runs import live, recorder_batch, recorder_deletion, recorder_sql
-from runs.fold import NODELESS_KINDS, PLAIN_KINDS, Changes, apply, fold
+from runs.fold import NODELESS_KINDS, OWN_NODE_KINDS, PLAIN_KINDS, Changes, apply, fold
 from runs.models import Run
 from runs.rows import AttemptBegun, AttemptEnded, NewEvent, NodeRow, Refused, RunRow
 from runs.states import RunState
@@ -39,6 +39,10 @@ class NewRun:
     retry_of: uuid.UUID | None = None
     first: uuid.UUID | None = None
     start_deadline: datetime | None = None
+    # Celery queues by node, where that is not the usual one.
+    queues: Mapping[str, str] = field(default_factory=dict)
+    # What its first nodes wait for: see `engine.gates`.
+    gate: str = ""
     # For a run that is executed elsewhere.
     source_id: int | None = None
     external_id: str = ""
@@ -51,6 +55,20 @@ class Snapshot:
 
     run: RunRow
     nodes: dict[str, NodeRow]
+    # Whether these are all of the run's nodes.
+    whole: bool = True
+
+
+class NotEnough(Exception):  # noqa: N818
+    """A decision needs all of the run's nodes. It is made again, with them."""
+
+
+class Part(NamedTuple):
+    """The nodes that a decision takes, if it is an ordinary one: a run may have a thousand."""
+
+    keys: Collection[str]
+    # Also whatever runs or has failed.
+    under_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +90,7 @@ class Numbers:
 
 
 Decide = Callable[[Snapshot], Sequence[NewEvent]]
+Look = Callable[[RunRow], Part]
 
 
 class Report(Protocol):
@@ -130,7 +149,9 @@ def create(new_runs: Sequence[NewRun], *, now: datetime) -> list[Recorded]:
             nodes_total=len(new.nodes),
         )
         nodes = {
-            key: NodeRow(new.id, key, position, kind, executor, "pending")
+            key: NodeRow(
+                new.id, key, position, kind, executor, "pending", queue=new.queues.get(key, "")
+            )
             for position, (key, kind, executor) in enumerate(new.nodes)
         }
         changes = fold(run, nodes, list(new.events), now)
@@ -139,28 +160,34 @@ def create(new_runs: Sequence[NewRun], *, now: datetime) -> list[Recorded]:
         with recorder_batch.batch() as sql:
             sql.insert_runs(new_runs, [entry.run for entry in done], now)
             sql.insert_nodes([n for entry in done for n in entry.changes.nodes.values()])
-            _write(sql, done, [list(new.events) for new in new_runs], now, created=True)
+            gates = {new.id: new.gate for new in new_runs if new.gate}
+            events = [list(new.events) for new in new_runs]
+            _write(sql, done, events, now, created=True, gates=gates)
         _ring_on_commit([_bell(entry) for entry in done])
     return done
 
 
 def transact(
-    run_ids: Iterable[uuid.UUID], decide: Decide, *, now: datetime, nodes: bool = True
+    run_ids: Iterable[uuid.UUID], decide: Decide, *, now: datetime, nodes: bool | Look = True
 ) -> dict[uuid.UUID, Recorded]:
     """Lock runs, ask `decide` for each one's events, record them.
 
     `decide` sees the run (and its nodes unless `nodes` is False) as nobody can change them
-    meanwhile; no events mean that nothing happens to this run. Ids without a run are passed
-    over. Gives what was recorded, by run.
+    meanwhile; no events mean that nothing happens to this run. Where `nodes` tells which of them
+    it takes, it raises NotEnough for want of the others, and is asked again. Ids without a run
+    are passed over. Gives what was recorded, by run.
     """
     wanted = sorted(set(run_ids))  # id order: two who lock the same runs must not deadlock
     with transaction.atomic():
         rows = recorder_sql.lock_runs(wanted)
-        by_run = recorder_sql.load_nodes([row.id for row in rows]) if nodes else {}
+        by_run = recorder_sql.load_nodes([row.id for row in rows]) if nodes is True else {}
         done, written = [], []
         for run in rows:
             own = by_run.get(run.id, {})
-            events = list(decide(Snapshot(run, own)))
+            if callable(nodes):
+                own, events = _decide_on_part(run, nodes(run), decide)
+            else:
+                events = list(decide(Snapshot(run, own)))
             if not events:
                 continue
             first = run.last_seq + 1
@@ -174,6 +201,18 @@ def transact(
     return {entry.run.id: entry for entry in done}
 
 
+def _decide_on_part(
+    run: RunRow, part: Part, decide: Decide
+) -> tuple[dict[str, NodeRow], list[NewEvent]]:
+    """The nodes that were taken, and what was decided on them."""
+    own = recorder_sql.load_part(run.id, part.keys, under_way=part.under_way)
+    try:
+        return own, list(decide(Snapshot(run, own, whole=False)))
+    except NotEnough:
+        own = recorder_sql.load_nodes([run.id]).get(run.id, {})
+        return own, list(decide(Snapshot(run, own)))
+
+
 def record(
     events: Mapping[uuid.UUID, Sequence[NewEvent]], *, now: datetime
 ) -> dict[uuid.UUID, Numbers]:
@@ -181,12 +220,10 @@ def record(
     kinds = {event.kind for batch in events.values() for event in batch}
     if kinds <= PLAIN_KINDS:
         return _append(events, now)
-    done = transact(
-        events,
-        lambda found: events[found.run.id],
-        now=now,
-        nodes=not kinds <= NODELESS_KINDS,
-    )
+    nodes: bool | Look = not kinds <= NODELESS_KINDS
+    if kinds <= OWN_NODE_KINDS:
+        nodes = lambda run: Part({event.node for event in events[run.id]})  # noqa: E731
+    done = transact(events, lambda found: events[found.run.id], now=now, nodes=nodes)
     return {run_id: Numbers(entry.first_seq, entry.last_seq) for run_id, entry in done.items()}
 
 
@@ -340,6 +377,7 @@ def _write(
     now: datetime,
     *,
     created: bool,
+    gates: Mapping[uuid.UUID, str] | None = None,
 ) -> None:
     changes = [entry.changes for entry in done]
     sql.insert_events(
@@ -350,9 +388,12 @@ def _write(
     sql.update_nodes(
         [change.nodes[key] for change in changes for key in sorted(change.changed_nodes)]
     )
+    sql.mark_reused([c.nodes[key] for c in changes for key in sorted(c.reused)])
     sql.begin_attempts(_begun([a for change in changes for a in change.begun]))
     sql.end_attempts(_ended([a for change in changes for a in change.ended]))
-    sql.set_ready([(c.run.id, key, at) for c in changes for key, at in sorted(c.ready.items())])
+    sql.set_ready(
+        [(c.run.id, key, at) for c in changes for key, at in sorted(c.ready.items())], gates or {}
+    )
     sql.insert_decisions([question for change in changes for question in change.asked])
     sql.close_decisions([answer for change in changes for answer in change.answered])
     sql.insert_model_calls([call for change in changes for call in change.model_calls])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -29,6 +29,12 @@ _NODE_COLUMNS = (
 _LOCK_RUNS = (
     f"SELECT {_RUN_COLUMNS} FROM jobs WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE"
 )
+_SOME_NODES = f"SELECT {_NODE_COLUMNS} FROM nodes WHERE run_id = %s AND key = ANY(%s::text[])"
+_UNDER_WAY = f"""
+SELECT {_NODE_COLUMNS} FROM nodes
+WHERE run_id = %s AND (key = ANY(%s::text[]) OR status IN ('running', 'failed'))
+ORDER BY position
+"""
 # What reports name, and what the end of a run would end or blame.
 _REPORTED_NODES = f"""
 SELECT {_NODE_COLUMNS} FROM nodes WHERE run_id = ANY(%s::uuid[])
@@ -213,3 +219,15 @@ def load_nodes(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, NodeRo
         for row in rows:
             found.setdefault(row.run_id, {})[row.key] = row
     return found
+
+
+def load_part(run_id: uuid.UUID, keys: Collection[str], *, under_way: bool) -> dict[str, NodeRow]:
+    """Some of a run's nodes by key; `under_way`: also those that run or have failed. Their run
+    must be locked."""
+    with (
+        connection.wrap_database_errors,
+        psycopg.Cursor(driver(), row_factory=class_row(NodeRow)) as cursor,
+    ):
+        statement = _UNDER_WAY if under_way else _SOME_NODES
+        rows = cursor.execute(statement, [run_id, literal(sorted(keys))], binary=True)
+        return {row.key: row for row in rows}

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 
 MASK = "•••"
 # Shorter ones would mask what is no secret.
 LEAST = 6
+# Of the portal's own: a password that is a common word would be masked wherever that word stands.
+LEAST_OWN = 12
 
 
 class SecretMissing(LookupError):  # noqa: N818
@@ -50,7 +52,16 @@ def masked(value: Any) -> Any:
 @cache
 def _pattern() -> re.Pattern[str] | None:
     values = {v for v in settings.NODE_SECRETS.values() if len(v) >= LEAST}
+    values |= {v for v in _own() if len(v) >= LEAST_OWN}
     if not values:
         return None
     # The longest first: one may begin as another does.
     return re.compile("|".join(map(re.escape, sorted(values, key=len, reverse=True))))
+
+
+def _own() -> set[str]:
+    """What the portal itself signs and signs in with; as it is, and as it stands in an address."""
+    found = {settings.SECRET_KEY}
+    for given in (*settings.DATABASES.values(), settings.EVENTSTREAM_REDIS):
+        found.add(given.get("PASSWORD") or given.get("password") or "")
+    return found | {quote(value, safe="") for value in found}

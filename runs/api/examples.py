@@ -76,6 +76,11 @@ EVENT = OpenApiExample(
     status_codes=["200"],
 )
 REASON = OpenApiExample("With a reason", {"reason": "the mail server is back"}, request_only=True)
+FROM_FAILED = OpenApiExample(
+    "From the failed node",
+    {"from_failed": True, "reason": "the mail server is back"},
+    request_only=True,
+)
 START = OpenApiExample(
     "A run for an order",
     {"input": {"document": "invoices/4711.pdf"}, "ref_type": "order", "ref_id": "4711"},

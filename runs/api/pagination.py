@@ -224,6 +224,13 @@ class EventPages(BasePagination):
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:  # noqa: ARG002
         limit = read_number(request, "limit", self.default_limit, 1, self.max_limit)
         after = read_number(request, "after", 0, 0, MAX_SEQ)
+        rows, last = self.page_after(queryset, after, limit)
+        url = request.build_absolute_uri()
+        self.next = replace_query_param(url, "after", last) if last else None
+        return rows
+
+    def page_after(self, queryset: Any, after: int, limit: int) -> tuple[list[Any], int | None]:
+        """The page's events, and the number of its last one where there are more behind it."""
         ahead = queryset.filter(seq__gt=after).order_by("seq")
         sizes = list(ahead.values_list("seq", STORED_BYTES)[: limit + 1])
         last, total = after, 0
@@ -233,9 +240,7 @@ class EventPages(BasePagination):
                 break
             last = seq
         goes_on = bool(sizes) and last < sizes[-1][0]
-        url = request.build_absolute_uri()
-        self.next = replace_query_param(url, "after", last) if goes_on else None
-        return list(ahead.filter(seq__lte=last)) if sizes else []
+        return list(ahead.filter(seq__lte=last)) if sizes else [], last if goes_on else None
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.next})

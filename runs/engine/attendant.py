@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,8 +17,8 @@ from functools import partial
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.utils import timezone
 
+from runs.engine.clock import clock
 from runs.engine.context import Context
 from runs.engine.trouble import Trouble
 from runs.states import FINAL_STATES
@@ -28,6 +30,8 @@ FLUSH_SECONDS = 0.05
 RENEW_SECONDS = 1.0
 # An executor that does not return so long after its timeout holds the process: it is ended.
 GRACE_SECONDS = 10.0
+# And so long after that where it does not even let the thread beside it run.
+DEAF_SECONDS = 3.0
 _RENEW = """
 UPDATE leases SET renewed_at = %s, expires_at = least(%s, deadline)
 WHERE node_id = %s AND attempt = %s
@@ -59,11 +63,13 @@ class Attendant:
     def attend(self, charge: Charge) -> None:
         charge.context.on_tell = self._tell
         self._charge = charge
+        _end_if_deaf_at(charge.deadline + GRACE_SECONDS + DEAF_SECONDS)
         self._start()
         self._wake.set()
 
     def leave(self) -> None:
         self._charge = None
+        faulthandler.cancel_dump_traceback_later()
         self._wake.clear()
 
     def stop(self) -> None:
@@ -106,6 +112,7 @@ class Attendant:
                 time.sleep(FLUSH_SECONDS)
             # Lines that the database refuses must not cost the lease.
             fine = self._do(charge.context.flush)
+            fine = self._do(clock.keep) and fine
             if time.monotonic() >= renew_at and self._charge is charge:
                 renew_at = time.monotonic() + RENEW_SECONDS
                 fine = self._do(partial(self._renew, charge)) and fine
@@ -127,7 +134,7 @@ class Attendant:
         return True
 
     def _renew(self, charge: Charge) -> None:
-        now = timezone.now()
+        now = clock.now()
         until = now + timedelta(seconds=settings.ENGINE_LEASE_SECONDS)
         with transaction.atomic(), connection.cursor() as cursor:
             # A renewal lost in a crash is made again by whoever still runs.
@@ -144,6 +151,17 @@ class Attendant:
                 charge.context.run_id, charge.context.node, GRACE_SECONDS,
             )  # fmt: skip
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _end_if_deaf_at(moment: float) -> None:
+    """End this process then, from a thread that needs no interpreter: code that holds its lock
+    stops all others. Where it hangs is written to the log."""
+    if sys.__stderr__ is None:
+        return
+    with suppress(ValueError, OSError, RuntimeError):  # it is closed, or no file
+        faulthandler.dump_traceback_later(
+            max(moment - time.monotonic(), 0.1), exit=True, file=sys.__stderr__
+        )
 
 
 attendant = Attendant()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from collections.abc import Callable, Sequence
@@ -9,10 +10,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Max
-from django.utils import timezone
 
 from runs import ids, recorder
+from runs.engine.apart import engines_own
+from runs.engine.clock import clock
 from runs.engine.patience import persist
 from runs.models import Event
 from runs.payload import dump
@@ -33,6 +36,10 @@ _RESULTS = (Kind.NODE_COMPLETED, Kind.NODE_FAILED, Kind.LATE_RESULT)
 _TICK = timedelta(microseconds=1)
 
 
+class Ended(RuntimeError):  # noqa: N818
+    """Something is told after the attempt's end, or from another process: it is not stored."""
+
+
 class Context:
     """One attempt of one node. What it is told is stored within 200 ms, and in any case before
     the node's own result, in the order of telling. It may be used from several threads.
@@ -51,19 +58,28 @@ class Context:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._buffer: list[NewEvent] = []
-        self._newest = timezone.now()
+        self._newest = clock.now()
         # Held while lines are stored, so that the result waits for them.
         self._storing = threading.Lock()
         self._storer: int | None = None
         self._in_doubt = False
         self.on_tell: Callable[[], None] | None = None
+        self._pid = os.getpid()
+        self._over = False
+        # Lines and progress that may still be told, and what was left out since there are none.
+        self._room = settings.ENGINE_LINES
+        self._left_out = 0
 
     def log(self, message: str, level: str = "info") -> None:
+        if self._is_full():
+            return
         if level not in LEVELS:
             raise ValueError(f"level is one of {', '.join(sorted(LEVELS))}, not {level!r}")
         self._tell(Kind.LOG, {"level": level, "message": masked(str(message))[:MESSAGE_LIMIT]})
 
     def progress(self, done: int, total: int | None = None, message: str = "") -> None:
+        if self._is_full():
+            return
         data = {
             "done": _count("done", done),
             "total": None if total is None else _count("total", total),
@@ -97,19 +113,39 @@ class Context:
     def ask_to_stop(self) -> None:
         self._stop.set()
 
+    def remark(self, message: str) -> None:
+        """A line of the engine's own, which there is always room for."""
+        self._tell(Kind.LOG, {"level": "warning", "message": masked(message)[:MESSAGE_LIMIT]})
+
+    def _is_full(self) -> bool:
+        """Whether no further line is taken; this one is counted."""
+        with self._lock:
+            if self._room > 0:
+                self._room -= 1
+                return False
+            self._left_out += 1
+        return True
+
     def _tell(self, kind: Kind, data: dict[str, Any]) -> None:
+        if os.getpid() != self._pid:
+            raise Ended(
+                "this is another process than the one that executes the node: tell it there"
+            )
         dump(data)  # what cannot be stored fails here, at the caller's line
         with self._lock:
+            if self._over:
+                raise Ended(f"attempt {self.attempt} of {self.node} is over: this is not stored")
             event = NewEvent(kind, self.node, self.attempt, data=data, at=self._next_moment())
             self._buffer.append(event)
             full = len(self._buffer) >= BUFFER
         if full:
-            persist(self.flush, "what an executor tells waits for the database")
+            with engines_own():
+                persist(self.flush, "what an executor tells waits for the database")
         elif self.on_tell:
             self.on_tell()
 
     def _next_moment(self) -> datetime:
-        self._newest = max(timezone.now(), self._newest + _TICK)
+        self._newest = max(clock.now(), self._newest + _TICK)
         return self._newest
 
     # -- For the engine ----------------------------------------------------------------------
@@ -132,10 +168,10 @@ class Context:
                     recorder.transact(
                         [self._run],
                         lambda _: self.unstored(events),  # asked with the run locked
-                        now=timezone.now(),
+                        now=clock.now(),
                     )
                 else:
-                    recorder.record({self._run: events}, now=timezone.now())
+                    recorder.record({self._run: events}, now=clock.now())
                 with self._lock:
                     del self._buffer[: len(events)]
                 self._in_doubt = False
@@ -147,7 +183,13 @@ class Context:
 
     def drain(self) -> tuple[list[NewEvent], datetime]:
         """What is not stored yet, for the result's own transaction, and the result's time."""
+        if self._left_out:
+            self.remark(
+                f"{self._left_out:,} more lines were left out: ENGINE_LINES allows an attempt"
+                f" {settings.ENGINE_LINES:,}"
+            )
         with self._storing, self._lock:
+            self._over = True
             events, self._buffer = self._buffer, []
             return events, self._next_moment()
 

@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
 from runs.secret_values import masked
 
 TRACE_LIMIT = 8_000
@@ -104,9 +106,13 @@ def describe(error: BaseException) -> dict[str, Any]:
 
 
 def _message(error: BaseException) -> str:
+    if isinstance(error, MemoryError) and not error.args:
+        most = settings.WORKER_MEMORY_MB
+        limit = f"WORKER_MEMORY_MB allows a worker process {most:,} MB" if most else "at all"
+        return f"there was no memory left: {limit}"
     try:
         return str(error)
-    except Exception as second:
+    except BaseException as second:
         return f"its message could not be read: {type(second).__name__}"
 
 

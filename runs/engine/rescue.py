@@ -31,6 +31,19 @@ def expired_leases(now: datetime) -> int:
     return _each(list(over.values_list("run_id", flat=True)[:BATCH]), _end_attempts, now)
 
 
+def ended(worker: str, how: str, now: datetime) -> int:
+    """End the attempts of a process of a worker that is known to be no more."""
+    held = {
+        lease.run_id: (lease.node.key, lease)
+        for lease in Lease.objects.filter(worker=worker).select_related("node")[:BATCH]
+    }
+
+    def decide(found: Snapshot) -> list[NewEvent]:
+        return _end(found, *held[found.run.id], now, how)
+
+    return len(recorder.transact(held, decide, now=now))
+
+
 def missed_deadlines(now: datetime) -> int:
     """Fail queued runs whose start deadline passed."""
     late = Run.objects.filter(state=RunState.CREATED, start_deadline__lt=now)
@@ -87,13 +100,16 @@ def _end_attempts(run_ids: Sequence[uuid.UUID], now: datetime) -> int:
     return len(recorder.transact(run_ids, decide, now=now))
 
 
-def _end(found: Snapshot, key: str, lease: Lease, now: datetime) -> list[NewEvent]:
+def _end(found: Snapshot, key: str, lease: Lease, now: datetime, how: str = "") -> list[NewEvent]:
+    """`how` its worker ended, where that is known."""
     try:
         spec = definitions.graph_of(found.run.version_id).nodes[key]
     except DefinitionError as problem:
         number = WorkflowVersion.objects.values_list("number", flat=True)
         error = definitions.error_of(problem, number.get(pk=found.run.version_id))
         return steps.give_up(found, key, lease.attempt, lease.worker, error, now)
+    if how:
+        return steps.lose(found, spec, lease.attempt, lease.worker, now, how)
     end = steps.lose if lease.expires_at < lease.deadline else steps.overrun
     return end(found, spec, lease.attempt, lease.worker, now)
 

@@ -12,7 +12,7 @@ from typing import Any
 from runs.engine.errors import NodeTimeout, timeout_message
 from runs.fold import ASKED
 from runs.graph import MAX_BACKOFF, Graph, NodeSpec
-from runs.recorder import Snapshot
+from runs.recorder import NotEnough, Snapshot
 from runs.rows import NewEvent, NodeRow
 from runs.states import NODE_FINAL, DecisionAct, Kind, NodeStatus, RunState
 
@@ -143,6 +143,8 @@ def complete(
     events.append(NewEvent(Kind.NODE_COMPLETED, node=key, attempt=attempt, data=data, at=at))
     states = _states(found)
     states[key] = (NodeStatus.COMPLETED, selected)
+    if not found.whole:
+        return events + _settle_around(found, graph, states, key)
     return events + _settle(found, graph, states)
 
 
@@ -320,17 +322,29 @@ def _settle(found: Snapshot, graph: Graph, states: States) -> list[NewEvent]:
     ready, skipped = graph.advance(states)
     for key in skipped:
         states[key] = (NodeStatus.SKIPPED, None)
-        events.append(_skipped(key, _why_skipped(graph, key, states)))
+        events.append(_skipped(key, why_skipped(graph, key, states)))
     events += [NewEvent(Kind.NODE_QUEUED, node=key) for key in ready]
     if not ready and all(status in NODE_FINAL for status, _ in states.values()):
         events.append(state_changed(found.run.state, RunState.COMPLETED))
     return events
 
 
+def _settle_around(found: Snapshot, graph: Graph, states: States, key: str) -> list[NewEvent]:
+    """The same after `key` is completed, on a part of the run: where nothing has failed, and
+    nothing is left out."""
+    if _is_failing(found) or graph.nodes[key].kind == "branch":
+        raise NotEnough
+    if found.run.nodes_done + 1 == found.run.nodes_total:
+        return [state_changed(found.run.state, RunState.COMPLETED)]
+    return [NewEvent(Kind.NODE_QUEUED, node=each) for each in graph.next_after(key, states)]
+
+
 def _wind_up(
     found: Snapshot, states: States, culprit: str, error: dict[str, Any] | None = None
 ) -> list[NewEvent]:
     """A node failed for good: start nothing more; the run fails with the last node in flight."""
+    if not found.whole:
+        raise NotEnough
     events = []
     for key, (status, _) in states.items():
         if status in (NodeStatus.PENDING, NodeStatus.QUEUED, NodeStatus.WAITING):
@@ -347,7 +361,7 @@ def _wind_up(
     return events
 
 
-def _why_skipped(graph: Graph, key: str, states: States) -> str:
+def why_skipped(graph: Graph, key: str, states: States) -> str:
     branches = [n for n in graph.nodes[key].needs if states[n][0] == NodeStatus.COMPLETED]
     if branches:
         return f"{branches[0]} chose another path"

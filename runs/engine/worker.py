@@ -15,12 +15,23 @@ from typing import Any
 
 from billiard.common import terminate_handler_fired
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, Error, connection, connections
-from django.utils import timezone
+from django.db import Error
 
 from runs import definitions, paths, placeholders, recorder
-from runs.engine import dispatch, executors, reading, steps
+from runs.engine import (
+    dispatch,
+    executors,
+    gates,
+    hints,
+    reading,
+    registry,
+    steps,
+    surroundings,
+    unknown,
+)
+from runs.engine.apart import apart
 from runs.engine.attendant import Attendant, Charge, attendant
+from runs.engine.clock import clock
 from runs.engine.context import Context
 from runs.engine.errors import (
     InputInvalid,
@@ -37,7 +48,7 @@ from runs.graph import DefinitionError, Graph, NodeSpec
 from runs.models import Attempt, WorkflowVersion
 from runs.payload import PayloadError, bounded
 from runs.recorder import Snapshot
-from runs.rows import NewEvent
+from runs.rows import NewEvent, RunRow
 from runs.secret_values import masked
 from runs.states import AttemptStatus
 
@@ -69,15 +80,18 @@ def name() -> str:
 def work_off(node_id: int) -> int:
     """Execute this node, then whatever is ready, for a bounded while; gives how many."""
     ended = time.monotonic() + MAX_SECONDS_A_TASK
+    clock.keep()
     count = 0
     todo = [node_id]
     while todo:
         count += execute(todo.pop())
-        more = count < MAX_NODES_A_TASK and time.monotonic() < ended
+        more = count < MAX_NODES_A_TASK and time.monotonic() < ended and not surroundings.spent()
         # What this process frees it may take itself: that spares a message.
-        ready = dispatch.take(timezone.now(), least=1 if more else 0)
-        if more and ready:
-            todo = [ready.pop(0)]
+        own = hints.own_queues() if more else frozenset()
+        ready = dispatch.take(clock.now(), own=own)
+        if mine := next((hint for hint in ready if hint.queue in own), None):
+            ready.remove(mine)
+            todo = [mine.node_id]
         dispatch.send(ready)
     return count
 
@@ -86,6 +100,16 @@ def execute(node_id: int) -> bool:
     """Whether the node was this worker's to execute."""
     node = _ready(node_id)
     if node is None:
+        return False
+    done = _execute_ready(node)
+    if opened := gates.of_node(node):
+        gates.release(opened)
+    return done
+
+
+def _execute_ready(node: reading.Ready) -> bool:
+    if node.executor and registry.find(node.executor) is None:
+        unknown.decline(node, name())
         return False
     try:
         job = _job(node)
@@ -97,11 +121,11 @@ def execute(node_id: int) -> bool:
     inputs, problem = _inputs(job)
     if job.spec.kind == "human":
         return _ask(node, job, inputs, problem)
-    context = _claim(job, inputs)
+    context = _claim(node, job, inputs)
     if context is None:
         return False
     deadline = time.monotonic() + job.spec.timeout_seconds
-    with _attended(attendant, Charge(node_id, context, deadline)):
+    with _attended(attendant, Charge(node.id, context, deadline)):
         try:
             if problem is not None:
                 raise problem
@@ -118,7 +142,7 @@ def execute(node_id: int) -> bool:
 
 
 def _ready(node_id: int) -> reading.Ready | None:
-    found = reading.ready(node_id, timezone.now())
+    found = reading.ready(node_id, clock.now())
     if found is not None and not found.is_due:
         # An old hint, or a clock behind the sender's: it is sent again in time.
         dispatch.withdraw([node_id])
@@ -140,7 +164,7 @@ def _reject(node: reading.Ready, error: Exception) -> None:
         problem: dict[str, Any] = definitions.error_of(error, number)
     else:
         problem = describe(error)
-    now = timezone.now()
+    now = clock.now()
     recorder.transact(
         [node.run_id], lambda found: steps.reject(found, node.key, problem, now), now=now
     )
@@ -159,9 +183,10 @@ def _inputs(job: Job) -> tuple[dict[str, Any], Exception | None]:
         return {}, error
 
 
-def _claim(job: Job, inputs: dict[str, Any]) -> Context | None:
+def _claim(node: reading.Ready, job: Job, inputs: dict[str, Any]) -> Context | None:
     """The attempt, or None where another worker or the run's end was first."""
-    worker, now = name(), timezone.now()
+    worker, now = name(), clock.now()
+    own = recorder.Part([job.spec.id])
     in_doubt = False
     # The attempt of an earlier try whose commit was not answered.
     begun: list[Attempt] = []
@@ -172,10 +197,12 @@ def _claim(job: Job, inputs: dict[str, Any]) -> Context | None:
                 node=job.node_id, number=job.attempts + 1, worker=worker, started_at=now,
                 status=AttemptStatus.RUNNING,
             )  # fmt: skip
-        return steps.claim(found, job.spec.id, job.attempts, worker, inputs, job.spec)
+        events = steps.claim(found, job.spec.id, job.attempts, worker, inputs, job.spec)
+        return events if events and gates.admit(found, node) else []
 
     def claim() -> recorder.Recorded | None:
-        return recorder.transact([job.run_id], decide, now=now).get(job.run_id)
+        done = recorder.transact([job.run_id], decide, now=now, nodes=lambda _: own)
+        return done.get(job.run_id)
 
     def doubt() -> None:
         nonlocal in_doubt
@@ -205,12 +232,18 @@ def _ask(node: reading.Ready, job: Job, inputs: dict[str, Any], problem: Excepti
         _reject(node, error)
         return True
     words["title"] = words["title"] or job.spec.id
-    now = timezone.now()
+    now = clock.now()
+
+    def ask(found: Snapshot) -> list[NewEvent]:
+        events = steps.ask(found, job.spec, job.attempts, inputs, words, now)
+        return events if events and gates.admit(found, node) else []
+
     persist(
         lambda: recorder.transact(
             [job.run_id],
-            lambda found: steps.ask(found, job.spec, job.attempts, inputs, words, now),
+            ask,
             now=now,
+            nodes=lambda _: recorder.Part([job.spec.id]),
         ),
         "a question waits for the database",
     )
@@ -227,22 +260,22 @@ def _attended(by: Attendant, charge: Charge) -> Iterator[None]:
 
 
 def _execute(work: executors.Work) -> executors.Result:
-    was_open = connection.in_atomic_block
-    try:
+    if work.spec.kind != "executor":
         return within(work.spec.timeout_seconds, work.context, lambda: executors.run(work))
+    # It may do whatever a process can.
+    with surroundings.kept(work.context.remark), apart():
+        return within(work.spec.timeout_seconds, work.context, lambda: _run_here(work))
+
+
+def _run_here(work: executors.Work) -> executors.Result:
+    """A process that the executor forked off, and that comes back here, goes no further: it would
+    take itself for this worker."""
+    pid = os.getpid()
+    try:
+        return executors.run(work)
     finally:
-        # Within a transaction that the executor left open, nothing of ours would be committed.
-        left_open = connection.in_atomic_block != was_open
-        if left_open or (connection.connection is not None and not connection.autocommit):
-            _drop_connection()
-
-
-def _drop_connection() -> None:
-    """Close the connection whatever state it is in, and forget that state."""
-    old = connections[DEFAULT_DB_ALIAS]
-    del connections[DEFAULT_DB_ALIAS]
-    with suppress(Exception):
-        old.close()
+        if os.getpid() != pid:
+            os._exit(0)
 
 
 def _storable(output: Any) -> Any:
@@ -271,7 +304,7 @@ def _failure(job: Job, context: Context, error: BaseException) -> Follow:
 
     def follow(found: Snapshot, said: Sequence[NewEvent], at: datetime) -> list[NewEvent]:
         return steps.fail(
-            found, job.spec, context.attempt, description, timezone.now(),
+            found, job.spec, context.attempt, description, clock.now(),
             before=said, at=at, permanent=isinstance(error, Permanent),
             retry_after=error.retry_after if isinstance(error, TryLater) else None,
         )  # fmt: skip
@@ -310,8 +343,12 @@ def _record(
             return []
         return follow(found, context.unstored(said), at)
 
+    def look(run: RunRow) -> recorder.Part:
+        around = job.graph.frontier.around(job.spec.id, run.nodes_done + 1)
+        return recorder.Part(around, under_way=True)
+
     persist(
-        lambda: recorder.transact([job.run_id], decide, now=timezone.now()),
+        lambda: recorder.transact([job.run_id], decide, now=clock.now(), nodes=look),
         "a result waits for the database",
         context.doubt,
     )
@@ -319,7 +356,7 @@ def _record(
 
 def _give_back(job: Job, context: Context) -> None:
     """This process is being ended: let another one begin the node anew, without waiting."""
-    now = timezone.now()
+    now = clock.now()
     with suppress(Exception):  # else the lease ends by itself
         context.flush()
         recorder.transact(

@@ -36,7 +36,7 @@ def give_permissions(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('runs', '0011_decisions'),
+        ('runs', '0012_limits'),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from runs.models.event import Event
 from runs.models.idempotency import IdempotencyKey
 from runs.models.llm_call import LLMCall
 from runs.models.login import LoginTry
-from runs.models.node import Attempt, Lease, Node, ReadyNode
+from runs.models.node import Attempt, ExecutorLimit, Lease, Node, ReadyNode
 from runs.models.outbox import OutboxCursor, OutboxLine
 from runs.models.run import Run
 from runs.models.source import Source
@@ -22,6 +22,7 @@ __all__ = [
     "Decision",
     "DeletedRun",
     "Event",
+    "ExecutorLimit",
     "Firing",
     "IdempotencyKey",
     "LLMCall",

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from runs import paths
 from runs.models import AuditEntry, Firing, Trigger, User, Workflow
 from runs.models.trigger import NAME_LENGTH, Source, TriggerKind, new_hook, new_salt
 from runs.payload import PayloadError, bounded
@@ -46,7 +47,7 @@ def checked(
         raise RuleError([*problems, Problem("", str(error))]) from error
     except RuleError as error:
         raise RuleError([*problems, *error.problems]) from error
-    problems += _unknown_workflows(parsed)
+    problems += _unknown_workflows(parsed) or _breaches(parsed)
     if problems:
         raise RuleError(problems)
     return parsed
@@ -165,6 +166,17 @@ def _unknown_workflows(rule: Rule) -> list[Problem]:
         for place, slug in named.items()
         if slug not in there
     ]
+
+
+def _breaches(rule: Rule) -> list[Problem]:
+    """Inputs that the workflow would refuse, as far as that can be told before it fires."""
+    problems = []
+    for number, target in enumerate(rule.targets):
+        if isinstance(target, Start) and not paths.mentioned(target.input):
+            found = trial.preview_start(target, target.input)
+            if why := found.why or "; ".join(found.violations):
+                problems.append(Problem(f"then.{number}.input", why))
+    return problems
 
 
 def _save(trigger: Trigger) -> None:

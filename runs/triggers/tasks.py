@@ -6,8 +6,8 @@ from datetime import datetime
 
 from celery import shared_task
 from django.db import connection
-from django.utils import timezone
 
+from runs.engine.clock import clock
 from runs.engine.trouble import Trouble
 from runs.triggers import firing, listen, schedule
 
@@ -28,12 +28,13 @@ def listen_to_runs() -> None:
 
 @shared_task(name="runs.prune_firings", ignore_result=True)
 def prune_firings() -> None:
-    firing.prune(timezone.now())
+    firing.prune(clock.now())
 
 
 def _do(step: Callable[[datetime], object], trouble: Trouble) -> None:
     try:
-        step(timezone.now())
+        clock.keep()
+        step(clock.now())
     except Exception as error:
         trouble.met(error)
         connection.close_if_unusable_or_obsolete()

@@ -109,8 +109,13 @@ def _trial(target: Start | Retry, context: dict[str, Any]) -> Trial:
     except LookupError as error:
         trial.why = str(error.args[0])
         return trial
-    if isinstance(target, Start):
-        _hold_against_schema(trial, target)
+    return preview_start(target, trial.input) if isinstance(target, Start) else trial
+
+
+def preview_start(target: Start, given: Any) -> Trial:
+    """What would come of a start with this input."""
+    trial = Trial(target, given, has_input=True)
+    _hold_against_schema(trial, target)
     return trial
 
 

@@ -14,6 +14,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from config.embedded.processes import wait_until
@@ -31,8 +32,8 @@ CLIENTS_PATIENCE = 90.0
 PROGRESS_SECONDS = 10.0
 
 
-def main() -> int:
-    options = _options()
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _options(arguments)
     # Ending goes through all that cleans up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     begun = time.monotonic()
@@ -203,9 +204,11 @@ def _share(events: int, writer: int) -> int:
     return events // WRITERS + (writer < events % WRITERS)
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="make chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="make chaos streams",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "big"))
     parser.add_argument("--clients", type=int, default=200)
@@ -213,7 +216,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=180, help="for writing them")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.events < 10 * options.runs:
         parser.error("there must be ten events a run at least")
     return options

@@ -6,4 +6,6 @@ class ProbeConfig(AppConfig):
     label = "probe"
 
     def ready(self) -> None:
-        from tests.probe import executors  # noqa: F401
+        from tests.probe import clock, executors, unruly  # noqa: F401
+
+        clock.install()

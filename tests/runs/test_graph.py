@@ -1,6 +1,8 @@
 """Definitions: every problem is said with its node's name; what is next follows from states."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runs import graph
 from runs.graph import DefinitionError
@@ -157,3 +159,49 @@ def test_a_thousand_nodes_in_a_row_are_checked_quickly_enough_to_be_checked_at_a
     built = parsed(*nodes)
     after = {key: (DONE if key == "n0" else PENDING, None) for key in built.nodes}
     assert built.advance(after) == (["n1"], [])
+
+
+@st.composite
+def graphs_under_way(draw):
+    """A graph, the states of its nodes as a run may have them, and one that has just completed."""
+    count = draw(st.integers(2, 9))
+    keys = [f"n{number}" for number in range(count)]
+    nodes = [
+        {"id": key, "kind": "executor", "executor": "probe.noop",
+         "needs": draw(st.lists(st.sampled_from(keys[:place]), unique=True)) if place else []}
+        for place, key in enumerate(keys)
+    ]  # fmt: skip
+    flow = parsed(*nodes)
+    now = dict.fromkeys(keys, (NodeStatus.PENDING, None))
+    completed = None
+    for _ in range(draw(st.integers(1, count))):
+        ready, _ = flow.advance(now)
+        if not ready:
+            break
+        completed = draw(st.sampled_from(ready))
+        now[completed] = (NodeStatus.COMPLETED, None)
+    assert completed is not None
+    before, _ = flow.advance({**now, completed: (NodeStatus.RUNNING, None)})
+    for key in before:  # they were queued already
+        now[key] = (NodeStatus.QUEUED, None)
+    return flow, now, completed
+
+
+@given(graphs_under_way())
+def test_what_is_next_is_the_same_whether_all_nodes_are_looked_at_or_those_around(found):
+    flow, now, completed = found
+    done = sum(status == NodeStatus.COMPLETED for status, _ in now.values())
+    around = flow.frontier.around(completed, done)
+    ready, skipped = flow.advance(now)
+    assert flow.next_after(completed, {key: now[key] for key in now if key in around}) == ready
+    assert skipped == []
+
+
+def test_of_many_side_by_side_only_the_last_looks_at_the_others():
+    sides = [{"id": f"s{n}", "kind": "executor", "executor": "probe.noop", "needs": ["first"]}
+             for n in range(500)]  # fmt: skip
+    first = {"id": "first", "kind": "executor", "executor": "probe.noop"}
+    join = {**first, "id": "join", "needs": [side["id"] for side in sides]}
+    flow = parsed(first, *sides, join)
+    assert flow.frontier.around("s7", 400) == {"s7"}
+    assert len(flow.frontier.around("s7", 501)) == 501

@@ -1,6 +1,8 @@
 """Access by token: every address with and without the scope, and tokens that are good no more."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -309,3 +311,10 @@ def test_scopes_are_offered_where_they_are_of_use():
         Scope.VIEWS,
     ]
     assert scopes_within(["runs.change_user"]) == []
+
+
+def test_the_readme_names_each_scope_and_no_other():
+    text = Path("README.md").read_text()
+    table = text[text.index("| scope | a token may |") : text.index("A token acts for its owner")]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) != []
+    assert sorted(re.findall(r"`(\w+)`", table)) == sorted(Scope.values)

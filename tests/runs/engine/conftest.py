@@ -1,6 +1,7 @@
 """Real Celery workers and a real beat on the test's database and broker."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -46,8 +47,9 @@ def environment(**more):
 class Worker:
     """A Celery worker with one process to execute nodes, so that a test can tell which it is."""
 
-    def __init__(self, log, queues="runs", concurrency=1, **env):
-        self.log = log.open("ab")
+    def __init__(self, log, queues="runs", concurrency=1, files=None, **env):
+        """`files`: how many it may open."""
+        self.path, self.log = log, log.open("ab")
         command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker"]
         command += ["-Q", queues, "-c", str(concurrency), "-n", f"{log.stem}@test"]
         command += ["--without-gossip", "--without-mingle", "--loglevel", "warning"]
@@ -58,6 +60,8 @@ class Worker:
             env=environment(**env),
             start_new_session=True,
         )
+        if files is not None:
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (files, files))
 
     def signal(self, number):
         os.killpg(self.process.pid, number)
@@ -131,6 +135,38 @@ def beat(transactional_db, package_beat):
     return package_beat
 
 
+_PULSES = """
+import sys, time, django
+django.setup()
+from runs.engine.tasks import tick
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(int(sys.argv[1])):
+    tick()
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def pulses(times, every, clocks):
+    """The pulse in a process for each of the clocks, all at once; an empty one is right."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _PULSES, str(times), str(every)], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env=environment(PROBE_CLOCK=str(clock), ENGINE_REDISPATCH_SECONDS="600"),
+        )
+        for clock in clocks
+    ]  # fmt: skip
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+
+
 @pytest.fixture
 def begin(publish, settings):
     """Publish a workflow of these nodes and start one run of it."""
@@ -167,7 +203,7 @@ def kinds(run, key=None):
     return [event.kind for event in events]
 
 
-__all__ = ["kinds", "node", "wait_for", "wait_for_end", "wait_for_node"]
+__all__ = ["kinds", "node", "pulses", "wait_for", "wait_for_end", "wait_for_node"]
 
 
 @pytest.fixture(scope="package")

@@ -1,17 +1,19 @@
 """The pulse: what it judges, and that no run and no step of it holds up the others."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
-from runs import definitions, recorder
+from runs import definitions, lifecycle, recorder
 from runs.engine import dispatch, rescue, tasks, worker
-from runs.models import Lease, Node, ReadyNode, Run
+from runs.models import Decision, Event, Lease, Node, ReadyNode, Run
 from runs.rows import NewEvent
 from runs.states import Kind
-from tests.runs.conftest import changed, executor_node
+from tests.runs.conftest import ANNA, changed, executor_node
+from tests.runs.engine.conftest import pulses
 
 pytestmark = pytest.mark.django_db(transaction=True)
 QUEUED = NewEvent(Kind.NODE_QUEUED, node="first")
@@ -150,3 +152,36 @@ def test_an_old_hint_does_not_cut_a_pause_short(make_run):
     node.refresh_from_db()
     assert (node.status, node.attempts) == ("queued", 1)
     assert ReadyNode.objects.get(node=node).hint_due is None
+
+
+def test_two_pulses_at_once_do_nothing_twice(make_run, publish, broker):
+    broker.delete("runs")
+    soon = publish(executor_node("first"), slug="soon", start_deadline_seconds=1)
+    question = {"id": "first", "kind": "human", "timeout_seconds": 1, "on_timeout": "approve"}
+    asking = publish(question, slug="asking")
+    lost = [make_run(QUEUED) for _ in range(20)]
+    late = [lifecycle.start(soon, {}, trigger="api", by=ANNA).pk for _ in range(20)]
+    asked = [lifecycle.start(asking, {}, trigger="api", by=ANNA).pk for _ in range(20)]
+    for run_id in lost:
+        begun(run_id)
+    for node in Node.objects.filter(run__in=asked):
+        assert worker.execute(node.pk)
+    Lease.objects.update(expires_at=timezone.now())
+    long_ago = timezone.now() - timedelta(hours=1)
+    Decision.objects.update(due_at=long_ago)
+    Run.objects.filter(pk__in=late).update(start_deadline=long_ago)
+    broker.delete("runs")
+    # Of the hints that were sent already each is due once more.
+    ReadyNode.objects.update(hint_due=None)
+    pulses(times=2, every=0.0, clocks=["", ""])
+    count = Counter(
+        Event.objects.filter(run__in=[*lost, *late, *asked]).values_list("run_id", "kind")
+    )
+    assert {count[run_id, "node_failed"] for run_id in lost} == {1}
+    assert {count[run_id, "state_changed"] for run_id in late} == {1}
+    assert {count[run_id, "human_action"] for run_id in asked} == {2}
+    assert {count[run_id, "node_completed"] for run_id in asked} == {1}
+    assert set(Run.objects.filter(pk__in=late).values_list("state", flat=True)) == {"failed"}
+    # One message for each node that is ready.
+    assert broker.llen("runs") == ReadyNode.objects.count() == 20
+    broker.delete("runs")

@@ -18,7 +18,7 @@ SMALL = ["--seed=7", "--clients=12", "--pages=3", "--runs=4", "--events=1200", "
 
 def soak(*arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos", *arguments],
+        [sys.executable, "-m", "tests.chaos", "streams", *arguments],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         text=True,

@@ -86,7 +86,9 @@ def test_switched_off_it_does_not_fire_and_nothing_is_caught_up_later(ada, targe
 def test_one_that_cannot_start_its_workflow_says_so_and_holds_up_no_other(
     target, publish, make_trigger
 ):
-    make_trigger(name="a", then=[{"start": "target", "version": 7}], now=MIDNIGHT)
+    broken = make_trigger(name="a", now=MIDNIGHT)
+    broken.rule["then"][0]["version"] = 7
+    broken.save()
     make_trigger(name="b", now=MIDNIGHT)
     schedule.tick(at(4))
     firing = Firing.objects.get(trigger__name="a")
