@@ -243,7 +243,7 @@ CELERY_BEAT_SCHEDULE = {
     "keep schedules": {"task": "runs.keep_schedules", "schedule": 1.0, "options": {"expires": 5}},
     "listen to runs": {"task": "runs.listen", "schedule": 1.0, "options": {"expires": 5}},
     "bulk operations": {"task": "runs.bulk_tick", "schedule": 2.0, "options": {"expires": 5}},
-    "prune firings": {"task": "runs.prune_firings", "schedule": 3600.0, "options": {"expires": 60}},
+    "prune firings": {"task": "runs.prune_firings", "schedule": 60.0, "options": {"expires": 60}},
     "prune outbox": {"task": "runs.prune_outbox", "schedule": 60.0, "options": {"expires": 60}},
 }
 if DEMO:

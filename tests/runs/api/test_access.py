@@ -122,7 +122,9 @@ def a_trigger():
     trigger, _ = Trigger.objects.get_or_create(
         name="Hook", kind="webhook", source="call", rule=RULE, enabled_at=MADE, hook="x" * 24
     )
-    firing, _ = Firing.objects.get_or_create(trigger=trigger, key="1", fired_at=MADE)
+    firing, _ = Firing.objects.get_or_create(
+        trigger=trigger, key="1", fired_at=MADE, status="skipped"
+    )
     return trigger, firing
 
 
