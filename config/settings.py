@@ -43,6 +43,8 @@ PORT = _number("PORT", 8000)
 DEMO = _flag("DEMO", default=False)
 DEBUG = False
 SECRET_KEY = os.environ.get("SECRET_KEY") or locations.secret_key(DATA_DIR)
+# Former ones, whose sessions, links and webhooks' secrets are still taken.
+SECRET_KEY_FALLBACKS = [k for k in os.environ.get("SECRET_KEY_FALLBACKS", "").split(",") if k]
 ALLOWED_HOSTS = [h for h in os.environ.get("ALLOWED_HOSTS", "").split(",") if h] or [
     "127.0.0.1",
     "localhost",
@@ -110,6 +112,7 @@ MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "runs.api.addresses.SlashMiddleware",
     "django.middleware.common.CommonMiddleware",
     "runs.views.charset.CharsetMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -223,10 +226,21 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 # The pulse has a queue and a worker of its own: long nodes must not hold up the rescue.
 CELERY_TASK_ROUTES = {
-    name: {"queue": "control"} for name in ("runs.tick", "runs.prune_outbox", "runs.process_ended")
+    f"runs.{name}": {"queue": "control"}
+    for name in (
+        "tick",
+        "prune_outbox",
+        "process_ended",
+        "keep_schedules",
+        "listen",
+        "prune_firings",
+    )
 }
 CELERY_BEAT_SCHEDULE = {
     "engine tick": {"task": "runs.tick", "schedule": 1.0, "options": {"expires": 5}},
+    "keep schedules": {"task": "runs.keep_schedules", "schedule": 1.0, "options": {"expires": 5}},
+    "listen to runs": {"task": "runs.listen", "schedule": 1.0, "options": {"expires": 5}},
+    "prune firings": {"task": "runs.prune_firings", "schedule": 3600.0, "options": {"expires": 60}},
     "prune outbox": {"task": "runs.prune_outbox", "schedule": 60.0, "options": {"expires": 60}},
 }
 if DEMO:
@@ -246,6 +260,10 @@ ENGINE_LEASE_SECONDS = _number("ENGINE_LEASE_SECONDS", 30)
 ENGINE_WINDOW = _number("ENGINE_WINDOW", 256)
 # Seconds after which a hint that no worker took up is given again.
 ENGINE_REDISPATCH_SECONDS = _number("ENGINE_REDISPATCH_SECONDS", 30)
+# Celery queues, beside "runs" and those of executors, that nodes may name and workers take from.
+ENGINE_QUEUES = tuple(filter(None, os.environ.get("ENGINE_QUEUES", "").split(",")))
+# Seconds for which a node waits for a worker that knows its executor.
+ENGINE_MISSING_EXECUTOR_SECONDS = _number("ENGINE_MISSING_EXECUTOR_SECONDS", 600)
 # Largest input or output of a node, in bytes of JSON.
 ENGINE_PAYLOAD_BYTES = _number("ENGINE_PAYLOAD_BYTES", 1_000_000)
 # Lines and progress that one attempt may tell; what is more is counted and left out.
@@ -322,6 +340,9 @@ SPECTACULAR_SETTINGS = {
         "WaitCauseEnum": "runs.api.run_timeline.WAIT_CAUSES",
         "DecisionActEnum": "runs.api.decisions.ACTS",
         "AnswerActEnum": "runs.api.decisions.ANSWERS",
+        "KindEnum": "runs.api.document.EVENT_KINDS",
+        "TriggerKindEnum": "runs.api.trigger_shapes.KINDS",
+        "FiringStatusEnum": "runs.api.trigger_shapes.STATUSES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -335,6 +356,10 @@ API_USER_RATE = _number("API_USER_RATE", 1200)
 # Calls a minute by which one token reports events: more than one sender needs, which sends many
 # events in each, and few enough that one gone wild leaves room for the others.
 API_INGEST_RATE = _number("API_INGEST_RATE", 30_000)
+# Calls a minute of one webhook, whoever sends them.
+WEBHOOK_RATE = _number("WEBHOOK_RATE", 600)
+# Streams that one account may have open in a web process, with all its tokens and sessions.
+STREAMS_PER_ACCOUNT = _number("STREAMS_PER_ACCOUNT", 200)
 # Largest request body, in bytes. The ingest API has a limit of its own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 

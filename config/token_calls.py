@@ -1,6 +1,7 @@
-"""Calls of the API by token: to their views past the middleware of pages.
+"""Calls of the API by token, and of webhooks: to their views past the middleware of pages.
 
 Who shows a token is whoever the token says, or nobody; a cookie that comes along counts nothing.
+Who calls a webhook is nobody: its view asks for a signature.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from runs.bearer import digest_in
 
 # Under the API's addresses, but a page.
 DOCS = f"{PREFIX}docs"
+HOOKS = f"{PREFIX}hooks/"
 
 
 class TokenCalls(BaseHandler):
@@ -36,6 +38,8 @@ class TokenCalls(BaseHandler):
         path = request.path_info
         if not path.startswith(PREFIX) or path.startswith(DOCS):
             return False
+        if path.startswith(HOOKS):
+            return True
         return digest_in(request.META.get("HTTP_AUTHORIZATION", "").encode("latin-1")) is not None
 
     def get_response(self, request: Any) -> HttpResponseBase:

@@ -11,6 +11,7 @@ from typing import Any
 from runs import paths
 
 Resolve = Callable[[str], Any]
+CheckPath = Callable[[str], None]
 
 
 class ConditionError(ValueError):
@@ -50,35 +51,35 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def check(condition: Any) -> None:
-    """Raise ConditionError where `condition` is not one."""
+def check(condition: Any, check_path: CheckPath = paths.check) -> None:
+    """Raise ConditionError where `condition` is not one; what `check_path` raises of a path."""
     if not isinstance(condition, dict):
         raise ConditionError("a condition is an object")
     combining = [word for word in ("all", "any", "not") if word in condition]
     if combining:
-        _check_combination(condition, combining[0])
+        _check_combination(condition, combining[0], check_path)
     else:
-        _check_comparison(condition)
+        _check_comparison(condition, check_path)
 
 
-def _check_combination(condition: dict[str, Any], word: str) -> None:
+def _check_combination(condition: dict[str, Any], word: str, check_path: CheckPath) -> None:
     if len(condition) != 1:
         raise ConditionError(f"“{word}” stands alone")
     parts = [condition[word]] if word == "not" else condition[word]
     if not isinstance(parts, list) or not parts:
         raise ConditionError(f"“{word}” holds a list of conditions")
     for part in parts:
-        check(part)
+        check(part, check_path)
 
 
-def _check_comparison(condition: dict[str, Any]) -> None:
+def _check_comparison(condition: dict[str, Any], check_path: CheckPath) -> None:
     operators = set(condition) - {"value"}
     known = [*OPERATORS, "exists"]
     if "value" not in condition or len(operators) != 1 or operators - set(known):
         raise ConditionError(f"a condition has a “value” and one of {', '.join(known)}")
     if not paths.is_path(condition["value"]):
         raise ConditionError("the “value” of a condition is a path such as $.data.total")
-    paths.check(condition["value"])
+    check_path(condition["value"])
     if "in" in condition and not isinstance(condition["in"], list):
         raise ConditionError("“in” needs a list")
 

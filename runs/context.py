@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import BigIntegerField, Case, F, Func, JSONField, Sum, When, Window
 
-from runs import paths
+from runs import ids, paths
 from runs.definitions import graph_of
 from runs.models import Event, Node, Run
 from runs.states import NodeStatus, RunState
@@ -24,15 +24,18 @@ def stamp(at: datetime | None) -> str | None:
     """UTC with milliseconds and “Z”."""
     if at is None:
         return None
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    text = at.isoformat(timespec="milliseconds")
+    if not text.endswith("+00:00"):  # as it does as read from the database
+        text = at.astimezone(UTC).isoformat(timespec="milliseconds")
+    return f"{text[:-6]}Z"
 
 
 def milliseconds(begin: datetime | None, end: datetime | None) -> int | None:
     """From `begin` to `end`, each cut to whole milliseconds: the difference of their stamps."""
     if begin is None or end is None:
         return None
-    cut = [at.replace(microsecond=at.microsecond // 1000 * 1000) for at in (begin, end)]
-    return (cut[1] - cut[0]) // timedelta(milliseconds=1)
+    passed, cut = end - begin, begin.microsecond % 1000 - end.microsecond % 1000
+    return (passed.days * 86_400 + passed.seconds) * 1000 + (passed.microseconds + cut) // 1000
 
 
 def job_of(run: Run) -> dict[str, Any]:
@@ -110,6 +113,8 @@ def _node(node: Node, payloads: dict[int, dict[str, Any] | None]) -> dict[str, A
             "kind": node.error_kind,
             "message": node.error_message,
         }
+    if node.reused_from is not None:
+        metadata["reused_from"] = ids.encode("run", node.reused_from)
     seqs = {"input": node.input_seq, "output": node.output_seq}
     if omitted := [name for name, seq in seqs.items() if seq and payloads.get(seq) is None]:
         metadata["omitted"] = omitted

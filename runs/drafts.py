@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from runs import graph, json_text
+from runs.definition_places import places
 from runs.engine import registry
 from runs.models import AuditEntry, User, Workflow, WorkflowVersion
 
@@ -70,11 +72,11 @@ def read(text: str) -> Draft:
         message = f"Not JSON: {error}." if error.line else f"Cannot be stored: {error}."
         return _wrong(text, Finding(message, line=error.line, column=error.column))
     try:
-        graph.parse(definition, registry.names())
+        graph.parse(definition, registry.names(), registry.queues())
     except graph.DefinitionError as error:
-        lines = json_text.lines_of_nodes(text)
+        where = places(text, definition)
         found = [
-            Finding(problem.message, problem.node, lines.get(problem.node))
+            Finding(problem.message, problem.node, where.line_of(problem.node, problem.message))
             for problem in error.problems[:MAX_FINDINGS]
         ]
         return Draft(text, definition, tuple(found), len(error.problems))
@@ -85,8 +87,8 @@ def _wrong(text: str, finding: Finding) -> Draft:
     return Draft(text, None, (finding,), 1)
 
 
-def create(slug: str, draft: Draft, *, by: User) -> WorkflowVersion:
-    """A new workflow with its first version. Raises SlugTaken."""
+def create(slug: str, draft: Draft, *, by: User, note: str = "") -> WorkflowVersion:
+    """A new workflow with its first version; `note` says what it is for. Raises SlugTaken."""
     with transaction.atomic():
         try:
             with transaction.atomic():
@@ -94,16 +96,17 @@ def create(slug: str, draft: Draft, *, by: User) -> WorkflowVersion:
         except IntegrityError:
             raise SlugTaken(slug) from None
         version = Workflow.objects.publish(slug, draft.definition, by=by)
-        _audit(version, by)
+        _audit(version, by, note)
     return version
 
 
 def publish(
-    workflow: Workflow, draft: Draft, *, base: int | None, by: User
+    workflow: Workflow, draft: Draft, *, base: int | None, by: User, note: str = ""
 ) -> tuple[WorkflowVersion, bool]:
     """The newest version, and whether this made it: an unchanged definition makes none.
 
-    Raises Outdated where a version newer than `base` is there; None does not ask.
+    `note` says what was changed, or why. Raises Outdated where a version newer than `base` is
+    there; None does not ask.
     """
     with transaction.atomic():
         # Two who save at once: the second one is told.
@@ -114,10 +117,30 @@ def publish(
         version = Workflow.objects.publish(workflow.slug, draft.definition, by=by)
         is_new = newest is None or version.pk != newest.pk
         if is_new:
-            _audit(version, by)
+            _audit(version, by, note)
     return version, is_new
 
 
-def _audit(version: WorkflowVersion, by: User) -> None:
-    target = ("workflow", f"{version.workflow.slug} v{version.number}")
-    AuditEntry.objects.note(by.as_actor(), "publish", target)
+def notes(workflow: Workflow, numbers: Iterable[int]) -> dict[int, str]:
+    """What was said of these versions when they were published, of those that have a note.
+
+    It stands in the audit, as a version itself has no room for it.
+    """
+    targets = {_target(workflow.slug, number): number for number in numbers}
+    rows = AuditEntry.objects.filter(
+        target_type="workflow", target_id__in=targets, action="publish"
+    ).exclude(reason="")
+    # A number is given once.
+    return {
+        targets[target]: reason
+        for target, reason in rows.order_by("at").values_list("target_id", "reason")
+    }
+
+
+def _audit(version: WorkflowVersion, by: User, note: str) -> None:
+    target = ("workflow", _target(version.workflow.slug, version.number))
+    AuditEntry.objects.note(by.as_actor(), "publish", target, note)
+
+
+def _target(slug: str, number: int) -> str:
+    return f"{slug} v{number}"

@@ -1,4 +1,7 @@
-"""Runs as a file: what a filter finds, newest first, in constant memory and up to a bound."""
+"""Runs as a file: what a filter finds, newest first, in constant memory and up to a bound.
+
+Where the bound cuts some off, the file says from where the next one goes on.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from runs.paging import Cursor, page_of
 from runs.public_run import public_run
 from runs.timeouts import statement_timeout
 
-# Runs of one export. More are for bulk operations, which go on where they stopped.
+# Runs of one file.
 MOST = 10_000
 PAGE = 500
 # Seconds that PostgreSQL may spend on a page.
@@ -32,14 +35,20 @@ _FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Which runs, as of when, and whether the bound cuts some off. `pages`: see public_run."""
+    """Which runs, as of when. `pages`: see public_run."""
 
     filter: RunFilter
     now: datetime
     pages: str
-    is_whole: bool
     # How many runs these were when it was asked for.
     count: int
+    # Behind which run it begins, and the last run of it where there are more.
+    after: Cursor | None = None
+    last: Cursor | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return self.last is None
 
     def told(self) -> dict[str, Any]:
         return {
@@ -47,26 +56,28 @@ class Export:
             "filter": dict(self.filter.pairs()),
             "limit": MOST,
             "complete": self.is_whole,
+            "next": str(self.last) if self.last else None,
         }
 
     async def rows(self) -> AsyncIterator[list[dict[str, Any]]]:
-        cursor, left = None, MOST
-        while left:
-            found, cursor = await sync_to_async(self._page)(cursor, min(PAGE, left))
+        cursor, goes_on = self.after, True
+        while goes_on:
+            found, cursor = await sync_to_async(self._page)(cursor)
             if found:
                 yield found
-            left -= len(found)
-            if cursor is None:
-                return
+            goes_on = cursor is not None and cursor != self.last
 
-    def _page(self, after: Cursor | None, size: int) -> tuple[list[dict[str, Any]], Cursor | None]:
+    def _page(self, after: Cursor | None) -> tuple[list[dict[str, Any]], Cursor | None]:
         read = Run.objects.select_related("workflow", "version").defer("version__definition")
         with statement_timeout(SECONDS):
             runs = self.filter.apply(Run.objects.all(), self.now)
-            page = page_of(runs, size, after=after, read=read)
-            events = Event.objects.filter(run__in=[run.pk for run in page.runs]).order_by()
+            page = page_of(runs, PAGE, after=after, read=read)
+            # By the last one's key: runs may have come, or gone, in between.
+            shown = [run for run in page.runs if self.last is None or _is_upto(run, self.last)]
+            events = Event.objects.filter(run__in=[run.pk for run in shown]).order_by()
             counted = dict(events.values_list("run").annotate(count=Count("pk")))
-        return [self._row(run, counted.get(run.pk, 0)) for run in page.runs], page.older
+        rows = [self._row(run, counted.get(run.pk, 0)) for run in shown]
+        return rows, page.older if len(shown) == len(page.runs) else None
 
     def _row(self, run: Run, events: int) -> dict[str, Any]:
         name = VersionName(run.workflow.slug, run.version.number)
@@ -76,11 +87,17 @@ class Export:
         return {**shown, "events": events, "missing": run.last_seq - events}
 
 
-def export_of(wanted: RunFilter, now: datetime, pages: str) -> Export:
+def export_of(wanted: RunFilter, now: datetime, pages: str, after: Cursor | None = None) -> Export:
     with statement_timeout(SECONDS):
-        runs = wanted.apply(Run.objects.all(), now).newest_first().values_list("pk")
-        found = runs[: MOST + 1].count()
-    return Export(wanted, now, pages, is_whole=found <= MOST, count=min(found, MOST))
+        runs = wanted.apply(Run.objects.all(), now)
+        ahead = runs.older_than(after.created_at, after.id) if after else runs.newest_first()
+        found = ahead.values_list("pk")[: MOST + 1].count()
+        last = Cursor(*ahead.values_list("created_at", "pk")[MOST - 1]) if found > MOST else None
+    return Export(wanted, now, pages, min(found, MOST), after, last)
+
+
+def _is_upto(run: Run, last: Cursor) -> bool:
+    return (run.created_at, run.pk) >= (last.created_at, last.id)
 
 
 async def as_json(export: Export) -> AsyncIterator[str]:

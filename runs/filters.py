@@ -16,11 +16,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.db import connection
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from runs import ids
+from runs.driver import plain_cursor
 from runs.querysets import RunQuerySet
 from runs.states import LABELS, RunState, Trigger
 
@@ -38,6 +38,7 @@ RANGES: dict[str, tuple[str, timedelta]] = {
     "30d": ("Last 30 days", timedelta(days=30)),
 }
 
+UNDATED = "Error text is searched within a date range: give its beginning."
 # A kind may hold anything; a node's id has no “@”, and there may be none.
 _ERROR = r"\A[^\n\r]{0,100}@[^@\n\r]{0,64}\Z"
 _TRIGGER_WORDS: dict[str, str] = {
@@ -125,7 +126,7 @@ class FilterForm(forms.Form):
         if since and until and since >= until:
             self.add_error("created_to", "The end must come after the beginning.")
         if cleaned.get("q") and not (cleaned.get("created") or cleaned.get("created_from")):
-            self.add_error("q", "Error text is searched within a date range: give its beginning.")
+            self.add_error("q", UNDATED)
         return cleaned
 
 
@@ -270,9 +271,8 @@ class RunFilter:
 
 def _of_workflow(runs: RunQuerySet, slug: str) -> RunQuerySet:
     """By its id: how many runs it has is known of a value, not of a subquery or a join."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM workflows WHERE slug = %s", [slug])
-        found = cursor.fetchone()
+    with plain_cursor() as cursor:
+        found = cursor.execute("SELECT id FROM workflows WHERE slug = %s", [slug]).fetchone()
     return runs.filter(workflow=found[0]) if found else runs.none()
 
 

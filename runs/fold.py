@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from runs import ids
 from runs.rows import (
     Answer,
     AttemptBegun,
@@ -48,6 +49,8 @@ class Changes:
     changed_nodes: set[str] = field(default_factory=set)
     begun: list[AttemptBegun] = field(default_factory=list)
     ended: list[AttemptEnded] = field(default_factory=list)
+    # Nodes whose result is that of another run.
+    reused: set[str] = field(default_factory=set)
     # Nodes that were first heard of now.
     new_nodes: list[NodeRow] = field(default_factory=list)
     # Node → when it may be claimed; None: it waits no longer.
@@ -190,6 +193,10 @@ def _node_completed(changes: Changes, event: NewEvent, seq: int, now: datetime) 
     _begin_unheard(changes, event, seq, now)
     node = changes.nodes[event.node]
     node.status, node.output_seq = NodeStatus.COMPLETED, seq
+    if event.copied is not None:
+        node.reused_from = ids.decode("run", event.data["reused_from"])
+        node.input_seq = seq if event.copied.input_seq is not None else None
+        changes.reused.add(node.key)
     if event.attempt is not None or changes.run.elsewhere:
         _end_attempt(changes, event, seq, now, AttemptStatus.COMPLETED)
     _leave(changes, node, now)

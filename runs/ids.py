@@ -2,9 +2,8 @@
 
 import uuid
 from datetime import datetime
-from typing import Any, cast
 
-from typeid import TypeID
+from typeid import TypeID, base32
 from typeid.errors import TypeIDException
 from uuid_utils import compat
 
@@ -21,8 +20,8 @@ def id_at(moment: datetime) -> uuid.UUID:
 
 
 def encode(prefix: str, value: uuid.UUID) -> str:
-    # Any UUID will do; its types ask for one of another library.
-    return str(TypeID.from_uuid(suffix=cast(Any, value), prefix=prefix))
+    # By the codec alone: a list encodes hundreds, and the prefixes here need no check.
+    return f"{prefix}_{base32.encode(value.bytes)}"
 
 
 def decode(prefix: str, text: str) -> uuid.UUID | None:

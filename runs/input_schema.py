@@ -263,5 +263,28 @@ def _example(schema: Any, depth: int) -> Any:
     return {} if kind in (None, "object") else _EXAMPLES.get(str(kind))
 
 
+def defaults(schema: Any) -> Any:
+    """What an input has where nobody gives anything: for an object its defaults, without blanks."""
+    if not isinstance(schema, dict) or "default" in schema:
+        return example(schema)
+    properties = schema.get("properties")
+    if not isinstance(properties, dict) or schema.get("type", "object") != "object":
+        return example(schema)
+    return _defaults(properties, 0)
+
+
+def _defaults(properties: dict[str, Any], depth: int) -> dict[str, Any]:
+    found = {}
+    for name, part in properties.items():
+        if not isinstance(part, dict):
+            continue
+        inner = part.get("properties")
+        if "default" in part:
+            found[name] = part["default"]
+        elif isinstance(inner, dict) and depth < 8 and (given := _defaults(inner, depth + 1)):
+            found[name] = given
+    return found
+
+
 def _says(part: dict[str, Any]) -> bool:
     return "default" in part or bool(part.get("examples"))

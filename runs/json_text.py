@@ -41,7 +41,7 @@ _ORDER = (
 )
 _RANK = {key: rank for rank, key in enumerate(_ORDER)}
 _LINE = 96
-_ID = re.compile(r'"id"\s*:\s*"([^"\\\n]+)"')
+_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|[{}\[\]]', re.DOTALL)
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _PLAIN = {
     "Expecting value": "a value is expected here",
@@ -78,6 +78,8 @@ def read(text: str) -> Any:
         raise JsonError(message, error.lineno, error.colno) from None
     except RecursionError:
         raise JsonError("it is nested too deeply") from None
+    except _Twice as twice:
+        raise JsonError(f"“{twice.name}” stands twice in one object", *_second(text)) from None
     except JsonError:
         raise
     except ValueError:  # Python's limit of digits
@@ -90,8 +92,31 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         double, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise JsonError(f"“{double}” stands twice in one object")
+        raise _Twice(double)
     return found
+
+
+class _Twice(Exception):  # noqa: N818
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def _second(text: str) -> tuple[int | None, int | None]:
+    """Line and column of the first name that its object has already."""
+    open_objects: list[set[str] | None] = []
+    for token in _TOKEN.finditer(text):
+        if token[0] in "{[":
+            open_objects.append(set() if token[0] == "{" else None)
+        elif token[0] in "}]":
+            if open_objects:
+                open_objects.pop()
+        elif token[2] and open_objects and (names := open_objects[-1]) is not None:
+            name = json.loads(token[1], strict=False)
+            if name in names:
+                start = token.start()
+                return text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
+            names.add(name)
+    return None, None
 
 
 def _no_constant(word: str) -> None:
@@ -167,14 +192,3 @@ def _items(value: dict[str, Any]) -> list[tuple[str, Any]]:
 
 def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def lines_of_nodes(text: str) -> dict[str, int]:
-    """The line on which a definition's text first names each id."""
-    found: dict[str, int] = {}
-    line, counted = 1, 0
-    for match in _ID.finditer(text):
-        line += text.count("\n", counted, match.start())
-        counted = match.start()
-        found.setdefault(match[1], line)
-    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,11 +17,12 @@ from django.utils import timezone
 from runs import ids, recorder
 from runs.actors import ACTOR_REFS, Actor
 from runs.definitions import error_of, graph_of
-from runs.engine import dispatch, registry, steps
-from runs.graph import DefinitionError, Graph, NodeSpec
-from runs.models import AuditEntry, Event, Run, WorkflowVersion
+from runs.engine import dispatch, gates, registry, steps
+from runs.graph import USUAL_QUEUE, DefinitionError, Graph, NodeSpec
+from runs.models import AuditEntry, Event, Run, Workflow, WorkflowVersion
 from runs.payload import PayloadError, bounded, check_depth
 from runs.querysets import RunQuerySet
+from runs.reuse import ARCHIVED, Reuse, reuse_of
 from runs.rows import NewEvent
 from runs.states import FINAL_STATES, Kind, RunState
 
@@ -35,6 +36,7 @@ BATCH = 500
 DELETED_TOGETHER = 20
 # Bytes of their inputs, as JSON text, that are in memory at a time.
 BATCH_BYTES = 2_000_000
+BATCH_NODES = 5_000
 _TEXT_BYTES = Func(
     Cast(F("data"), TextField()), function="octet_length", output_field=BigIntegerField()
 )
@@ -56,9 +58,13 @@ def start(
     by: Actor,
     ref_type: str = "",
     ref_id: str = "",
+    original: Run | None = None,
+    fired: dict[str, Any] | None = None,
     now: datetime | None = None,
 ) -> Run:
-    """Record a new run and let it be executed.
+    """Record a new run and let it be executed. `original` is the failed run whose input it takes,
+    corrected or for another version: its lineage then shows both. `fired` tells of the trigger's
+    firing that started it.
 
     One that cannot start (its input breaks the workflow's schema, an executor is missing) is
     recorded as failed with the reason. Raises PayloadError for an input that is no JSON or too
@@ -66,12 +72,21 @@ def start(
     """
     now = now or timezone.now()
     bounded(data, settings.ENGINE_PAYLOAD_BYTES, "the input")
-    new = _new_run(version, data, trigger=trigger, by=by, ref=(ref_type, ref_id), now=now)
+    new = _new_run(
+        version,
+        data,
+        trigger=trigger,
+        by=by,
+        ref=(ref_type, ref_id),
+        now=now,
+        original=original,
+        fired=fired,
+    )
     with transaction.atomic():
         recorder.create([new], now=now)
         if by.ref_type in PEOPLE:
             _audit(by, "start", [new.id])
-        dispatch.wake()
+        dispatch.wake([new.gate] if new.gate else ())
     return Run.objects.select_related("workflow", "version").get(pk=new.id)
 
 
@@ -79,26 +94,48 @@ def retry(
     runs: RunQuerySet, *, by: Actor, reason: str = "", now: datetime | None = None
 ) -> Outcome:
     """New runs with the failed ones' version and input, linked to them."""
-    now = now or timezone.now()
+    return _retry(runs, by, reason, now or timezone.now(), from_failed=False)
+
+
+def retry_from(
+    runs: RunQuerySet, *, by: Actor, reason: str = "", now: datetime | None = None
+) -> Outcome:
+    """As `retry`, from the failed node on: the results of nodes that completed before are taken
+    over, with decisions and choices, and these nodes are not executed again."""
+    return _retry(runs, by, reason, now or timezone.now(), from_failed=True)
+
+
+def _retry(
+    runs: RunQuerySet, by: Actor, reason: str, now: datetime, *, from_failed: bool
+) -> Outcome:
     outcome = Outcome()
     run_ids = list(runs.order_by("id").values_list("id", flat=True)[:BATCH])
     with transaction.atomic():
         chosen = _to_retry(run_ids, outcome)
-        for batch in _by_size(chosen):
-            recorder.create(_retries(batch, outcome, by, now), now=now)
-        _audit(by, "retry", outcome.done, reason)
-        dispatch.wake()
+        for batch in _by_size(chosen, outcome):
+            kept = reuse_of(batch) if from_failed else ({}, {})
+            recorder.create(_retries(batch, outcome, by, now, *kept), now=now)
+        _audit(by, "retry from failed" if from_failed else "retry", outcome.done, reason)
+        dispatch.wake({_gate(run.version.workflow) for run in chosen} - {""})
     return outcome
 
 
 def _retries(
-    originals: list[Run], outcome: Outcome, by: Actor, now: datetime
+    originals: list[Run],
+    outcome: Outcome,
+    by: Actor,
+    now: datetime,
+    reuse: Mapping[uuid.UUID, Reuse],
+    refused: Mapping[uuid.UUID, str],
 ) -> list[recorder.NewRun]:
     """A new run for each of these, with its input; `outcome` is told of it."""
     first = Event.objects.filter(run__in=[run.id for run in originals], seq=1)
     inputs = dict(first.values_list("run_id", "data__input"))
     new_runs = []
     for run in originals:
+        if run.id in refused:
+            outcome.skipped[run.id] = refused[run.id]
+            continue
         try:
             check_depth(inputs[run.id], "its input")
         except PayloadError as error:  # stored before there was a limit
@@ -113,24 +150,29 @@ def _retries(
             ref=(run.ref_type, run.ref_id) if own_word else ("", ""),
             now=now,
             original=run,
+            reuse=reuse.get(run.id),
         )
         new_runs.append(new)
         outcome.done[run.id] = new.id
     return new_runs
 
 
-def _by_size(runs: list[Run]) -> Iterator[list[Run]]:
-    """The runs in their order, in batches whose inputs may be in memory together."""
+def _by_size(runs: list[Run], outcome: Outcome) -> Iterator[list[Run]]:
+    """The runs in their order, in batches whose inputs and nodes may be in memory together."""
     first = Event.objects.filter(run__in=[run.id for run in runs], seq=1)
     sizes = dict(first.values_list("run_id", _TEXT_BYTES))
     batch: list[Run] = []
-    total = 0
+    total = nodes = 0
     for run in runs:
-        if batch and total + sizes[run.id] > BATCH_BYTES:
+        if run.id not in sizes:
+            outcome.skipped[run.id] = ARCHIVED
+            continue
+        if batch and (total + sizes[run.id] > BATCH_BYTES or nodes + run.nodes_total > BATCH_NODES):
             yield batch
-            batch, total = [], 0
+            batch, total, nodes = [], 0, 0
         batch.append(run)
         total += sizes[run.id]
+        nodes += run.nodes_total
     if batch:
         yield batch
 
@@ -140,22 +182,40 @@ def _to_retry(run_ids: list[uuid.UUID], outcome: Outcome) -> list[Run]:
     # Locked in id order, so that of two who retry at once the second sees the first one's runs.
     locked = Run.objects.filter(pk__in=run_ids).order_by("id")
     originals = list(
-        locked.select_for_update(of=("self",), no_key=True).select_related("version", "workflow")
+        locked.select_for_update(of=("self",), no_key=True).select_related("version__workflow")
     )
     open_retries = Run.objects.filter(retry_of__in=run_ids).exclude(state__in=FINAL_STATES)
     underway = dict(open_retries.values_list("retry_of", "id"))
     chosen = []
     for run in originals:
-        if run.is_elsewhere:
-            outcome.skipped[run.id] = ELSEWHERE
-        elif not run.can_retry:
-            outcome.skipped[run.id] = f"only failed runs are retried; this one is {run.state}"
-        elif run.id in underway:
-            new = ids.encode("run", underway[run.id])
-            outcome.skipped[run.id] = f"it is being retried already, as {new}"
+        if why := _why_no_retry(run, underway.get(run.id)):
+            outcome.skipped[run.id] = why
         else:
             chosen.append(run)
     return chosen
+
+
+def why_no_retry(run: Run) -> str:
+    """Why this run cannot be retried, or ""; lock it where the answer must stay true."""
+    open_retries = Run.objects.filter(retry_of=run.pk).exclude(state__in=FINAL_STATES)
+    return _why_no_retry(run, open_retries.values_list("id", flat=True).first())
+
+
+def _why_no_retry(run: Run, underway: uuid.UUID | None) -> str:
+    if run.is_elsewhere:
+        return ELSEWHERE
+    if not run.can_retry:
+        return f"only failed runs are retried; this one is {run.state}"
+    if underway:
+        return f"it is being retried already, as {ids.encode('run', underway)}"
+    return ""
+
+
+def input_of(run: Run) -> Any:
+    """What it was started with. Raises PayloadError where that is no longer taken."""
+    data = Event.objects.values_list("data__input", flat=True).get(run=run.pk, seq=1)
+    check_depth(data, "its input")
+    return data
 
 
 def terminate(
@@ -178,6 +238,8 @@ def terminate(
         for run_id in recorder.transact(run_ids, decide, now=now):
             outcome.done[run_id] = run_id
         _audit(by, "terminate", outcome.done, reason)
+        if opened := gates.of_runs(outcome.done):
+            dispatch.wake(opened)
     return outcome
 
 
@@ -213,6 +275,8 @@ def _new_run(
     ref: tuple[str, str],
     now: datetime,
     original: Run | None = None,
+    fired: dict[str, Any] | None = None,
+    reuse: Reuse | None = None,
 ) -> recorder.NewRun:
     graph, error = _graph(version)
     error = error or (_why_not(graph, data) if graph else None)
@@ -225,6 +289,10 @@ def _new_run(
     }
     if original is not None:
         created["retry_of"] = original.public_id
+    if fired is not None:
+        created["fired"] = fired
+    if reuse is not None:
+        created["reused"] = len(reuse.plan.kept)
     ref_type, ref_id = ref if ref[0] else (by.ref_type, by.ref_id)
     deadline = graph.start_deadline_seconds if graph else None
     return recorder.NewRun(
@@ -237,13 +305,26 @@ def _new_run(
         ref_id=ref_id,
         events=[
             NewEvent(Kind.RUN_CREATED, actor=by.name, data=created),
-            *_first_events(nodes, error),
+            *(reuse.events if reuse and error is None else _first_events(nodes, error)),
         ],
         nodes=[(node.id, node.kind, node.executor) for node in nodes],
         retry_of=original.id if original else None,
         first=(original.first_id or original.id) if original else None,
         start_deadline=now + timedelta(seconds=deadline) if deadline else None,
+        queues=_queues(nodes),
+        gate=_gate(version.workflow),
     )
+
+
+def _queues(nodes: list[NodeSpec]) -> dict[str, str]:
+    """The Celery queue of each node that does not go to the usual one."""
+    named = {node.id: node.queue or registry.queue_of(node.executor) for node in nodes}
+    return {key: queue for key, queue in named.items() if queue not in ("", USUAL_QUEUE)}
+
+
+def _gate(workflow: Workflow) -> str:
+    """At what a new run of this workflow waits, if at anything."""
+    return gates.of_workflow(workflow.pk) if workflow.is_gated else ""
 
 
 def _first_events(nodes: list[NodeSpec], error: dict[str, str] | None) -> list[NewEvent]:

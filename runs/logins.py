@@ -12,6 +12,7 @@ from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
 from django.db import transaction
+from django.db.models import F
 
 from runs.actors import Actor
 from runs.models import AuditEntry, LoginTry, User
@@ -60,6 +61,8 @@ def failed(tried: Try, username: str, address: str | None) -> None:
     many there may be."""
     user = User.objects.filter(username=username).first()
     if user is None:
+        # As much work as telling of it: else the answer's time would say which names are known.
+        LoginTry.objects.filter(key=tried.key).update(at=F("at"))
         if tried.is_last:
             logger.warning("sign-in locked for an unknown user name from %s", address)
         return

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from runs.models import OutboxCursor
 
@@ -55,9 +56,10 @@ class Line:
 
 
 def read(reader: str, limit: int = 500) -> list[Line]:
-    """The next lines for this reader. Call within a transaction that also calls `advance`.
+    """The next lines for this reader, within a transaction.
 
-    The cursor's row is locked, so two processes of one reader take turns.
+    The cursor's row is locked: where `advance` is called in the same transaction, two processes
+    of one reader take turns. Who calls it later may read what another one reads too.
     """
     cursor_row, _ = OutboxCursor.objects.get_or_create(
         reader=reader, defaults={"xid": 0, "line": 0, "moved_at": datetime.now().astimezone()}
@@ -69,7 +71,10 @@ def read(reader: str, limit: int = 500) -> list[Line]:
 
 
 def advance(reader: str, line: Line, now: datetime) -> None:
-    OutboxCursor.objects.filter(reader=reader).update(xid=line.xid, line=line.id, moved_at=now)
+    """Move the reader on to `line`; never back, where another process of it has come further."""
+    behind = Q(xid__lt=line.xid) | Q(xid=line.xid, line__lt=line.id)
+    cursor = OutboxCursor.objects.filter(behind, reader=reader)
+    cursor.update(xid=line.xid, line=line.id, moved_at=now)
 
 
 def prune(now: datetime, keep: timedelta = timedelta(minutes=10), batch: int = 10_000) -> int:

@@ -1,7 +1,7 @@
 """JSONPath in workflow definitions: ``$.data…`` and ``$.nodes.<id>.output…``. Pure."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +16,7 @@ from jsonpath.token import TOKEN_RE_FLAGS
 from runs import patterns
 
 _NODE = re.compile(r"\$\.nodes\.([a-z][a-z0-9_]*)\.output(?=$|[.\[])")
-_DATA = re.compile(r"\$\.data(?=$|[.\[])")
+_ROOT = re.compile(r"\$\.([a-z_]+)(?=$|[.\[])")
 
 
 class PathError(ValueError):
@@ -81,14 +81,31 @@ def node_of(path: str) -> str | None:
     return found.group(1) if found else None
 
 
-def check(path: str) -> None:
-    """Raise PathError unless the path reads the run's input or a node's output."""
-    if not (_DATA.match(path) or _NODE.match(path)):
-        raise PathError(f"“{path}” begins neither with $.data nor with $.nodes.<node>.output")
+def check(path: str, roots: Collection[str] = ("data", "nodes")) -> None:
+    """Raise PathError unless the path begins with one of these names; of a node only its output
+    can be read."""
+    found = _ROOT.match(path)
+    if found is None or found.group(1) not in roots or not _is_of_node(path, found.group(1)):
+        raise PathError(f"“{path}” begins with none of {', '.join(map(_begin, roots))}")
     try:
         _compiled(path)
     except JSONPathError as error:
         raise PathError(f"“{path}” is not a JSONPath: {error}") from error
+
+
+def root_of(path: str) -> str:
+    """The name that a checked path begins with."""
+    found = _ROOT.match(path)
+    assert found is not None, path
+    return found.group(1)
+
+
+def _is_of_node(path: str, root: str) -> bool:
+    return root != "nodes" or _NODE.match(path) is not None
+
+
+def _begin(root: str) -> str:
+    return "$.nodes.<node>.output" if root == "nodes" else f"$.{root}"
 
 
 def resolve(path: str, context: dict[str, Any]) -> Any:

@@ -39,6 +39,10 @@ class NewRun:
     retry_of: uuid.UUID | None = None
     first: uuid.UUID | None = None
     start_deadline: datetime | None = None
+    # Celery queues by node, where that is not the usual one.
+    queues: Mapping[str, str] = field(default_factory=dict)
+    # What its first nodes wait for: see `engine.gates`.
+    gate: str = ""
     # For a run that is executed elsewhere.
     source_id: int | None = None
     external_id: str = ""
@@ -145,7 +149,9 @@ def create(new_runs: Sequence[NewRun], *, now: datetime) -> list[Recorded]:
             nodes_total=len(new.nodes),
         )
         nodes = {
-            key: NodeRow(new.id, key, position, kind, executor, "pending")
+            key: NodeRow(
+                new.id, key, position, kind, executor, "pending", queue=new.queues.get(key, "")
+            )
             for position, (key, kind, executor) in enumerate(new.nodes)
         }
         changes = fold(run, nodes, list(new.events), now)
@@ -154,7 +160,9 @@ def create(new_runs: Sequence[NewRun], *, now: datetime) -> list[Recorded]:
         with recorder_batch.batch() as sql:
             sql.insert_runs(new_runs, [entry.run for entry in done], now)
             sql.insert_nodes([n for entry in done for n in entry.changes.nodes.values()])
-            _write(sql, done, [list(new.events) for new in new_runs], now, created=True)
+            gates = {new.id: new.gate for new in new_runs if new.gate}
+            events = [list(new.events) for new in new_runs]
+            _write(sql, done, events, now, created=True, gates=gates)
         _ring_on_commit([_bell(entry) for entry in done])
     return done
 
@@ -369,6 +377,7 @@ def _write(
     now: datetime,
     *,
     created: bool,
+    gates: Mapping[uuid.UUID, str] | None = None,
 ) -> None:
     changes = [entry.changes for entry in done]
     sql.insert_events(
@@ -379,9 +388,12 @@ def _write(
     sql.update_nodes(
         [change.nodes[key] for change in changes for key in sorted(change.changed_nodes)]
     )
+    sql.mark_reused([c.nodes[key] for c in changes for key in sorted(c.reused)])
     sql.begin_attempts(_begun([a for change in changes for a in change.begun]))
     sql.end_attempts(_ended([a for change in changes for a in change.ended]))
-    sql.set_ready([(c.run.id, key, at) for c in changes for key, at in sorted(c.ready.items())])
+    sql.set_ready(
+        [(c.run.id, key, at) for c in changes for key, at in sorted(c.ready.items())], gates or {}
+    )
     sql.insert_decisions([question for change in changes for question in change.asked])
     sql.close_decisions([answer for change in changes for answer in change.answered])
     sql.insert_model_calls([call for change in changes for call in change.model_calls])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,7 @@ class Batch:
                     n.retry_of,
                     n.first,
                     row.nodes_total,
+                    row.nodes_done,
                     row.source_id,
                     n.external_id,
                 )
@@ -78,21 +79,24 @@ class Batch:
     def insert_nodes(self, nodes: Sequence[NodeRow]) -> None:
         self._each(
             statements.INSERT_NODES,
-            [(n.run_id, n.key, n.position, n.kind, n.executor, "pending") for n in nodes],
+            [(n.run_id, n.key, n.position, n.kind, n.executor, n.queue, "pending") for n in nodes],
         )
 
     def insert_events(
         self, batches: Sequence[tuple[uuid.UUID, int, list[NewEvent]]], now: datetime
     ) -> None:
-        self._each(
-            statements.INSERT_EVENTS,
-            [
-                (run_id, seq, *event_columns(e, now), e.source, e.sender_id)
-                for run_id, first, events in batches
-                for seq, e in enumerate(events, first)
-            ],
-            now,
-        )
+        rows: list[tuple[Any, ...]] = []
+        copies: list[tuple[Any, ...]] = []
+        for run_id, first, events in batches:
+            for seq, e in enumerate(events, first):
+                row = (run_id, seq, *event_columns(e, now))
+                if e.copied is None:
+                    rows.append((*row, e.source, e.sender_id))
+                else:
+                    copied = e.copied
+                    copies.append((*row, copied.run_id, copied.input_seq, copied.output_seq))
+        self._each(statements.INSERT_EVENTS, rows, now)
+        self._each(statements.COPY_EVENTS, copies, now)
 
     def update_runs(self, changes: Sequence[Changes], *, created: bool) -> None:
         plain = [c for c in changes if not c.visible]
@@ -159,6 +163,9 @@ class Batch:
             ],
         )
 
+    def mark_reused(self, nodes: Sequence[NodeRow]) -> None:
+        self._each(statements.MARK_REUSED, [(n.run_id, n.key, n.reused_from) for n in nodes])
+
     def begin_attempts(self, attempts: Sequence[AttemptBegun]) -> None:
         lease = timedelta(seconds=settings.ENGINE_LEASE_SECONDS)
         rows = []
@@ -200,9 +207,17 @@ class Batch:
             ],
         )
 
-    def set_ready(self, rows: Sequence[tuple[uuid.UUID, str, datetime | None]]) -> None:
+    def set_ready(
+        self,
+        rows: Sequence[tuple[uuid.UUID, str, datetime | None]],
+        gates: Mapping[uuid.UUID, str],
+    ) -> None:
+        """The nodes of runs with a gate are held there."""
         self._each(statements.UNSET_READY, [(run, key) for run, key, at in rows if at is None])
-        self._each(statements.SET_READY, [row for row in rows if row[2] is not None])
+        self._each(
+            statements.SET_READY,
+            [(*row, gates.get(row[0], "")) for row in rows if row[2] is not None],
+        )
 
     def insert_decisions(self, questions: Sequence[Question]) -> None:
         self._each(

@@ -8,24 +8,39 @@ INSERT INTO jobs (id, workflow_id, version_id, state, state_seq, last_seq, creat
     input_tokens, output_tokens, cached_tokens, nodes_total, nodes_done, current_node, error_node,
     error_kind, error_message, ended_by, reason, source_id, external_id)
 SELECT id, workflow, version, 'created', 1, last_seq, created, deadline, trigger, by, ref_type,
-    ref_id, retry_of, first, 0, 0, 0, 0, total, 0, '', '', '', '', '', '', source, external_id
+    ref_id, retry_of, first, 0, 0, 0, 0, total, done, '', '', '', '', '', '', source, external_id
 FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::int[], %s::timestamptz[],
     %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[], %s::uuid[], %s::uuid[],
-    %s::int[], %s::bigint[], %s::text[])
+    %s::int[], %s::int[], %s::bigint[], %s::text[])
     AS new(id, workflow, version, last_seq, created, deadline, trigger, by, ref_type, ref_id,
-        retry_of, first, total, source, external_id)
+        retry_of, first, total, done, source, external_id)
 """
 INSERT_NODES = """
-INSERT INTO nodes (run_id, key, position, kind, executor, status, attempts, failures,
+INSERT INTO nodes (run_id, key, position, kind, executor, queue, status, attempts, failures,
     error_kind, error_message, cost)
 SELECT *, 0, 0, '', '', 0
-FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::text[], %s::text[], %s::text[])
+FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[])
 """
 INSERT_EVENTS = """
 INSERT INTO event_tracking
     (run_id, seq, kind, node, attempt, actor, at, data, source_id, sender_id, recorded_at)
 SELECT *, %s FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::smallint[],
     %s::text[], %s::timestamptz[], %s::text[]::jsonb[], %s::bigint[], %s::text[])
+"""
+# The payloads do not leave the database: there may be a thousand of a megabyte each.
+COPY_EVENTS = """
+INSERT INTO event_tracking
+    (run_id, seq, kind, node, attempt, actor, at, data, recorded_at)
+SELECT new.run_id, new.seq, new.kind, new.node, new.attempt, new.actor, new.at,
+    new.data || jsonb_build_object('output', done.data->'output')
+        || CASE WHEN began.data ? 'input'
+            THEN jsonb_build_object('input', began.data->'input') ELSE '{}' END,
+    %s
+FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::smallint[], %s::text[],
+    %s::timestamptz[], %s::text[]::jsonb[], %s::uuid[], %s::int[], %s::int[])
+    AS new(run_id, seq, kind, node, attempt, actor, at, data, of_run, input_seq, output_seq)
+JOIN event_tracking AS done ON done.run_id = of_run AND done.seq = output_seq
+LEFT JOIN event_tracking AS began ON began.run_id = of_run AND began.seq = input_seq
 """
 UPDATE_RUNS = """
 UPDATE jobs SET state = new.state, state_seq = new.state_seq, last_seq = new.last_seq,
@@ -62,6 +77,11 @@ FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::smallint[], %s::smallint[],
     AS new(run_id, key, status, attempts, failures, queued_at, started_at, completed_at, input_seq,
         output_seq, error_seq, error_kind, error_message, selected, progress_done,
         progress_total, cost)
+WHERE nodes.run_id = new.run_id AND nodes.key = new.key
+"""
+MARK_REUSED = """
+UPDATE nodes SET reused_from = new.of_run
+FROM unnest(%s::uuid[], %s::text[], %s::uuid[]) AS new(run_id, key, of_run)
 WHERE nodes.run_id = new.run_id AND nodes.key = new.key
 """
 BEGIN_ATTEMPTS = """
@@ -103,11 +123,13 @@ UPDATE attempts SET status = ended.status,
 FROM ended WHERE attempts.node_id = ended.node_id AND attempts.number = ended.number
 """
 SET_READY = """
-INSERT INTO ready_nodes (node_id, run_id, ready_at, hints)
-SELECT nodes.id, new.run_id, new.ready_at, 0
-FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[]) AS new(run_id, key, ready_at)
+INSERT INTO ready_nodes (node_id, run_id, ready_at, hints, queue, gate, held)
+SELECT nodes.id, new.run_id, new.ready_at, 0, nodes.queue, new.gate, new.gate <> ''
+FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::text[])
+    AS new(run_id, key, ready_at, gate)
 JOIN nodes ON nodes.run_id = new.run_id AND nodes.key = new.key
-ON CONFLICT (node_id) DO UPDATE SET ready_at = excluded.ready_at, hint_due = NULL, hints = 0
+ON CONFLICT (node_id) DO UPDATE SET ready_at = excluded.ready_at, hint_due = NULL, hints = 0,
+    gate = excluded.gate, held = excluded.held, declined_at = NULL
 """
 UNSET_READY = """
 DELETE FROM ready_nodes USING nodes, unnest(%s::uuid[], %s::text[]) AS gone(run_id, key)

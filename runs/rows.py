@@ -21,6 +21,15 @@ class Refused(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True)
+class Copied:
+    """Where the payloads of an event stand already: they are copied within the database."""
+
+    run_id: uuid.UUID
+    input_seq: int | None
+    output_seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewEvent:
     """An event to be: the recorder gives it its number and the time it was stored.
 
@@ -38,6 +47,8 @@ class NewEvent:
     sender_id: str | None = None
     # The data as it is stored, where it was written already.
     json: str | None = None
+    # Whose input and output are added to the data.
+    copied: Copied | None = None
 
 
 @dataclass(slots=True)
@@ -96,6 +107,9 @@ class NodeRow:
     progress_done: int | None = None
     progress_total: int | None = None
     cost: Decimal = Decimal(0)
+    # Neither is read of a run that there is already: they do not change.
+    queue: str = ""
+    reused_from: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

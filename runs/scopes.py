@@ -20,6 +20,7 @@ class Scope(TextChoices):
     DELETE = "delete", "Delete runs for good"
     DECIDE = "decide", "Approve, reject and correct what waits for a person"
     WORKFLOWS = "workflows", "Make workflows and publish their versions"
+    TRIGGERS = "triggers", "Make, change, switch and test what starts runs by itself"
     VIEWS = "views", "Save, change and delete views of the list"
     INGEST = "ingest", "Report runs that are executed elsewhere"
     RETENTION = "retention", "Change how long runs are kept"
@@ -28,6 +29,7 @@ class Scope(TextChoices):
 # Of whoever sees runs: saving views takes no permission, so that no permission's name tells.
 _WITH_RUNS = "runs.view_run"
 _OF_WORKFLOWS = frozenset({"runs.add_workflow", "runs.change_workflow"})
+_OF_TRIGGERS = frozenset(f"runs.{verb}_trigger" for verb in ("add", "change", "delete", "fire"))
 
 
 def scope_of(permission: str) -> Scope | None:
@@ -43,6 +45,8 @@ def scope_of(permission: str) -> Scope | None:
         return Scope.VIEW
     if permission in _OF_WORKFLOWS:
         return Scope.WORKFLOWS
+    if permission in _OF_TRIGGERS:
+        return Scope.TRIGGERS
     if app == Scope.RETENTION or noun.startswith(Scope.RETENTION):
         return Scope.RETENTION
     # Django makes such a permission for every table; only runs are deleted by the API.

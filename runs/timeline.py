@@ -15,6 +15,7 @@ from typing import Protocol
 
 from runs.states import NODE_FINAL, AttemptStatus, NodeStatus
 
+REUSED = "reused"
 QUEUED, DEPENDENCY, BACKOFF, PERSON = "queued", "dep", "backoff", "person"
 # A gap narrower than this (per cent) would be drawn wider than it is, over its bar.
 LEAST_GAP = 0.25
@@ -84,7 +85,7 @@ class AttemptTimes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One attempt, or the tag of a skipped node (attempt 0)."""
+    """One attempt, or the tag of a skipped or reused node (attempt 0)."""
 
     state: str
     x: float
@@ -373,6 +374,8 @@ def _row(lane: _Lane, scale: _Scale, critical: bool) -> Row:
     if lane.node.status == NodeStatus.SKIPPED and lane.node.completed_at is not None:
         at = scale.x(lane.node.completed_at)
         bars.append(Bar("skipped", at, 0.0, 0, NodeStatus.SKIPPED, 0.0, "", growing=False))
+    elif _is_reused(lane):
+        bars.append(Bar("reused", 0.0, 0.0, 0, REUSED, 0.0, "", growing=False))
     gaps = []
     for stretch in lane.gaps:
         x = scale.x(stretch.start)
@@ -383,6 +386,12 @@ def _row(lane: _Lane, scale: _Scale, critical: bool) -> Row:
     seconds = None if end is None else (end - lane.bars[0].start).total_seconds()
     growing = any(bar.growing for bar in lane.bars)
     return Row(lane.node.key, bars, gaps, lane.queued_at, seconds, growing, critical)
+
+
+def _is_reused(lane: _Lane) -> bool:
+    """Whether its result was taken over: it completed and was never begun."""
+    never_begun = lane.node.started_at is None and not lane.bars
+    return never_begun and lane.node.status == NodeStatus.COMPLETED
 
 
 def _critical_chain(lanes: Mapping[str, _Lane], needs: Mapping[str, Sequence[str]]) -> list[str]:

@@ -33,7 +33,7 @@ def _link(entries: list[AuditEntry], request: HttpRequest) -> None:
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
     list_display = (
-        "at", "actor", "origin", "action", "target_type", "target", "count", "reason",
+        "at", "actor", "origin", "action", "target_type", "target", "how_many", "shown_reason",
         "shown_filter",
     )  # fmt: skip
     list_filter = (ByDay, OfTarget, ByAction)
@@ -44,24 +44,37 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         "target", "target_id", "count", "reason", "shown_filter",
     )  # fmt: skip
     ordering = ("-at", "-id")
+    # A phone shows no more than there is to say.
+    empty_value_display = '<span class="op-none">–</span>'
 
-    @admin.display(description="from", empty_value="")
-    def origin(self, entry: AuditEntry) -> str:
+    @admin.display(description="from")
+    def origin(self, entry: AuditEntry) -> str | None:
         by = f"token {entry.via}" if entry.via else ""
-        return " · ".join(filter(None, (entry.address, by)))
+        return " · ".join(filter(None, (entry.address, by))) or None
+
+    @admin.display(description="count")
+    def how_many(self, entry: AuditEntry) -> int | None:
+        """Where it is more, or less, than the one that is named."""
+        return None if entry.count == 1 else entry.count
+
+    @admin.display(description="reason")
+    def shown_reason(self, entry: AuditEntry) -> str | None:
+        """Not where it only says again whose account it was."""
+        found = getattr(entry, "found", None)
+        return None if found and entry.reason == found.label else entry.reason or None
 
     @admin.display(description="target")
-    def target(self, entry: AuditEntry) -> str:
+    def target(self, entry: AuditEntry) -> str | None:
         found = getattr(entry, "found", None)
         if found is None:
-            return entry.target_id
+            return entry.target_id or None
         return format_html('<a class="text-link" href="{}">{}</a>', found.url, found.label)
 
-    @admin.display(description="filter", empty_value="")
-    def shown_filter(self, entry: AuditEntry) -> str:
+    @admin.display(description="filter")
+    def shown_filter(self, entry: AuditEntry) -> str | None:
         """Which runs it was done to, as the list's address says it."""
         if not isinstance(entry.filter, dict):
-            return json.dumps(entry.filter) if entry.filter else ""
+            return json.dumps(entry.filter) if entry.filter else None
         query = urlencode(entry.filter, doseq=True)
         if not query:
             return "all runs"

@@ -11,8 +11,9 @@ from runs.admin.read_only import ReadOnlyAdmin, shown_text
 from runs.models import Workflow, WorkflowVersion
 from runs.views.workflow_list import WorkflowList
 from runs.views.workflow_new import NewWorkflow, NewWorkflowCheck
-from runs.views.workflow_page import WorkflowById, WorkflowCheck, WorkflowPage, WorkflowVersionPage
+from runs.views.workflow_page import WorkflowById, WorkflowCheck, WorkflowPage
 from runs.views.workflow_run import InputCheck, RunWorkflow
+from runs.views.workflow_versions import CompareVersions, RestoreVersion, WorkflowVersionPage
 
 
 class SlugConverter:
@@ -54,6 +55,12 @@ class WorkflowAdmin(ModelAdmin):
                 WorkflowVersionPage,
                 "runs_workflow_version",
             ),
+            mount(
+                "<workflow:slug>/versions/<int:number>/restore/",
+                RestoreVersion,
+                "runs_workflow_restore",
+            ),
+            mount("<workflow:slug>/compare/", CompareVersions, "runs_workflow_compare"),
             mount("<workflow:slug>/run/", RunWorkflow, "runs_workflow_run"),
             mount("<workflow:slug>/run/check/", InputCheck, "runs_workflow_run_check"),
             mount("<int:object_id>/change/", WorkflowById, "runs_workflow_change"),

@@ -15,7 +15,10 @@ from rest_framework.exceptions import NotFound, ValidationError
 from runs import ids, lifecycle
 from runs.actors import Actor
 from runs.api.problems import Conflict, WrongState
-from runs.models import Attempt, DeletedRun, Run, Workflow, WorkflowVersion
+from runs.exports import Export, export_of
+from runs.filters import RunFilter
+from runs.models import Attempt, AuditEntry, DeletedRun, Run, Workflow, WorkflowVersion
+from runs.paging import Cursor
 from runs.public_run import RunLine
 from runs.querysets import RunQuerySet
 from runs.states import FINAL_STATES, AttemptStatus, Trigger
@@ -25,8 +28,9 @@ LIST_SECONDS = 5.0
 
 
 def shown_runs() -> RunQuerySet:
-    """Runs with all that their serializer shows."""
-    runs = Run.objects.select_related("workflow", "version").defer("version__definition")
+    """Runs with all that their serializers show."""
+    runs = Run.objects.select_related("workflow", "version", "triggered__trigger")
+    runs = runs.defer("version__definition", "triggered__trigger__rule")
     return runs.annotate(draining=_draining())
 
 
@@ -100,6 +104,11 @@ def _version(workflow: Any, number: int | None) -> WorkflowVersion:
     return version
 
 
+def retry_act(given: dict[str, Any]) -> Callable[..., lifecycle.Outcome]:
+    """What RetrySerializer's fields ask for."""
+    return lifecycle.retry_from if given["from_failed"] else lifecycle.retry
+
+
 def change(
     act: Callable[..., lifecycle.Outcome], run: Run, *, by: Actor, reason: str, now: datetime
 ) -> uuid.UUID:
@@ -125,3 +134,25 @@ def _refusal(run: Run, why: str, tried: str) -> WrongState:
     else:
         actions, words = ["start"], "Its workflow can be started again."
     return WrongState(f"{why[0].upper()}{why[1:]}. {words}", run.state, actions)
+
+
+def run_cursor(text: str | None) -> Cursor | None:
+    """Behind which run of the list it goes on."""
+    if not text:
+        return None
+    cursor = Cursor.parse(text)
+    if cursor is None:
+        raise ValidationError({"cursor": ["This is no cursor of a run; begin without one."]})
+    return cursor
+
+
+def export_runs(
+    wanted: RunFilter, after: Cursor | None, *, by: Actor, now: datetime, pages: str
+) -> Export:
+    """The runs of a filter leave the portal, so it is audited."""
+    found = export_of(wanted, now, pages, after)
+    entry = AuditEntry.by(
+        by, action="export", target_type="run", filter=dict(wanted.pairs()), count=found.count
+    )
+    entry.save(force_insert=True)
+    return found

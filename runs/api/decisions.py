@@ -7,23 +7,19 @@ from typing import Any, cast
 from django.db.models import Q, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from runs import ids
-from runs.api import examples
+from runs.api import decision_acts, examples
 from runs.api.pagination import KeyPages
-from runs.api.problems import Conflict, Unprocessable
-from runs.api.serializers import StampField, StrictSerializer
+from runs.api.serializers import OneOf, StampField, StrictSerializer
 from runs.api.views import ApiViewSet
 from runs.engine import answers
-from runs.graph import DefinitionError
 from runs.models import Decision, User
 from runs.states import DecisionAct
 
-_WITH_RUN = ("node", "node__run", "node__run__workflow")
-LISTS = ("open", "mine", "past")
 ACTS = [(str(act), str(act)) for act in DecisionAct]
 ANSWERS = [(str(act), str(act)) for act in answers.ACTS]
 
@@ -70,7 +66,7 @@ class DecisionDetailSerializer(DecisionSerializer):
 
 
 class AnswerSerializer(StrictSerializer):
-    act = serializers.ChoiceField(choices=ANSWERS)
+    act = OneOf(choices=ANSWERS)
     value = serializers.JSONField(
         required=False, allow_null=True, help_text="The correction; fits the form."
     )
@@ -112,7 +108,7 @@ class DecisionViewSet(ApiViewSet):
     @extend_schema(
         parameters=[
             OpenApiParameter(
-                "show", enum=LISTS, default="open",
+                "show", enum=decision_acts.LISTS, default="open",
                 description="All that are open, those that you may answer, or those decided.",
             )
         ]
@@ -121,18 +117,15 @@ class DecisionViewSet(ApiViewSet):
         """Questions, the oldest first."""
         self.refuse_unknown("show")
         shown = request.query_params.get("show", "open")
-        if shown not in LISTS:
-            raise ValidationError({"show": [f"One of {', '.join(LISTS)}."]})
-        rows = Decision.objects.past() if shown == "past" else Decision.objects.open()
-        if shown == "mine":
-            rows = rows.for_person(cast(User, request.user))
-        page = self.paginate_queryset(rows.select_related(*_WITH_RUN))
+        if shown not in decision_acts.LISTS:
+            raise ValidationError({"show": [f"One of {', '.join(decision_acts.LISTS)}."]})
+        page = self.paginate_queryset(decision_acts.listed(shown, cast(User, request.user)))
         return self.get_paginated_response(DecisionSerializer(page, many=True).data)
 
     @extend_schema(responses=DecisionDetailSerializer)
     def retrieve(self, request: Request, run_id: str, node: str) -> Response:  # noqa: ARG002
         """One question, with what it shows."""
-        return self._shown(self._question(run_id, node))
+        return _shown(decision_acts.find_question(run_id, node))
 
     @extend_schema(
         request=AnswerSerializer,
@@ -141,37 +134,17 @@ class DecisionViewSet(ApiViewSet):
     )
     def answer(self, request: Request, run_id: str, node: str) -> Response:
         """Approve it, reject it, or correct it. Of several who answer at once one is taken."""
-        found = self._question(run_id, node)
+        found = decision_acts.find_question(run_id, node)
         serializer = AnswerSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        given = serializer.validated_data
-        try:
-            answers.answer(
-                found.decision, DecisionAct(given["act"]), by=self.actor,
-                user=cast(User, request.user), value=given.get("value"),
-                comment=given["comment"], now=self.now,
-            )  # fmt: skip
-        except answers.NotYours as error:
-            raise PermissionDenied(str(error)) from None
-        except answers.AnswerInvalid as error:
-            raise Unprocessable(str(error)) from None
-        except answers.NotOpen as error:
-            raise Conflict(str(error)) from None
-        found.decision.refresh_from_db()
-        return self._shown(found)
+        given, by = serializer.validated_data, cast(User, request.user)
+        decision_acts.answer(found, given, by=by, now=self.now)
+        return _shown(found)
 
-    def _question(self, run_id: str, node: str) -> answers.Question:
-        key = ids.decode("run", run_id)
-        rows = Decision.objects.select_related(*_WITH_RUN).filter(run=key, node__key=node)
-        # A name that no node has, such as one with a NUL, is not even looked for.
-        found = rows.first() if key and node.isidentifier() else None
-        if found is None:
-            raise NotFound("Nothing waits, or waited, for a person there.")
-        try:
-            return answers.question(found)
-        except DefinitionError as error:
-            raise Conflict(f"Its workflow can no longer be read: {error}") from None
 
-    def _shown(self, found: answers.Question) -> Response:
-        context = {"question": found}
-        return Response(DecisionDetailSerializer(found.decision, context=context).data)
+def _shown(found: answers.Question) -> Response:
+    return Response(detail_of(found))
+
+
+def detail_of(found: answers.Question) -> Any:
+    return DecisionDetailSerializer(found.decision, context={"question": found}).data

@@ -14,11 +14,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from runs.api.problems import MEDIA_TYPE
-from runs.states import AttemptStatus, NodeStatus, RunState
+from runs.states import AttemptStatus, Kind, NodeStatus, RunState
 
 # What the document calls the values of fields that several resources have.
 RUN_STATES = [str(state) for state in RunState]
 NODE_STATUSES = [str(status) for status in NodeStatus]
+EVENT_KINDS = [str(kind) for kind in Kind]
 ATTEMPT_STATUSES = [str(status) for status in AttemptStatus]
 
 _TEXT = {"type": "string"}
@@ -38,7 +39,11 @@ PROBLEM: dict[str, Any] = {
             "items": {
                 "type": "object",
                 "required": ["field", "message"],
-                "properties": {"field": _TEXT, "message": _TEXT},
+                "properties": {
+                    "field": _TEXT,
+                    "message": _TEXT,
+                    "place": {**_TEXT, "description": "Of a trigger's rule: where in it."},
+                },
             },
         },
         "state": {**_TEXT, "description": "The run's state, where that forbids the act."},
@@ -47,7 +52,10 @@ PROBLEM: dict[str, Any] = {
             "description": "What the run's state allows instead.",
             "items": _TEXT,
         },
-        "newest": {"type": "integer", "description": "The version that is newer than `base`."},
+        "newest": {
+            "type": "integer",
+            "description": "The version that is newer than `base`; the trigger's revision.",
+        },
     },
     "example": {
         "type": "urn:problem-type:runs:invalid",

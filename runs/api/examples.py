@@ -39,6 +39,12 @@ _DEFINITION = {
 }
 
 RUN = OpenApiExample("A failed run", _RUN, response_only=True, status_codes=["200"])
+FIRED_RUN = OpenApiExample(
+    "A failed run",
+    {**_RUN, "fired": {"trigger_id": 7, "trigger": "Paid orders", "firing": 812}},
+    response_only=True,
+    status_codes=["200"],
+)
 JOB = OpenApiExample(
     "A job",
     {
@@ -70,6 +76,11 @@ EVENT = OpenApiExample(
     status_codes=["200"],
 )
 REASON = OpenApiExample("With a reason", {"reason": "the mail server is back"}, request_only=True)
+FROM_FAILED = OpenApiExample(
+    "From the failed node",
+    {"from_failed": True, "reason": "the mail server is back"},
+    request_only=True,
+)
 START = OpenApiExample(
     "A run for an order",
     {"input": {"document": "invoices/4711.pdf"}, "ref_type": "order", "ref_id": "4711"},
@@ -89,5 +100,63 @@ CORRECTION = OpenApiExample(
 VIEW = OpenApiExample(
     "Failed today",
     {"name": "Failed today", "query": "?state=failed&created=24h", "is_shared": True},
+    request_only=True,
+)
+_SCHEDULE = {
+    "when": {"cron": "0 6 * * 1-5", "zone": "Europe/Berlin", "skip_if_running": True},
+    "then": [{"start": "nightly_import", "input": {"until": "$.due_at"}}],
+}
+TRIGGERS = [
+    OpenApiExample(
+        "A schedule",
+        {"name": "Import at six", "kind": "schedule", "rule": _SCHEDULE},
+        request_only=True,
+    ),
+    OpenApiExample(
+        "A webhook",
+        {
+            "name": "Paid orders",
+            "kind": "webhook",
+            "rule": {
+                "when": {"scheme": "standard"},
+                "if": {"value": "$.body.event", "equals": "order.paid"},
+                "then": [
+                    {
+                        "start": "invoice_processing",
+                        "input": {"document": "$.body.document"},
+                        "ref": {"type": "order", "id": "$.body.order.id"},
+                    }
+                ],
+            },
+        },
+        request_only=True,
+    ),
+    OpenApiExample(
+        "When a run fails",
+        {
+            "name": "Tell of failed invoices",
+            "kind": "event",
+            "rule": {
+                "when": {"run_ends": {"workflow": "invoice_processing", "states": ["failed"]}},
+                "then": [
+                    {
+                        "start": "notify",
+                        "input": {"run": "$.run.id", "why": "$.run.error.message"},
+                    }
+                ],
+            },
+        },
+        request_only=True,
+    ),
+]
+TRIGGER_CHANGE = OpenApiExample(
+    "Another time", {"revision": 1, "rule": _SCHEDULE}, request_only=True
+)
+SWITCH = OpenApiExample(
+    "Off", {"on": False, "reason": "the mail server is down"}, request_only=True
+)
+TRY_TRIGGER = OpenApiExample(
+    "Without starting anything",
+    {"payload": {"body": {"event": "order.paid"}, "headers": {}, "query": {}}},
     request_only=True,
 )

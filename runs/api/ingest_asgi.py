@@ -41,6 +41,8 @@ MOST_LARGE = 4
 SMALL = 200_000
 # Seconds in which a body must have come in.
 PATIENCE = 60.0
+# Seconds that a thread waits for a database that says nothing: ten thousand events are one answer.
+ANSWER_SECONDS = 30.0
 _GUARDED = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -63,7 +65,7 @@ class Ingest:
     def __init__(self, django: Application) -> None:
         self._django = django
         self._view = EventsView.as_view()
-        own_connection = partial(keep_own_connection, checked=False)
+        own_connection = partial(keep_own_connection, checked=False, patience=ANSWER_SECONDS)
         self._threads = ThreadPoolExecutor(THREADS, "ingest", own_connection)
         self._large = asyncio.Semaphore(MOST_LARGE)
 

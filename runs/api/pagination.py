@@ -14,7 +14,7 @@ from rest_framework.utils.urls import replace_query_param
 from runs import ids
 from runs.api.acts import LIST_SECONDS
 from runs.context import STORED_BYTES
-from runs.models import SavedView, Workflow, WorkflowVersion
+from runs.models import Firing, SavedView, Trigger, Workflow, WorkflowVersion
 from runs.paging import Cursor
 from runs.public_run import RunLine
 from runs.querysets import RunQuerySet
@@ -181,6 +181,38 @@ class WorkflowPages(KeyPages):
         return rows.filter(slug__gt=key).order_by("slug")
 
 
+class TriggerPages(KeyPages):
+    """By name, of which there is one each."""
+
+    def key(self, row: Trigger) -> str:
+        return row.name
+
+    def page_at(self, rows: QuerySet, side: str, key: str) -> QuerySet:
+        if not key:
+            return rows.order_by("name")
+        if "\0" in key:
+            raise ValueError(key)
+        if side == "before":
+            return rows.filter(name__lt=key).order_by("-name")
+        return rows.filter(name__gt=key).order_by("name")
+
+
+class FiringPages(KeyPages):
+    """Newest first, of one trigger."""
+
+    def key(self, row: Firing) -> str:
+        return str(row.pk)
+
+    def page_at(self, rows: QuerySet, side: str, key: str) -> QuerySet:
+        if not key:
+            return rows.order_by("-id")
+        if not (key.isascii() and key.isdecimal() and len(key) < 19):
+            raise ValueError(key)
+        if side == "before":
+            return rows.filter(id__gt=int(key)).order_by("id")
+        return rows.filter(id__lt=int(key)).order_by("-id")
+
+
 class EventPages(BasePagination):
     """A run's events in order: those with a number after `after`."""
 
@@ -192,6 +224,13 @@ class EventPages(BasePagination):
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:  # noqa: ARG002
         limit = read_number(request, "limit", self.default_limit, 1, self.max_limit)
         after = read_number(request, "after", 0, 0, MAX_SEQ)
+        rows, last = self.page_after(queryset, after, limit)
+        url = request.build_absolute_uri()
+        self.next = replace_query_param(url, "after", last) if last else None
+        return rows
+
+    def page_after(self, queryset: Any, after: int, limit: int) -> tuple[list[Any], int | None]:
+        """The page's events, and the number of its last one where there are more behind it."""
         ahead = queryset.filter(seq__gt=after).order_by("seq")
         sizes = list(ahead.values_list("seq", STORED_BYTES)[: limit + 1])
         last, total = after, 0
@@ -201,9 +240,7 @@ class EventPages(BasePagination):
                 break
             last = seq
         goes_on = bool(sizes) and last < sizes[-1][0]
-        url = request.build_absolute_uri()
-        self.next = replace_query_param(url, "after", last) if goes_on else None
-        return list(ahead.filter(seq__lte=last)) if sizes else []
+        return list(ahead.filter(seq__lte=last)) if sizes else [], last if goes_on else None
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.next})

@@ -23,6 +23,7 @@ from runs.graph import DefinitionError
 from runs.ingest.body import BadBody, BodyTooLarge
 from runs.payload import PayloadError, PayloadTooLarge
 from runs.timeouts import was_stopped
+from runs.triggers.rule import RuleError
 
 logger = logging.getLogger("runs.api")
 
@@ -33,6 +34,7 @@ PLAIN = "about:blank"
 INVALID = "urn:problem-type:runs:invalid"
 WRONG_STATE = "urn:problem-type:runs:wrong-state"
 OUTDATED = "urn:problem-type:runs:outdated"
+RULE_REFUSED = "urn:problem-type:runs:rule-refused"
 KEY_REUSED = "urn:problem-type:runs:idempotency-key-reused"
 MAX_DETAIL = 1_000
 MAX_ERRORS = 50
@@ -64,11 +66,29 @@ class KeyReused(Unprocessable):
     )
 
 
+class RuleRefused(Unprocessable):
+    """A trigger's rule with all that is wrong with it."""
+
+    def __init__(self, error: RuleError) -> None:
+        self.errors = [
+            {"field": _field(problem.place), "place": problem.place, "message": problem.message}
+            for problem in error.problems[:MAX_ERRORS]
+        ]
+        super().__init__(joined(self.errors))
+
+
+def _field(place: str) -> str:
+    """The place of a problem in the request: most are within its rule."""
+    if place in ("name", "description", "kind"):
+        return place
+    return f"rule.{place}" if place else "rule"
+
+
 class Outdated(Conflict):
     """Somebody published a version meanwhile: `newest` is its number."""
 
-    def __init__(self, newest: int) -> None:
-        super().__init__(f"Version {newest} was published meanwhile; look at it first.")
+    def __init__(self, newest: int, detail: str = "") -> None:
+        super().__init__(detail or f"Version {newest} was published meanwhile; look at it first.")
         self.newest = newest
 
 
@@ -113,6 +133,8 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
         response.data = problem(code, request.path, said["detail"], WRONG_STATE, **members)
     elif isinstance(exc, Outdated):
         response.data = problem(code, request.path, said["detail"], OUTDATED, newest=exc.newest)
+    elif isinstance(exc, RuleRefused):
+        response.data = problem(code, request.path, said["detail"], RULE_REFUSED, errors=exc.errors)
     elif isinstance(exc, KeyReused):
         response.data = problem(code, request.path, said["detail"], KEY_REUSED)
     else:

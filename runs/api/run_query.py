@@ -13,7 +13,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework.exceptions import ValidationError
 
 from runs.api.serializers import RunSerializer
-from runs.filters import FilterForm, RunFilter
+from runs.filters import RANGES, UNDATED, FilterForm, RunFilter
 
 FIELDS = tuple(RunSerializer().fields)
 # Other names of bounds, and whether a day alone means its beginning there as well.
@@ -70,6 +70,11 @@ def wanted_runs(given: Mapping[str, Any]) -> RunFilter:
     # Callers have no zone of their own, as persons at a page have.
     with timezone.override(UTC):
         wanted, errors = RunFilter.parse(data)
+    if errors.get("q") == UNDATED:
+        errors["q"] = (
+            f"{UNDATED} Add created ({', '.join(RANGES)}), or created_after with a time such as"
+            " 2026-11-21T14:59:00Z."
+        )
     if errors:
         raise ValidationError({names.get(name, name): [said] for name, said in errors.items()})
     return wanted

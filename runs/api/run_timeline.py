@@ -8,6 +8,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from runs import ids
 from runs.context import stamp
 from runs.models import Attempt, Run
 from runs.states import AttemptStatus, NodeStatus
@@ -41,6 +42,9 @@ class GapSerializer(serializers.Serializer):
 class RowSerializer(serializers.Serializer):
     node = serializers.CharField()
     status = serializers.ChoiceField(choices=[str(status) for status in NodeStatus])
+    reused_from = serializers.CharField(
+        allow_null=True, help_text="The run whose result this is, where it was not executed here."
+    )
     critical = serializers.BooleanField(help_text="Whether it is on the critical path.")
     queued_at = serializers.DateTimeField(allow_null=True)
     duration_ms = serializers.IntegerField(allow_null=True)
@@ -92,6 +96,7 @@ def _row(
     return {
         "node": row.key,
         "status": line.node.status,
+        "reused_from": ids.encode("run", reused) if (reused := line.node.reused_from) else None,
         "critical": row.critical,
         "queued_at": stamp(row.queued_at),
         "duration_ms": None if row.seconds is None else _ms(row.seconds),

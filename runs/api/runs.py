@@ -16,8 +16,17 @@ from rest_framework.response import Response
 
 from runs import exports, lifecycle
 from runs.api import examples
-from runs.api.acts import change, find_run, listed_runs, shown_runs
+from runs.api.acts import (
+    change,
+    export_runs,
+    find_run,
+    listed_runs,
+    retry_act,
+    run_cursor,
+    shown_runs,
+)
 from runs.api.files import FORMS, log_lines, streamed
+from runs.api.history import events_of
 from runs.api.pagination import EventPages, RunPages
 from runs.api.renderers import CsvRenderer, NdjsonRenderer
 from runs.api.run_query import FIELDS, FIELDS_PARAMETER, FILTERS, NAMES, wanted_fields, wanted_runs
@@ -29,6 +38,8 @@ from runs.api.serializers import (
     ExportSerializer,
     JobSerializer,
     ReasonSerializer,
+    RetrySerializer,
+    RunDetailSerializer,
     RunExportSerializer,
     RunSerializer,
 )
@@ -36,20 +47,25 @@ from runs.api.views import LOCATION, ApiViewSet
 from runs.context import context_of, job_of
 from runs.definitions import names_of
 from runs.live import public_event
-from runs.models import AuditEntry, Event, Run
+from runs.models import AuditEntry, Run
 from runs.public_run import public_run
 from runs.querysets import RunQuerySet
-from runs.timeouts import statement_timeout
 from runs.views.run_download import as_json
-from runs.views.run_history import SECONDS, Filter
 
 _AS = OpenApiParameter("as", enum=list(FORMS), default="ndjson", description="The kind of file.")
+_GO_ON = OpenApiParameter(
+    "cursor", description="From `Export-Next`: the file goes on behind the one that said it."
+)
 _EXPORT_HEADERS = [
     OpenApiParameter(
         "Export-Complete", bool, OpenApiParameter.HEADER, response=[200],
         description="false: there are more runs than the limit.",
     ),
     OpenApiParameter("Export-Limit", int, OpenApiParameter.HEADER, response=[200]),
+    OpenApiParameter(
+        "Export-Next", str, OpenApiParameter.HEADER, response=[200],
+        description="Where there are more runs: the `cursor` with which the next file begins.",
+    ),
 ]  # fmt: skip
 _LOG_HEADERS = [
     OpenApiParameter(
@@ -96,10 +112,11 @@ class RunViewSet(ApiViewSet):
             shown = [{name: run[name] for name in fields} for run in shown]
         return self.get_paginated_response(shown)
 
-    @extend_schema(examples=[examples.RUN])
+    @extend_schema(responses=RunDetailSerializer, examples=[examples.FIRED_RUN])
     def retrieve(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
         """One run as it is now."""
-        return Response(self.get_serializer(self.get_object()).data)
+        context = self.get_serializer_context()
+        return Response(RunDetailSerializer(self.get_object(), context=context).data)
 
     @extend_schema(examples=[examples.JOB])
     @action(detail=True, serializer_class=JobSerializer)
@@ -128,14 +145,8 @@ class RunViewSet(ApiViewSet):
         self.refuse_unknown("kind", "node", "text")
         query = EventQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
-        given = query.validated_data
-        kinds = tuple(sorted(given.get("kind") or ()))
-        chosen = Filter(kinds, given.get("node", ""), given.get("text", "").strip())
-        events = chosen.apply(Event.objects.filter(run=self.get_object().pk))
-        if chosen.text:  # it is searched without an index
-            with statement_timeout(SECONDS):
-                page = self.paginate_queryset(events) or []
-        else:
+        events, within = events_of(self.get_object(), query.validated_data)
+        with within:
             page = self.paginate_queryset(events) or []
         return self.get_paginated_response([public_event(event) for event in page])
 
@@ -169,7 +180,7 @@ class RunViewSet(ApiViewSet):
 
     @extend_schema(
         operation_id="runs_export_all",
-        parameters=[*FILTERS, _AS, *_EXPORT_HEADERS],
+        parameters=[*FILTERS, _AS, _GO_ON, *_EXPORT_HEADERS],
         responses={
             (200, "application/x-ndjson"): OpenApiResponse(
                 OpenApiTypes.STR, description="A run a line, and a last line on the export itself."
@@ -185,27 +196,24 @@ class RunViewSet(ApiViewSet):
         renderer_classes=[NdjsonRenderer, CsvRenderer, JSONRenderer],
     )
     def export_all(self, request: Request) -> HttpResponseBase:
-        """The runs that a filter finds, newest first, as a file: the newest 10,000 at most.
+        """The runs that a filter finds, newest first, as a file: 10,000 at most.
 
         The header `Export-Complete`, and `complete` in JSON and in the last line of NDJSON, say
-        whether these are all. Each run tells how many of its events are stored (`events`) and how
+        whether these are all; where not, `Export-Next` and `next` are the `cursor` with which the
+        next file goes on. Each run tells how many of its events are stored (`events`) and how
         many are `missing`. It is audited, with the filter."""
-        self.refuse_unknown(*NAMES, "as")
-        wanted, kind = wanted_runs(request.query_params), request.query_params.get("as", "ndjson")
+        self.refuse_unknown(*NAMES, "as", "cursor")
+        given = request.query_params
+        wanted, kind = wanted_runs(given), given.get("as", "ndjson")
         if kind not in FORMS:
             raise ValidationError({"as": [f"One of {', '.join(FORMS)}."]})
-        found = exports.export_of(wanted, self.now, self.run_pages)
-        AuditEntry.by(
-            self.actor,
-            action="export",
-            target_type="run",
-            filter=dict(wanted.pairs()),
-            count=found.count,
-        ).save(force_insert=True)
+        after = run_cursor(given.get("cursor"))
+        found = export_runs(wanted, after, by=self.actor, now=self.now, pages=self.run_pages)
         make, content_type = FORMS[kind]
         headers = {
             "Export_Complete": str(found.is_whole).lower(),
             "Export_Limit": exports.MOST,
+            **({"Export_Next": str(found.last)} if found.last else {}),
         }
         return streamed(make(found), content_type, f"runs.{kind}", **headers)
 
@@ -215,14 +223,21 @@ class RunViewSet(ApiViewSet):
     # -- Changed -----------------------------------------------------------------------------
 
     @extend_schema(
-        responses={201: RunSerializer}, parameters=[LOCATION], examples=[examples.REASON]
+        responses={201: RunDetailSerializer},
+        parameters=[LOCATION],
+        examples=[examples.REASON, examples.FROM_FAILED],
     )
-    @action(detail=True, methods=["post"], serializer_class=ReasonSerializer)
+    @action(detail=True, methods=["post"], serializer_class=RetrySerializer)
     def retry(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
-        """A new run with a failed one's version and input."""
-        return self.run_response(self._done(lifecycle.retry, request), status=201)
+        """A new run with a failed one's version and input.
 
-    @extend_schema(responses=RunSerializer, examples=[examples.REASON])
+        With `from_failed` the results of nodes that completed are taken over, with decisions and
+        branches; the failed node and all that follows from it are executed anew. The context marks
+        what was taken over with `reused_from`; it costs nothing again."""
+        act = retry_act(self.checked(request))
+        return self.run_response(self._done(act, request), status=201)
+
+    @extend_schema(responses=RunDetailSerializer, examples=[examples.REASON])
     @action(detail=True, methods=["post"], serializer_class=ReasonSerializer)
     def terminate(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
         """Ends a queued or active run at once; nodes in flight finish what they are doing."""

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
-from django.http import QueryDict
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from runs import ids, saved_views
-from runs.api import examples
+from runs.api import examples, view_acts
 from runs.api.pagination import ViewPages
-from runs.api.problems import Conflict
 from runs.api.serializers import (
     ChangeViewSerializer,
     MakeViewSerializer,
@@ -25,11 +20,7 @@ from runs.api.serializers import (
 )
 from runs.api.views import ApiViewSet
 from runs.models import SavedView, User
-from runs.saved_views import MOST_OWN
 from runs.scopes import Scope
-from runs.views.list_address import ListAddress
-
-_GONE = "There is no such view, or it is no longer shared."
 
 
 class SavedViewSet(ApiViewSet):
@@ -46,14 +37,10 @@ class SavedViewSet(ApiViewSet):
     serializer_class = SavedViewSerializer
 
     def get_queryset(self) -> QuerySet[SavedView]:
-        return SavedView.objects.seen_by(self.request.user).select_related("owner")
+        return view_acts.seen_views(self._person)
 
     def get_object(self) -> SavedView:
-        view_id = ids.decode("view", self.kwargs["view_id"])
-        saved = self.get_queryset().filter(pk=view_id).first() if view_id else None
-        if saved is None:
-            raise NotFound(_GONE)
-        return saved
+        return view_acts.find_view(self.kwargs["view_id"], self._person)
 
     def list(self, request: Request) -> Response:  # noqa: ARG002
         """Views that you can open, by name."""
@@ -73,10 +60,7 @@ class SavedViewSet(ApiViewSet):
     def create(self, request: Request) -> Response:
         """Save a view. A token needs the scope `views`."""
         given = _given(MakeViewSerializer, request)
-        if self._person.saved_views.count() >= MOST_OWN:
-            raise Conflict(f"You keep {MOST_OWN} views already; delete one first.")
-        saved = SavedView(owner=self._person)
-        self._save(saved, given)
+        saved = view_acts.create(given, by=self._person)
         place = reverse("api:view-detail", args=[saved.public_id], request=request)
         return Response(self._shown(saved), status=201, headers={"Location": place})
 
@@ -86,17 +70,13 @@ class SavedViewSet(ApiViewSet):
 
         Others' shared views can be made one's default by everybody, and changed by who may."""
         saved, given = self.get_object(), _given(ChangeViewSerializer, request)
-        if given.keys() - {"is_default"}:
-            self._check_may_change(saved)
-        self._save(saved, given)
+        view_acts.change(saved, given, by=self._person)
         return Response(self._shown(saved))
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, view_id: str) -> Response:  # noqa: ARG002
         """Delete a view; no run is touched."""
-        saved = self.get_object()
-        self._check_may_change(saved)
-        saved_views.delete(saved, by=self.actor)
+        view_acts.delete(self.get_object(), by=self._person)
         return Response(status=204)
 
     # ----------------------------------------------------------------------------------------
@@ -111,41 +91,8 @@ class SavedViewSet(ApiViewSet):
         context = {**self.get_serializer_context(), "default": self._person.default_view_id}
         return SavedViewSerializer(found, many=many, context=context).data
 
-    def _check_may_change(self, saved: SavedView) -> None:
-        if not saved.can_be_changed_by(self._person):
-            raise PermissionDenied("Only its owner or an administrator changes a view.")
-
-    def _save(self, saved: SavedView, given: dict[str, Any]) -> None:
-        if "query" in given:
-            saved.query = _query(given["query"])
-        saved.name = given.get("name", saved.name)
-        saved.is_shared = given.get("is_shared", saved.is_shared)
-        is_default = given.get("is_default")
-        try:
-            with transaction.atomic():
-                if not saved_views.save(saved, by=self.actor):
-                    raise NotFound(_GONE)
-                if is_default is not None:
-                    self._set_default(saved, is_default)
-        except saved_views.NameTaken:
-            raise Conflict(f"There is a view “{saved.name}” already.") from None
-
-    def _set_default(self, saved: SavedView, is_default: bool) -> None:
-        person = self._person
-        if not is_default and person.default_view_id != saved.pk:
-            return
-        person.default_view = saved if is_default else None
-        person.save(update_fields=["default_view"])
-
 
 def _given(serializer: type[StrictSerializer], request: Request) -> dict[str, Any]:
     given = serializer(data=request.data)
     given.is_valid(raise_exception=True)
     return dict(given.validated_data)
-
-
-def _query(text: str) -> str:
-    address, errors = ListAddress.parse(QueryDict(text.removeprefix("?")))
-    if errors:
-        raise ValidationError({"query": list(errors.values())})
-    return address.query()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -36,6 +36,26 @@ class StrictSerializer(serializers.Serializer):
                 {name[:64]: ["There is no such field."] for name in sorted(unknown)[:10]}
             )
         return super().to_internal_value(data)
+
+
+class OneOf(serializers.ChoiceField):
+    """Its error names what may be chosen."""
+
+    def __init__(self, choices: Any, **more: Any) -> None:
+        super().__init__(choices, **more)
+        self.error_messages["invalid_choice"] = _there_are(self.choices)
+
+
+class SomeOf(serializers.MultipleChoiceField):
+    """Its error names what may be chosen."""
+
+    def __init__(self, choices: Any, **more: Any) -> None:
+        super().__init__(choices=choices, **more)
+        self.error_messages["invalid_choice"] = _there_are(self.choices)
+
+
+def _there_are(choices: Iterable[Any]) -> str:
+    return f"There is no “{{input}}” here, only {', '.join(map(str, choices))}."
 
 
 # -- Runs ------------------------------------------------------------------------------------
@@ -106,6 +126,33 @@ class RunSerializer(serializers.Serializer):
             runs = reverse("admin:runs_run_changelist")
             context["pages"] = context["request"].build_absolute_uri(runs)
         return context["pages"]
+
+
+class FiredSerializer(serializers.Serializer):
+    trigger_id = serializers.IntegerField()
+    trigger = serializers.CharField(help_text="Its name.")
+    firing = serializers.IntegerField(help_text="Number of what it did when it started the run.")
+
+
+class RunDetailSerializer(RunSerializer):
+    """A run of `shown_runs`."""
+
+    fired = FiredSerializer(
+        allow_null=True,
+        help_text="The trigger that started it; null where none did, or it is gone.",
+    )
+
+    def to_representation(self, run: Run) -> dict[str, Any]:
+        fired = getattr(run, "triggered", None)
+        return {
+            **super().to_representation(run),
+            "fired": fired
+            and {
+                "trigger_id": fired.trigger_id,
+                "trigger": fired.trigger.name,
+                "firing": fired.firing_id,
+            },
+        }
 
 
 class JobSerializer(serializers.Serializer):
@@ -179,8 +226,15 @@ class ReasonSerializer(StrictSerializer):
     )  # fmt: skip
 
 
+class RetrySerializer(ReasonSerializer):
+    from_failed = serializers.BooleanField(
+        required=False, default=False,
+        help_text="Go on from the failed node: results of nodes that completed are reused.",
+    )  # fmt: skip
+
+
 class EventQuerySerializer(serializers.Serializer):
-    kind = serializers.MultipleChoiceField(
+    kind = SomeOf(
         choices=[str(kind) for kind in Kind],
         required=False,
         help_text="Only events of these kinds.",
@@ -236,6 +290,9 @@ class FilterExportInfoSerializer(serializers.Serializer):
     filter = serializers.DictField(child=serializers.CharField())
     limit = serializers.IntegerField()
     complete = serializers.BooleanField(help_text="false: there are more runs than the limit.")
+    next = serializers.CharField(
+        allow_null=True, help_text="Where there are more: the cursor with which the next begins."
+    )
 
 
 class ExportSerializer(serializers.Serializer):

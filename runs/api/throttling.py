@@ -67,6 +67,24 @@ class ReportsPerMinute(PerMinute):
         return {f"ingest:{who}": settings.API_INGEST_RATE}
 
 
+class CallsPerMinute(BaseThrottle):
+    """Of calls to one webhook, from wherever they come."""
+
+    _wait = 0.0
+
+    def allow_request(self, request: Request, view: Any) -> bool:  # noqa: ARG002
+        most = settings.WEBHOOK_RATE
+        minute, passed = divmod(time.time(), MINUTE)
+        self._wait = MINUTE - passed
+        count = sum(counter.count([f"rate:hook:{view.trigger.pk}:{int(minute)}"]))
+        if count == most + 1:
+            view.over_its_rate(most)
+        return count <= most
+
+    def wait(self) -> float:
+        return self._wait
+
+
 class Counter:
     """Counts in the broker. While that is away it counts nothing, and everybody passes."""
 

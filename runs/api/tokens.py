@@ -7,20 +7,18 @@ from typing import Any
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from runs import ids, tokens
-from runs.api.permissions import NO_TOKEN_MAY, Staff, lacking
+from runs import tokens
+from runs.api import token_acts
+from runs.api.permissions import NO_TOKEN_MAY, Staff
 from runs.api.serializers import StampField, StrictSerializer
 from runs.api.views import ApiViewSet
 from runs.models import ApiToken, User
 from runs.models.token import NAME_LENGTH
 from runs.scopes import Scope
-
-# Newest first; older ones are on no page.
-MOST_LISTED = 200
 
 
 class TokenSerializer(serializers.Serializer):
@@ -59,20 +57,13 @@ class TokenViewSet(ApiViewSet):
     serializer_class = TokenSerializer
 
     def get_queryset(self) -> QuerySet[ApiToken]:
-        own = ApiToken.objects.filter(user=self.request.user.pk)
-        return own.order_by("-created_at", "-id")
+        return token_acts.own_tokens(self._person)
 
     def get_object(self) -> ApiToken:
-        token_id = ids.decode("token", self.kwargs["token_id"])
-        token = self.get_queryset().filter(pk=token_id).first() if token_id else None
-        if token is None:
-            raise NotFound(f"You have no token “{self.kwargs['token_id']}”.")
-        return token
+        return token_acts.find_token(self.kwargs["token_id"], self._person)
 
     def list(self, request: Request) -> Response:
-        if isinstance(request.auth, ApiToken) and not request.auth.allows(Scope.VIEW):
-            raise PermissionDenied(lacking(request.auth, Scope.VIEW))
-        rows = self.get_queryset()[:MOST_LISTED]
+        rows = token_acts.listed(self._person, request.auth)
         return Response(self.get_serializer(rows, many=True).data)
 
     @extend_schema(request=MakeTokenSerializer, responses={201: NewTokenSerializer})
@@ -90,18 +81,19 @@ class TokenViewSet(ApiViewSet):
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, token_id: str) -> Response:  # noqa: ARG002
         """Revoke a token, for good. A token can do that to itself, but to no other."""
-        token = self.get_object()
-        if isinstance(request.auth, ApiToken) and request.auth != token:
-            raise PermissionDenied("A token revokes none but itself.")
-        tokens.revoke(token, by=self.actor, now=self.now)
+        token_acts.revoke(self.get_object(), request.auth, by=self._person, now=self.now)
         return Response(status=204)
 
-    def _made(self, given: dict[str, Any]) -> tuple[ApiToken, str]:
+    @property
+    def _person(self) -> User:
         user = self.request.user
         assert isinstance(user, User)  # by the permission class
+        return user
+
+    def _made(self, given: dict[str, Any]) -> tuple[ApiToken, str]:
         try:
             return tokens.make(
-                user,
+                self._person,
                 name=given["name"],
                 scopes=given["scopes"],
                 days=given["expires_days"],

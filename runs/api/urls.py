@@ -5,10 +5,12 @@ from rest_framework.routers import DefaultRouter
 
 from runs.api.decisions import DecisionViewSet
 from runs.api.document import SchemaView
+from runs.api.hooks import HookView
 from runs.api.ingest import EventsView
 from runs.api.runs import RunViewSet
 from runs.api.saved_views import SavedViewSet
 from runs.api.tokens import TokenViewSet
+from runs.api.triggers import TriggerViewSet
 from runs.api.trpc.view import TrpcView
 from runs.api.views import IndexView
 from runs.api.workflows import WorkflowViewSet
@@ -21,6 +23,7 @@ router.include_format_suffixes = False
 router.register("runs", RunViewSet, basename="run")
 router.register("workflows", WorkflowViewSet, basename="workflow")
 router.register("views", SavedViewSet, basename="view")
+router.register("triggers", TriggerViewSet, basename="trigger")
 router.register("tokens", TokenViewSet, basename="token")
 
 urlpatterns = [
@@ -28,6 +31,7 @@ urlpatterns = [
     re_path(r"^trpc(?:/(?P<path>.*))?$", TrpcView.as_view(), name="trpc"),
     # Programs send there: no redirect, which would lose the body.
     re_path(r"^events/?$", EventsView.as_view(), name="events"),
+    re_path(r"^hooks/(?P<hook>[A-Za-z0-9_-]{1,64})/?$", HookView.as_view(), name="hook"),
     path("decisions/", DecisionViewSet.as_view({"get": "list"}), name="decision-list"),
     path(
         "decisions/<str:run_id>/<str:node>/",

@@ -18,7 +18,7 @@ from rest_framework.viewsets import GenericViewSet
 from runs.actors import Actor
 from runs.api.acts import shown_runs
 from runs.api.problems import LengthRequired
-from runs.api.serializers import RunSerializer
+from runs.api.serializers import RunDetailSerializer
 from runs.models import User
 
 LOCATION = OpenApiParameter(
@@ -81,7 +81,7 @@ class ApiViewSet(GenericViewSet):
 
     def shown_run(self, run_id: uuid.UUID) -> dict[str, Any]:
         run = shown_runs().get(pk=run_id)
-        return RunSerializer(run, context=self.get_serializer_context()).data
+        return RunDetailSerializer(run, context=self.get_serializer_context()).data
 
     def run_response(self, run_id: uuid.UUID, status: int = 200) -> Response:
         return self.answered(self.shown_run(run_id), status)

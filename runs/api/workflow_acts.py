@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rest_framework.exceptions import ValidationError
+from django.db.models import QuerySet
+from rest_framework.exceptions import NotFound, ValidationError
 
 from runs import drafts, json_text
 from runs.api.acts import find_workflow
@@ -25,6 +26,20 @@ def detailed(slug: str) -> Any:
     listed = versions.defer("definition").select_related("created_by")
     workflow.versions_shown = listed[:MAX_VERSIONS]
     return workflow
+
+
+def versions_of(slug: str) -> QuerySet[WorkflowVersion]:
+    """Without their definitions."""
+    return find_workflow(slug).versions.defer("definition").select_related("created_by")
+
+
+def version_of(slug: str, number: int) -> WorkflowVersion:
+    versions = find_workflow(slug).versions.select_related("created_by")
+    # Beyond, it fits no column.
+    found = versions.filter(number=number).first() if number < 2**31 else None
+    if found is None:
+        raise NotFound(f"There is no version {str(number)[:20]} of {slug}.")
+    return found
 
 
 def create(given: dict[str, Any], *, by: User) -> None:

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -22,7 +22,7 @@ from runs.api.problems import KeyReused
 from runs.api.serializers import (
     MakeVersionSerializer,
     MakeWorkflowSerializer,
-    RunSerializer,
+    RunDetailSerializer,
     StartSerializer,
     VersionDetailSerializer,
     VersionSerializer,
@@ -105,8 +105,7 @@ class WorkflowViewSet(ApiViewSet):
     def versions(self, request: Request, slug: str) -> Response:  # noqa: ARG002
         """The workflow's versions, newest first."""
         self.refuse_unknown()
-        rows = self.get_object().versions.defer("definition").select_related("created_by")
-        page = self.paginate_queryset(rows)
+        page = self.paginate_queryset(workflow_acts.versions_of(slug))
         return self.get_paginated_response(VersionSerializer(page, many=True).data)
 
     @extend_schema(
@@ -136,17 +135,13 @@ class WorkflowViewSet(ApiViewSet):
     )
     def version(self, request: Request, slug: str, number: int) -> Response:  # noqa: ARG002
         """One version as it was published; it never changes."""
-        versions = self.get_object().versions.select_related("created_by")
-        # Beyond, it fits no column.
-        found = versions.filter(number=number).first() if number < 2**31 else None
-        if found is None:
-            raise NotFound(f"There is no version {str(number)[:20]} of {slug}.")
+        found = workflow_acts.version_of(slug, number)
         return Response(VersionDetailSerializer(found).data)
 
     # -- Runs --------------------------------------------------------------------------------
 
     @extend_schema(
-        responses={201: RunSerializer},
+        responses={201: RunDetailSerializer},
         parameters=[_KEY, LOCATION, _REPEATED],
         examples=[examples.START],
     )

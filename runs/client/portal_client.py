@@ -11,6 +11,7 @@
 
 What comes back is the JSON of the REST API; lists are read page by page as they are walked through.
 A call that is refused raises `Refused`; one that comes too often waits as long as the portal asks.
+No redirect is followed: the token goes to the address that you give, and to no other.
 To report runs of your own programs, there is `runs_client.py`. Python 3.9 or later.
 """
 
@@ -110,8 +111,39 @@ class Portal:
         return self._lines(_path("runs", run_id, "logs"))
 
     def export_runs(self, **filters: Any) -> Iterator[dict[str, Any]]:
-        """The newest 10,000 runs of a filter; the last entry, `export`, tells of them all."""
-        return self._lines("runs/export/" + _query({**filters, "as": "ndjson"}))
+        """All runs of a filter, however many, as they are now; the last entry, `export`, tells of
+        them all. A file that breaks off raises OSError."""
+        cursor, count, last = "", 0, None
+        while last is None or cursor:
+            last = None
+            query = _query({**filters, "as": "ndjson", "cursor": cursor})
+            for line in self._lines(f"runs/export/{query}"):
+                last = line.get("export")
+                if last is None:
+                    count += 1
+                    yield line
+            if last is None:
+                raise OSError("the export broke off")
+            cursor = last["next"] or ""
+        yield {"export": {**last, "count": count}}
+
+    def changes(self) -> Iterator[dict[str, Any]]:
+        """What changes in the list of runs, live and for ever: `runs` with `id`, `state` and
+        `new`. `reset` is true at the beginning and whenever some may have been missed: then what
+        you show is to be fetched anew."""
+        while True:
+            try:
+                for name, _, data in self._frames("sse-runs"):
+                    if name == "runs":
+                        yield {**json.loads(data), "reset": False}
+                    elif name in ("open", "reset"):
+                        yield {"runs": [], "reset": True}
+                time.sleep(_RECONNECT)
+            except Refused as refused:
+                _rest(refused)
+            # Also where an answer breaks off in the middle.
+            except (OSError, http.client.HTTPException):
+                time.sleep(_RECONNECT)
 
     def follow(self, run_id: str, after: int = 0) -> Iterator[dict[str, Any]]:
         """Its events behind number `after`, live, until it has ended; none lost, none twice,
@@ -126,9 +158,7 @@ class Portal:
                     if event["kind"] == "state_changed" and event["data"].get("to") in _FINAL:
                         return
             except Refused as refused:
-                if refused.status not in _PASSING:
-                    raise
-                time.sleep(max(refused.wait, _RECONNECT))
+                _rest(refused)
             # Also where an answer breaks off in the middle.
             except (OSError, http.client.HTTPException):
                 time.sleep(_RECONNECT)
@@ -136,6 +166,30 @@ class Portal:
     def _is_over(self, run_id: str, after: int) -> bool:
         run = self.run(run_id)
         return run["state"] in _FINAL and run["last_seq"] <= after
+
+    # -- Decisions ---------------------------------------------------------------------------
+
+    def decisions(self, show: str = "open") -> Iterator[dict[str, Any]]:
+        """Questions to people, the oldest first: those that are `open`, those that you may answer
+        (`mine`), or those decided (`past`)."""
+        return self._all("decisions/", {"show": show})
+
+    def decision(self, run_id: str, node: str) -> dict[str, Any]:
+        """With what it shows."""
+        return self._get(_path("decisions", run_id, node))
+
+    def approve(self, run_id: str, node: str, comment: str = "") -> dict[str, Any]:
+        return self._answer(run_id, node, {"act": "approved", "comment": comment})
+
+    def reject(self, run_id: str, node: str, comment: str = "") -> dict[str, Any]:
+        return self._answer(run_id, node, {"act": "rejected", "comment": comment})
+
+    def correct(self, run_id: str, node: str, value: Any, comment: str = "") -> dict[str, Any]:
+        """`value` fits the `form` of the question."""
+        return self._answer(run_id, node, {"act": "corrected", "value": value, "comment": comment})
+
+    def _answer(self, run_id: str, node: str, answer: dict[str, Any]) -> dict[str, Any]:
+        return self._send("POST", _path("decisions", run_id, node), answer)
 
     # -- Workflows ---------------------------------------------------------------------------
 
@@ -160,10 +214,58 @@ class Portal:
         body = {"definition": definition, "base": base}
         return self._send("POST", _path("workflows", workflow, "versions"), body)
 
+    # -- Triggers ----------------------------------------------------------------------------
+
+    def triggers(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """By name; filters `kind`, `enabled`, `workflow`, `name`."""
+        return self._all("triggers/", filters)
+
+    def trigger(self, trigger: int) -> dict[str, Any]:
+        """With its rule."""
+        return self._get(_path("triggers", str(trigger)))
+
+    def make_trigger(
+        self, kind: str, name: str, rule: dict[str, Any], **more: Any
+    ) -> dict[str, Any]:
+        """`more` is `description`, `enabled`. Of a webhook it holds `hook_url` and `secret`."""
+        return self._send("POST", "triggers/", {"kind": kind, "name": name, "rule": rule, **more})
+
+    def change_trigger(self, trigger: int, revision: int, **changes: Any) -> dict[str, Any]:
+        """`changes` is `name`, `description`, `rule`; refused where `revision` is outdated."""
+        return self._send(
+            "PATCH", _path("triggers", str(trigger)), {"revision": revision, **changes}
+        )
+
+    def switch_trigger(self, trigger: int, on: bool, reason: str = "") -> dict[str, Any]:
+        body = {"on": on, "reason": reason}
+        return self._send("POST", _path("triggers", str(trigger), "switch"), body)
+
+    def test_trigger(
+        self, trigger: int, payload: dict[str, Any] | None = None, start: bool = False
+    ) -> dict[str, Any]:
+        """What it would do; with `start` it does so."""
+        body = {"start": start} if payload is None else {"payload": payload, "start": start}
+        return self._send("POST", _path("triggers", str(trigger), "test"), body)
+
+    def firings(self, trigger: int, **filters: Any) -> Iterator[dict[str, Any]]:
+        """What it did, newest first; filter `status`."""
+        return self._all(_path("triggers", str(trigger), "firings"), filters)
+
+    def renew_secret(self, trigger: int) -> dict[str, Any]:
+        """Of a webhook: its `hook_url` and new `secret`."""
+        return self._send("POST", _path("triggers", str(trigger), "secret"))
+
+    def delete_trigger(self, trigger: int, reason: str = "") -> None:
+        """The runs that it started stay."""
+        self._send("DELETE", _path("triggers", str(trigger)) + _query({"reason": reason}))
+
     # -- Saved views and tokens --------------------------------------------------------------
 
     def views(self) -> Iterator[dict[str, Any]]:
         return self._all("views/", {})
+
+    def view(self, view_id: str) -> dict[str, Any]:
+        return self._get(_path("views", view_id))
 
     def save_view(self, name: str, query: str, **more: Any) -> dict[str, Any]:
         """`more` is `is_shared`, `is_default`."""
@@ -174,6 +276,8 @@ class Portal:
 
     def delete_view(self, view_id: str) -> None:
         self._send("DELETE", _path("views", view_id))
+
+    # None is made here: that needs a session.
 
     def tokens(self) -> list[dict[str, Any]]:
         return self._get("tokens/")
@@ -216,20 +320,28 @@ class Portal:
                 yield json.loads(line)
 
     def _stream(self, run_id: str, after: int) -> Iterator[dict[str, Any]]:
-        headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
-        path = f"sse-logs/{quote(run_id, safe='')}"
+        frames = self._frames(f"sse-logs/{quote(run_id, safe='')}", after)
+        return (json.loads(data) for _, number, data in frames if number)
+
+    def _frames(self, path: str, after: int | None = None) -> Iterator[tuple[str, str, str]]:
+        """Name, id and data of each frame of a stream; the first is `open`."""
+        headers = {"Accept": "text/event-stream"}
+        if after is not None:
+            headers["Last-Event-ID"] = str(after)
         with self._open("GET", path, headers=headers, timeout=_SILENCE) as answer:
-            number = ""
+            yield "open", "", ""
+            frame: dict[str, str] = {}
             for raw in answer:
                 if not raw.endswith(b"\n"):  # it was cut off here
                     return
-                name, _, value = raw.decode().rstrip("\r\n").partition(": ")
-                if name == "id":
-                    number = value
-                elif name == "data" and number:
-                    yield json.loads(value)
-                elif not name:
-                    number = ""
+                line = raw.decode().rstrip("\r\n")
+                if line and not line.startswith(":"):
+                    name, _, value = line.partition(": ")
+                    frame[name] = value
+                elif not line:
+                    if "data" in frame:
+                        yield frame.get("event", ""), frame.get("id", ""), frame["data"]
+                    frame = {}
 
     def _open(
         self,
@@ -245,10 +357,31 @@ class Portal:
             data, given["Content-Type"] = json.dumps(body).encode(), "application/json"
         request = urllib.request.Request(self._url + path, data, given, method=method)
         try:
-            return urllib.request.urlopen(request, timeout=timeout or self._timeout)
+            return _opener.open(request, timeout=timeout or self._timeout)
         except urllib.error.HTTPError as error:
             with error:
-                raise Refused(error.code, _problem(error.read()), _wait(error)) from None
+                problem = _problem(error.read())
+                if 300 <= error.code < 400:
+                    place = error.headers["Location"]
+                    problem = {"detail": f"The portal sends one to {place}: is that its address?"}
+                raise Refused(error.code, problem, _wait(error)) from None
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Python's own would take the token along, wherever it is sent to."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_NoRedirects)
+
+
+def _rest(refused: Refused) -> None:
+    """Before a stream is opened again, where that may be of use."""
+    if refused.status not in _PASSING:
+        raise refused
+    time.sleep(max(refused.wait, _RECONNECT))
 
 
 def _path(*parts: str) -> str:

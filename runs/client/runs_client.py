@@ -260,11 +260,14 @@ class Client:
         request = urllib.request.Request(self._url, body, headers, method="POST")
         try:
             try:
-                with urllib.request.urlopen(request, timeout=self._timeout) as answer:
+                with _opener.open(request, timeout=self._timeout) as answer:
                     return answer.status, _object(answer.read()), 0.0
             except urllib.error.HTTPError as error:
                 with error:
-                    return error.code, _object(error.read()), _seconds(error.headers["Retry-After"])
+                    said, wait = _object(error.read()), _seconds(error.headers["Retry-After"])
+                    if 300 <= error.code < 400:
+                        said = {"detail": f"it is at {error.headers['Location']}"}
+                    return error.code, said, wait
         # Also where an answer breaks off in the middle.
         except (OSError, http.client.HTTPException) as error:
             logger.debug("%s", error)
@@ -386,6 +389,16 @@ class Step:
 
 
 # -- Parts -----------------------------------------------------------------------------------
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Python's own would take the token along, wherever it is sent to, and lose the body."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_NoRedirects)
 
 
 def _now() -> str:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from runs import definitions, ids, input_schema, recorder
 from runs.actors import ENGINE, Actor
-from runs.engine import dispatch, steps
+from runs.engine import dispatch, gates, steps
 from runs.engine.patience import is_passing
 from runs.graph import Graph, NodeSpec
 from runs.models import AuditEntry, Decision, Event, User
@@ -105,7 +105,7 @@ def answer(
         AuditEntry.by(
             by, action=str(act), target_type="run", target_id=target, reason=comment[:500]
         ).save()
-        dispatch.wake()
+        dispatch.wake(gates.of_runs([decision.run_id]))
 
 
 def overdue(now: datetime) -> int:
@@ -131,7 +131,7 @@ def _decide_overdue(decision: Decision, now: datetime) -> bool:
     with transaction.atomic():
         fails = why if wanted == "fail" else ""
         done = _record(found, act, found.value, ENGINE.name, why, now, fails)
-        dispatch.wake()
+        dispatch.wake(gates.of_runs([decision.run_id]))
     return done
 
 

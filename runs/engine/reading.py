@@ -14,10 +14,14 @@ from runs.driver import plain_cursor
 
 _READY = """
 SELECT nodes.id, nodes.run_id, nodes.key, nodes.attempts, jobs.version_id,
-    ready_nodes.ready_at <= %s
+    ready_nodes.ready_at <= %s, nodes.executor, workflows.id,
+    CASE WHEN workflows.paused_at IS NULL THEN workflows.max_active ELSE 0 END,
+    executor_limits.most
 FROM ready_nodes
 JOIN nodes ON nodes.id = ready_nodes.node_id JOIN jobs ON jobs.id = nodes.run_id
-WHERE ready_nodes.node_id = %s
+JOIN workflows ON workflows.id = jobs.workflow_id
+LEFT JOIN executor_limits ON executor_limits.executor = nodes.executor
+WHERE ready_nodes.node_id = %s AND NOT ready_nodes.held
 """
 _PAYLOADS = """
 SELECT NULL::text, data->'input' FROM event_tracking WHERE run_id = %s AND seq = 1
@@ -38,10 +42,16 @@ class Ready(NamedTuple):
     version_id: int
     # Whether its time has come: it may have to wait out a pause after a failed attempt.
     is_due: bool
+    executor: str
+    workflow_id: int
+    # Runs of the workflow that may be active at once: none while it is paused; None: any number.
+    most_active: int | None
+    # What the operator allows of the executor; None: what it declares itself.
+    most_in_flight: int | None
 
 
 def ready(node_id: int, now: datetime) -> Ready | None:
-    """The node, if no worker has claimed it and its run goes on."""
+    """The node, if no worker has claimed it, its run goes on and no limit holds it."""
     with plain_cursor() as cursor:
         cursor.execute(_READY, [now, node_id])
         row = cursor.fetchone()

@@ -322,7 +322,7 @@ def _settle(found: Snapshot, graph: Graph, states: States) -> list[NewEvent]:
     ready, skipped = graph.advance(states)
     for key in skipped:
         states[key] = (NodeStatus.SKIPPED, None)
-        events.append(_skipped(key, _why_skipped(graph, key, states)))
+        events.append(_skipped(key, why_skipped(graph, key, states)))
     events += [NewEvent(Kind.NODE_QUEUED, node=key) for key in ready]
     if not ready and all(status in NODE_FINAL for status, _ in states.values()):
         events.append(state_changed(found.run.state, RunState.COMPLETED))
@@ -361,7 +361,7 @@ def _wind_up(
     return events
 
 
-def _why_skipped(graph: Graph, key: str, states: States) -> str:
+def why_skipped(graph: Graph, key: str, states: States) -> str:
     branches = [n for n in graph.nodes[key].needs if states[n][0] == NodeStatus.COMPLETED]
     if branches:
         return f"{branches[0]} chose another path"

@@ -12,13 +12,17 @@ from django.db import connection
 from django.utils import timezone
 
 from runs import outbox
-from runs.engine import answers, dispatch, rescue, surroundings, worker
+from runs.engine import answers, dispatch, gates, rescue, surroundings, worker
 from runs.engine.attendant import attendant
 from runs.engine.clock import clock
 from runs.engine.trouble import Trouble
 from runs.models import IdempotencyKey
 
 logger = logging.getLogger(__name__)
+
+
+def _open_gates(_: datetime) -> None:
+    gates.release()
 
 
 def _hint(now: datetime) -> None:
@@ -31,6 +35,7 @@ _STEPS: tuple[tuple[Callable[[datetime], object], Trouble], ...] = (
     (rescue.missed_deadlines, Trouble(logger, "start deadlines are not kept")),
     (answers.overdue, Trouble(logger, "questions past their time are not decided")),
     (dispatch.forget_unheeded, Trouble(logger, "lost hints are not sent again")),
+    (_open_gates, Trouble(logger, "limits let nothing in")),
     (_hint, Trouble(logger, "hints are not sent")),
 )
 

@@ -18,7 +18,17 @@ from django.conf import settings
 from django.db import Error
 
 from runs import definitions, paths, placeholders, recorder
-from runs.engine import dispatch, executors, reading, steps, surroundings
+from runs.engine import (
+    dispatch,
+    executors,
+    gates,
+    hints,
+    reading,
+    registry,
+    steps,
+    surroundings,
+    unknown,
+)
 from runs.engine.apart import apart
 from runs.engine.attendant import Attendant, Charge, attendant
 from runs.engine.clock import clock
@@ -77,9 +87,11 @@ def work_off(node_id: int) -> int:
         count += execute(todo.pop())
         more = count < MAX_NODES_A_TASK and time.monotonic() < ended and not surroundings.spent()
         # What this process frees it may take itself: that spares a message.
-        ready = dispatch.take(clock.now(), least=1 if more else 0)
-        if more and ready:
-            todo = [ready.pop(0)]
+        own = hints.own_queues() if more else frozenset()
+        ready = dispatch.take(clock.now(), own=own)
+        if mine := next((hint for hint in ready if hint.queue in own), None):
+            ready.remove(mine)
+            todo = [mine.node_id]
         dispatch.send(ready)
     return count
 
@@ -88,6 +100,16 @@ def execute(node_id: int) -> bool:
     """Whether the node was this worker's to execute."""
     node = _ready(node_id)
     if node is None:
+        return False
+    done = _execute_ready(node)
+    if opened := gates.of_node(node):
+        gates.release(opened)
+    return done
+
+
+def _execute_ready(node: reading.Ready) -> bool:
+    if node.executor and registry.find(node.executor) is None:
+        unknown.decline(node, name())
         return False
     try:
         job = _job(node)
@@ -99,11 +121,11 @@ def execute(node_id: int) -> bool:
     inputs, problem = _inputs(job)
     if job.spec.kind == "human":
         return _ask(node, job, inputs, problem)
-    context = _claim(job, inputs)
+    context = _claim(node, job, inputs)
     if context is None:
         return False
     deadline = time.monotonic() + job.spec.timeout_seconds
-    with _attended(attendant, Charge(node_id, context, deadline)):
+    with _attended(attendant, Charge(node.id, context, deadline)):
         try:
             if problem is not None:
                 raise problem
@@ -161,7 +183,7 @@ def _inputs(job: Job) -> tuple[dict[str, Any], Exception | None]:
         return {}, error
 
 
-def _claim(job: Job, inputs: dict[str, Any]) -> Context | None:
+def _claim(node: reading.Ready, job: Job, inputs: dict[str, Any]) -> Context | None:
     """The attempt, or None where another worker or the run's end was first."""
     worker, now = name(), clock.now()
     own = recorder.Part([job.spec.id])
@@ -175,7 +197,8 @@ def _claim(job: Job, inputs: dict[str, Any]) -> Context | None:
                 node=job.node_id, number=job.attempts + 1, worker=worker, started_at=now,
                 status=AttemptStatus.RUNNING,
             )  # fmt: skip
-        return steps.claim(found, job.spec.id, job.attempts, worker, inputs, job.spec)
+        events = steps.claim(found, job.spec.id, job.attempts, worker, inputs, job.spec)
+        return events if events and gates.admit(found, node) else []
 
     def claim() -> recorder.Recorded | None:
         done = recorder.transact([job.run_id], decide, now=now, nodes=lambda _: own)
@@ -210,10 +233,15 @@ def _ask(node: reading.Ready, job: Job, inputs: dict[str, Any], problem: Excepti
         return True
     words["title"] = words["title"] or job.spec.id
     now = clock.now()
+
+    def ask(found: Snapshot) -> list[NewEvent]:
+        events = steps.ask(found, job.spec, job.attempts, inputs, words, now)
+        return events if events and gates.admit(found, node) else []
+
     persist(
         lambda: recorder.transact(
             [job.run_id],
-            lambda found: steps.ask(found, job.spec, job.attempts, inputs, words, now),
+            ask,
             now=now,
             nodes=lambda _: recorder.Part([job.spec.id]),
         ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runs import input_schema, paths, placeholders
-from runs.graph.spec import Problem
+from runs.graph.spec import Problem, queue_complaint
 
 MAX_TEXT = 100_000
 
@@ -18,6 +18,8 @@ class Problems:
 
     # The executors there are; None: any may be named.
     executors: Collection[str] | None = None
+    # The same of Celery queues.
+    queues: Collection[str] | None = None
     found: list[Problem] = field(default_factory=list)
 
     def say(self, node: str, message: str) -> None:
@@ -108,6 +110,21 @@ class Fields:
             self.say(f"“{name}” is a list of names")
             return []
         return value
+
+    def queue(self) -> str:
+        """The Celery queue, "" where none is named."""
+        if "queue" not in self.raw:
+            return ""
+        name, known = self.raw["queue"], self.problems.queues
+        if complaint := queue_complaint(name):
+            self.say(f"“queue” {complaint}")
+            return ""
+        if known is not None and name not in known:
+            self.say(
+                f"unknown queue “{name}”; known are {', '.join(sorted(known))}: an executor"
+                " declares one, or the setting ENGINE_QUEUES names it"
+            )
+        return str(name)
 
     def input(self) -> dict[str, Any]:
         value = self.raw.get("input", {})

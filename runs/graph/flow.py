@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from typing import Any
 
 from runs import input_schema
 from runs.graph.frontier import Frontier
 from runs.graph.spec import NodeSpec
 from runs.states import NODE_FINAL, NodeStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """How a run begins that takes over results, each list in an order in which it may happen."""
+
+    kept: list[str]
+    skipped: list[str]
+    ready: list[str]
+    # What follows from these.
+    waiting: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +41,33 @@ class Graph:
     def check_input(self, value: Any) -> str:
         """What is wrong with a run's input; "" where it fits the workflow's schema."""
         return input_schema.violation(self.input_schema, value)
+
+    def resume(self, before: Mapping[str, tuple[str, Any]]) -> Resumed:
+        """What of an ended run still holds: results that follow from nothing but results.
+
+        `before` is as `advance` takes it. What failed, was not begun or follows from such is to be
+        done anew; what the choices of kept branches leave out is skipped.
+        """
+        now = dict.fromkeys(self.nodes, (str(NodeStatus.PENDING), None))
+        found = Resumed([], [], [], [])
+        for key in self.order():
+            edges = [self._edge(source, key, now) for source in self.nodes[key].needs]
+            if None in edges:
+                found.waiting.append(key)
+            elif edges and not any(edges):
+                now[key] = (NodeStatus.SKIPPED, None)
+                found.skipped.append(key)
+            elif before[key][0] == NodeStatus.COMPLETED:
+                now[key] = before[key]
+                found.kept.append(key)
+            else:
+                found.ready.append(key)
+        return found
+
+    def order(self) -> list[str]:
+        """The nodes, each after what it needs."""
+        sorter = TopologicalSorter({node.id: node.needs for node in self.nodes.values()})
+        return list(sorter.static_order())
 
     def _edge(self, source: str, target: str, states: Mapping[str, tuple[str, Any]]) -> bool | None:
         """Whether a dependency is live; None while that is open."""

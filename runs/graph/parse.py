@@ -22,13 +22,17 @@ _TOP_ELSEWHERE = {"description", "executed"}
 ELSEWHERE: dict[str, Any] = {"executed": "elsewhere"}
 
 
-def parse(definition: Any, executors: Collection[str] | None = None) -> Graph:
+def parse(
+    definition: Any,
+    executors: Collection[str] | None = None,
+    queues: Collection[str] | None = None,
+) -> Graph:
     """The graph of a definition. Raises DefinitionError with every problem found.
 
-    `executors` are the names that are registered; None accepts any (a version that was checked
-    when it was saved).
+    `executors` are the names that are registered, `queues` those that workers may take from; None
+    accepts any (a version that was checked when it was saved).
     """
-    problems = Problems(executors)
+    problems = Problems(executors, queues)
     if not isinstance(definition, dict):
         raise DefinitionError([Problem("", "a workflow is a JSON object with a list of “nodes”")])
     if definition.get("executed") == "elsewhere" and definition.keys() <= _TOP_ELSEWHERE:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from runs import conditions, paths
 
+# The Celery queue of what names no other, and those of the portal itself.
+USUAL_QUEUE = "runs"
+_OWN_QUEUES = frozenset({"control"})
+_QUEUE = re.compile(r"[a-z][a-z0-9_.-]{0,62}\Z")
 # The longest pause between two attempts, however often it was doubled.
 MAX_BACKOFF = 3_600.0
 
@@ -48,6 +53,8 @@ class NodeSpec:
     backoff_seconds: float = 1.0
     timeout_seconds: float = 300.0
     idempotent: bool = True
+    # The Celery queue whose workers take it; "": that of its executor.
+    queue: str = ""
     # Of a branch. `every`: all paths whose condition holds are taken, not only the first.
     paths: tuple[BranchPath, ...] = ()
     default: tuple[str, ...] = ()
@@ -70,3 +77,10 @@ class NodeSpec:
         for path in self.paths:
             found += conditions.mentioned(path.when)
         return frozenset(node for node in map(paths.node_of, found) if node)
+
+
+def queue_complaint(name: object) -> str:
+    """What is wrong with the name of a queue; "" where nothing is."""
+    if not isinstance(name, str) or not _QUEUE.match(name):
+        return "is a name of small letters, digits, “_”, “-” and “.” that begins with a letter"
+    return f"cannot be “{name}”: the portal itself works there" if name in _OWN_QUEUES else ""

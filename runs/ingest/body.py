@@ -12,10 +12,21 @@ MAX_BYTES = 10_000_000
 MAX_EVENTS = 10_000
 # Of one event, in characters of its JSON: room for its data and the fields beside it.
 MAX_EVENT = 1_100_000
+# Steps in which a body is looked through for where values end that cannot be read.
+MAX_STEPS = 500_000
 _PIECE = 64 * 1024
 _SPACE = re.compile(r"[ \t\r\n]*")
-# A string that has no end goes to the text's end: it must not be tried again from each quote in it.
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+# What matters for where a value ends, in as few steps as can be: groups without groups within them,
+# one behind the other; strings; runs of brackets. A string that has no end goes to the text's end:
+# it must not be tried again from each quote in it.
+_STRING = r'"(?:[^"\\]|\\.)*+'
+_FLAT = rf'[\[{{](?:[^"\[\]{{}}]++|{_STRING}")*+[\]}}]'
+_STRUCTURE = re.compile(
+    rf"(?P<flat>{_FLAT}(?:[\s,]*+{_FLAT})*+)|(?P<opened>[\[{{]++)|(?P<closed>[\]}}]++)"
+    rf'|{_STRING}(?:"|\\?\Z)',
+    re.DOTALL,
+)
+_FIRST_FLAT = re.compile(_FLAT, re.DOTALL)
 # Without the empty ones: a body may hold millions of them.
 _LINE = re.compile(r"[^\n]+")
 _ESCAPES = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
@@ -148,6 +159,7 @@ class _Window:
         self._text = text
         self._from = 0
         self._part = text[: 2 * MAX_EVENT]
+        self._steps = 0
 
     def value(self, at: int) -> tuple[Any, int]:
         if at - self._from > MAX_EVENT:
@@ -161,18 +173,33 @@ class _Window:
 
     def _end_of(self, at: int, error: Exception) -> int:
         """Where a value ends that cannot be made: too long, too deep, with an odd number."""
-        depth = 0
         if self._text[at : at + 1] in ("[", "{"):
-            for found in _STRUCTURE.finditer(self._text, at):
-                depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
-                if depth == 0:
-                    if isinstance(error, json.JSONDecodeError) and found.end() - at <= MAX_EVENT:
-                        break
-                    return found.end()
+            end = self._closing(at)
+            # Within the window and yet no JSON: what is broken is the array itself.
+            if end and not (isinstance(error, json.JSONDecodeError) and end - at <= MAX_EVENT):
+                return end
         where = at
         if isinstance(error, json.JSONDecodeError):
             where = self._from + error.pos
         raise _broken(self._text, where, "this is not JSON")
+
+    def _closing(self, at: int) -> int | None:
+        """Behind the bracket that closes the one at `at`."""
+        if flat := _FIRST_FLAT.match(self._text, at):
+            return flat.end()
+        depth = 0
+        for found in _STRUCTURE.finditer(self._text, at):
+            self._steps += 1
+            if self._steps > MAX_STEPS:
+                raise _broken(self._text, at, "too much of it is nested too deeply, or too long")
+            length = found.end() - found.start()
+            if found.lastgroup == "opened":
+                depth += length
+            elif found.lastgroup == "closed":
+                if length >= depth:
+                    return found.start() + depth
+                depth -= length
+        return None
 
 
 def _unreadable(error: Exception) -> NotAnEvent:

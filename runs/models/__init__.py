@@ -5,11 +5,12 @@ from runs.models.event import Event
 from runs.models.idempotency import IdempotencyKey
 from runs.models.llm_call import LLMCall
 from runs.models.login import LoginTry
-from runs.models.node import Attempt, Lease, Node, ReadyNode
+from runs.models.node import Attempt, ExecutorLimit, Lease, Node, ReadyNode
 from runs.models.outbox import OutboxCursor, OutboxLine
 from runs.models.run import Run
 from runs.models.source import Source
 from runs.models.token import ApiToken
+from runs.models.trigger import Firing, Trigger, TriggeredRun
 from runs.models.user import User
 from runs.models.view import SavedView
 from runs.models.workflow import Workflow, WorkflowVersion
@@ -21,6 +22,8 @@ __all__ = [
     "Decision",
     "DeletedRun",
     "Event",
+    "ExecutorLimit",
+    "Firing",
     "IdempotencyKey",
     "LLMCall",
     "Lease",
@@ -32,6 +35,8 @@ __all__ = [
     "Run",
     "SavedView",
     "Source",
+    "Trigger",
+    "TriggeredRun",
     "User",
     "Workflow",
     "WorkflowVersion",

@@ -1,5 +1,6 @@
 """The steps of a run, their attempts, and what the engine keeps for those under way."""
 
+from django.core.validators import MinValueValidator
 from django.db import models
 
 from runs.models.run import Run
@@ -15,6 +16,8 @@ class Node(models.Model):
     position = models.IntegerField()
     kind = models.CharField(max_length=12)
     executor = models.CharField(max_length=128, blank=True)
+    # The Celery queue that its hints go to; empty: the usual one.
+    queue = models.CharField(max_length=64, blank=True, db_default="")
     status = models.CharField(max_length=12, choices=[(s, s) for s in NodeStatus])
     # Attempts begun so far; the newest one's number is the node's fencing token.
     attempts = models.SmallIntegerField(default=0)
@@ -30,6 +33,8 @@ class Node(models.Model):
     error_message = models.CharField(max_length=500, blank=True)
     # For a branch: the ids of the nodes it chose.
     selected = models.JSONField(null=True)
+    # The run whose result this is, where it was not executed in this one.
+    reused_from = models.UUIDField(null=True)
     progress_done = models.BigIntegerField(null=True)
     progress_total = models.BigIntegerField(null=True)
     cost = models.DecimalField(max_digits=20, decimal_places=10, default=0)
@@ -81,7 +86,8 @@ class Attempt(models.Model):
 
 
 class ReadyNode(models.Model):
-    """A queued node that waits for a worker. Celery gets hints of at most a window of these."""
+    """A queued node that waits for a worker. Celery gets hints of at most a window of these, for
+    each queue."""
 
     node = models.OneToOneField(Node, on_delete=models.CASCADE, primary_key=True)
     run = models.ForeignKey(Run, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
@@ -89,19 +95,31 @@ class ReadyNode(models.Model):
     # When a hint is due again if no worker claims the node; null: none was sent yet.
     hint_due = models.DateTimeField(null=True)
     hints = models.SmallIntegerField(default=0)
+    queue = models.CharField(max_length=64, blank=True, db_default="")
+    # The limit that it is subject to, as `engine.gates` names it, and whether it waits for that:
+    # what is held stands in no index that is read for hints.
+    gate = models.CharField(max_length=160, blank=True, db_default="")
+    held = models.BooleanField(default=False, db_default=False)
+    # Since when workers gave it back that do not know its executor.
+    declined_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "ready_nodes"
         indexes = [
             models.Index(
-                fields=["ready_at", "node"],
-                name="ready_nodes_waiting",
-                condition=models.Q(hint_due__isnull=True),
+                fields=["queue", "ready_at", "node"],
+                name="ready_nodes_open",
+                condition=models.Q(hint_due__isnull=True, held=False),
             ),
             models.Index(
-                fields=["hint_due"],
-                name="ready_nodes_hinted",
+                fields=["queue", "hint_due"],
+                name="ready_nodes_of_queue",
                 condition=models.Q(hint_due__isnull=False),
+            ),
+            models.Index(
+                fields=["gate", "held", "ready_at", "node"],
+                name="ready_nodes_gate",
+                condition=~models.Q(gate=""),
             ),
         ]
 
@@ -120,3 +138,20 @@ class Lease(models.Model):
 
     class Meta:
         db_table = "leases"
+
+
+class ExecutorLimit(models.Model):
+    """Nodes of an executor that may be in flight at once, over all workers. What stands here goes
+    before what the executor itself declares."""
+
+    executor = models.CharField(max_length=128, unique=True)
+    most = models.PositiveIntegerField(
+        "limit", validators=[MinValueValidator(1)], help_text="Nodes in flight over all workers."
+    )
+
+    class Meta:
+        db_table = "executor_limits"
+        ordering = ["executor"]
+
+    def __str__(self) -> str:
+        return f"{self.executor}: {self.most}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pgtrigger
@@ -44,7 +44,7 @@ class WorkflowQuerySet(models.QuerySet["Workflow"]):
         no version yet, gets it. Left out are workflows that only this portal executes.
         """
         wanted = sorted(set(slugs))
-        found = self._elsewhere(wanted)
+        found = self.executed_elsewhere(wanted)
         if missing := [slug for slug in wanted if slug not in found]:
             with transaction.atomic():
                 # In order of name: two who make the same ones must not deadlock.
@@ -58,10 +58,11 @@ class WorkflowQuerySet(models.QuerySet["Workflow"]):
                     ],
                     ignore_conflicts=True,
                 )
-            found = self._elsewhere(wanted)
+            found = self.executed_elsewhere(wanted)
         return found
 
-    def _elsewhere(self, slugs: Sequence[str]) -> dict[str, WorkflowVersion]:
+    def executed_elsewhere(self, slugs: Collection[str]) -> dict[str, WorkflowVersion]:
+        """For each workflow that has one, its newest version that is executed elsewhere."""
         versions = WorkflowVersion.objects.filter(
             workflow__slug__in=slugs, definition__executed="elsewhere"
         )
@@ -84,6 +85,12 @@ class Workflow(models.Model):
     )
     description = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # Runs that may be active at once; the others wait, queued. None: any number.
+    max_active = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    # While it is paused its queued runs wait; the active ones go on.
+    paused_at = models.DateTimeField(null=True, blank=True, editable=False)
+    paused_by = models.CharField(max_length=150, blank=True, db_default="", editable=False)
+    pause_reason = models.CharField(max_length=500, blank=True, db_default="", editable=False)
 
     objects = WorkflowQuerySet.as_manager()
 
@@ -94,6 +101,15 @@ class Workflow(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    @property
+    def is_paused(self) -> bool:
+        return self.paused_at is not None
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether its queued runs may have to wait."""
+        return self.is_paused or self.max_active is not None
 
 
 class WorkflowVersion(models.Model):

@@ -84,9 +84,14 @@ def file_result(
     supplier: Output,
     converted: Output,
     outcomes: list[Output | None],
+    answer: Output | None = None,
 ) -> Output:
-    """Everything that was found out, and the outcome of whichever path was taken."""
+    """Everything that was found out, and the outcome of whichever path was taken.
+
+    `answer` is a person's to the question who the supplier is, where that was asked.
+    """
     outcome = next(found for found in outcomes if found is not None)
+    decision = _decided(outcome["decision"], answer)
     key = files.put_json(
         files.result_key(ctx, "result.json"),
         {
@@ -96,14 +101,24 @@ def file_result(
             "supplier": supplier,
             "converted": converted,
             "outcome": outcome,
+            "answer": answer,
         },
     )
     return {
-        "decision": outcome["decision"],
+        "decision": decision,
         "summary": f"{fields['supplier']} {fields['number']}: "
-        f"{money.shown(Decimal(totals['total']))} {fields['currency']}, {outcome['decision']}",
+        f"{money.shown(Decimal(totals['total']))} {fields['currency']}, {decision}",
         "result_key": key,
     }
+
+
+def _decided(decision: str, answer: Output | None) -> str:
+    if answer is None or answer["decision"] == "approved":
+        return decision
+    if answer["decision"] == "rejected":
+        return "not to be paid"
+    known = answer["value"].get("supplier_id")
+    return f"supplier is {known}" if known else decision
 
 
 def iban_is_valid(iban: str) -> bool:

@@ -46,6 +46,6 @@ def install() -> Installed:
     placed = [files.put(key, path.read_bytes()) for key, path in shipped.items()]
     versions = []
     for slug, definition in definitions().items():
-        graph.parse(definition, registry.names())
+        graph.parse(definition, registry.names(), registry.queues())
         versions.append(f"{slug} v{Workflow.objects.publish(slug, definition).number}")
     return Installed(tuple(versions), len(shipped), sum(placed))

@@ -3,19 +3,17 @@
 import hashlib
 import io
 
-from pypdf import PdfReader
-from pypdf.errors import PyPdfError
-
 from runs.engine.registry import executor
 from runs.samples import files
 from runs.samples.context import Context, Output, Refused, step
 
 MOST_PAGES = 500
 PAGE_BREAK = "\f"
-# What the reader raises on damaged files. Not Exception: a timeout of the engine is no damage.
+# What the reader raises on damaged files, beside errors of its own. Not Exception: a timeout of the
+# engine is no damage.
 _DAMAGE = (
-    PyPdfError, ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError,
-    TypeError, ValueError,
+    ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError,
+    ValueError,
 )  # fmt: skip
 
 
@@ -62,6 +60,12 @@ def read_pages(ctx: Context, document: str, content: bytes) -> list[str]:
 
 
 def _pages(ctx: Context, document: str, content: bytes) -> list[str]:
+    # Not above: only a worker comes here, and the web process, which holds this module too, would
+    # be 6 MB larger.
+    from pypdf import PdfReader
+    from pypdf.errors import PyPdfError
+
+    damage = (PyPdfError, *_DAMAGE)
     # A few bytes may stand before the header and after the end mark: real-world files have them.
     if b"%PDF-" not in content[:1024]:
         start = content[:40].decode("utf-8", "replace").strip()
@@ -71,7 +75,7 @@ def _pages(ctx: Context, document: str, content: bytes) -> list[str]:
     try:
         reader = PdfReader(io.BytesIO(content))
         total = 0 if reader.is_encrypted else len(reader.pages)
-    except _DAMAGE as error:
+    except damage as error:
         raise UnreadablePdf(f"{document} is damaged: {error}") from error
     if reader.is_encrypted:
         raise UnreadablePdf(f"{document} is locked by a password")
@@ -81,7 +85,7 @@ def _pages(ctx: Context, document: str, content: bytes) -> list[str]:
     for number in range(1, total + 1):
         try:
             pages.append(reader.pages[number - 1].extract_text())
-        except _DAMAGE as error:
+        except damage as error:
             raise UnreadablePdf(f"{document} is damaged on page {number}: {error}") from error
         step(ctx, number, total, "page")
     return pages

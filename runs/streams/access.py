@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -34,6 +36,20 @@ class Verdict(Enum):
     OUT_OF_SCOPE = "out of scope"
 
 
+class Crowded(Exception):  # noqa: N818  (an answer, not an error)
+    """An account that has as many streams open here as one may have."""
+
+    def __str__(self) -> str:
+        most = settings.STREAMS_PER_ACCOUNT
+        return f"Your account has {most} streams open already, as many as one may; close some."
+
+
+class Judgement(NamedTuple):
+    verdict: Verdict
+    # Whose streams these are, where they may have any.
+    account: uuid.UUID | None = None
+
+
 class Credential(NamedTuple):
     """What a request shows for itself: a session, or a token, of which only the digest is kept."""
 
@@ -51,28 +67,30 @@ def credential(headers: Iterable[tuple[bytes, bytes]]) -> Credential | None:
     return Credential(session_key) if session_key else None
 
 
-def judge(shown: Credential | None) -> Verdict:
+def judge(shown: Credential | None) -> Judgement:
     if shown is None:
-        return Verdict.UNKNOWN
+        return Judgement(Verdict.UNKNOWN)
     if shown.token_digest is not None:
         return _judge_token(shown.token_digest)
     request = HttpRequest()
     request.session = _session(shown.session_key)
     user = get_user(request)
     if not user.is_authenticated:
-        return Verdict.UNKNOWN
-    return Verdict.ALLOWED if may_listen(user) else Verdict.FORBIDDEN
+        return Judgement(Verdict.UNKNOWN)
+    return Judgement(Verdict.ALLOWED, user.pk) if may_listen(user) else Judgement(Verdict.FORBIDDEN)
 
 
-def _judge_token(digest: str) -> Verdict:
+def _judge_token(digest: str) -> Judgement:
     now = timezone.now()
     token = ApiToken.objects.with_digest(digest)
     if token is None or token.flaw(now):
-        return Verdict.UNKNOWN
+        return Judgement(Verdict.UNKNOWN)
     token.used(now)
     if not may_listen(token.user):
-        return Verdict.FORBIDDEN
-    return Verdict.ALLOWED if token.allows(Scope.VIEW) else Verdict.OUT_OF_SCOPE
+        return Judgement(Verdict.FORBIDDEN)
+    if not token.allows(Scope.VIEW):
+        return Judgement(Verdict.OUT_OF_SCOPE)
+    return Judgement(Verdict.ALLOWED, token.user_id)
 
 
 def _session(key: str) -> Any:
@@ -93,22 +111,29 @@ class Guard:
         # However many clients catch up, who may listen no longer goes in time.
         self._readers, self._own = readers, own
         self._guests: dict[Credential, set[asyncio.Future[None]]] = {}
+        self._of_account: Counter[uuid.UUID | None] = Counter()
         self._is_closing = False
 
-    async def admit(self, shown: Credential | None) -> Verdict:
+    async def admit(self, shown: Credential | None) -> Judgement:
         return await self._readers.share(judge, shown)
 
     @contextmanager
-    def watch(self, shown: Credential) -> Iterator[asyncio.Future[None]]:
-        """A future that is done when this stream has to end."""
+    def watch(self, shown: Credential, account: uuid.UUID | None) -> Iterator[asyncio.Future[None]]:
+        """A future that is done when this stream has to end. Raises Crowded."""
+        if self._of_account[account] >= settings.STREAMS_PER_ACCOUNT:
+            raise Crowded
         end = asyncio.get_running_loop().create_future()
         guests = self._guests.setdefault(shown, set())
         guests.add(end)
+        self._of_account[account] += 1
         if self._is_closing:  # since this one was admitted
             end.set_result(None)
         try:
             yield end
         finally:
+            self._of_account[account] -= 1
+            if not self._of_account[account]:
+                del self._of_account[account]
             guests.discard(end)
             if not guests and self._guests.get(shown) is guests:
                 del self._guests[shown]
@@ -122,7 +147,7 @@ class Guard:
             await asyncio.sleep(RECHECK_SECONDS)
             for shown in list(self._guests):
                 try:
-                    verdict = await self._own.read(judge, shown)
+                    verdict = (await self._own.read(judge, shown)).verdict
                 except Exception:
                     logger.exception("streams: a listener could not be checked")
                     verdict = Verdict.UNKNOWN

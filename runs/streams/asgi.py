@@ -23,7 +23,7 @@ from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Sco
 from runs import ids
 from runs.bearer import CHALLENGES, REFUSED_TOKEN
 from runs.streams import access, frames, hub, log
-from runs.streams.access import Credential, Verdict
+from runs.streams.access import Credential, Crowded, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,7 @@ class Refusal(Exception):  # noqa: N818  (an answer, not an error)
 
 class Opened(NamedTuple):
     shown: Credential
+    account: uuid.UUID | None
     chunks: AsyncGenerator[bytes, None]
 
 
@@ -80,19 +81,24 @@ async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISend
     assert scope["type"] == "http"
     at = hub.current()
     try:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                shown, chunks = await _open(at, scope)
-        except TimeoutError:
-            raise Refusal(
-                503, "Service Unavailable", "The database does not answer.", retry_after="2"
-            ) from None
+        shown, account, chunks = await _open_in_time(at, scope)
+        async with aclosing(chunks):
+            with at.guard.watch(shown, account) as end:
+                await serve(scope, receive, send, chunks, end)
+    except Crowded as crowded:
+        await _refuse(send, Refusal(429, "Too Many Requests", str(crowded), retry_after="30"))
     except Refusal as refused:
         await _refuse(send, refused)
-        return
-    async with aclosing(chunks):
-        with at.guard.watch(shown) as end:
-            await serve(scope, receive, send, chunks, end)
+
+
+async def _open_in_time(at: hub.Hub, scope: HTTPScope) -> Opened:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await _open(at, scope)
+    except TimeoutError:
+        raise Refusal(
+            503, "Service Unavailable", "The database does not answer.", retry_after="2"
+        ) from None
 
 
 async def _open(at: hub.Hub, scope: HTTPScope) -> Opened:
@@ -103,15 +109,15 @@ async def _open(at: hub.Hub, scope: HTTPScope) -> Opened:
             503, "Service Unavailable", "No more streams are taken here now.", retry_after="2"
         )
     shown = access.credential(scope["headers"])
-    verdict = await at.guard.admit(shown)
+    verdict, account = await at.guard.admit(shown)
     if shown is None or verdict is not Verdict.ALLOWED:
         raise _turned_away(shown, verdict)
     if not scope["path"].startswith(LOG_PATH):
-        return Opened(shown, _list_chunks(at))
+        return Opened(shown, account, _list_chunks(at))
     run_id, end = await _find(at, scope["path"].removeprefix(LOG_PATH).removesuffix("/"))
     wanted = _resume_point(scope)
     after = end if wanted is None else min(wanted, end)
-    return Opened(shown, _log_chunks(at, run_id, after, end))
+    return Opened(shown, account, _log_chunks(at, run_id, after, end))
 
 
 def _turned_away(shown: Credential | None, verdict: Verdict) -> Refusal:

@@ -50,10 +50,13 @@ class Notices:
         if self._listeners:
             self._append(frames.RESET)
 
-    async def follow(self) -> AsyncGenerator[bytes, None]:
-        """Notices from now on, and an empty one from time to time while there are none."""
+    async def follow(self, first: bytes = b"") -> AsyncGenerator[bytes, None]:
+        """Notices from now on, and an empty one from time to time while there are none. `first` is
+        given when nothing goes unheard any more."""
         with listening(self._listeners, KEEP_ALIVE_SECONDS) as waker:
             seen = self._tail.last
+            if first:
+                yield first
             while True:
                 waker.clear()
                 entries = self._tail.after(seen)

@@ -82,6 +82,11 @@ def run_short(run_id: uuid.UUID) -> str:
 
 
 @register.filter
+def run_public(run_id: uuid.UUID) -> str:
+    return ids.encode("run", run_id)
+
+
+@register.filter
 def css(number: float) -> str:
     """A number as stylesheets write it, whatever the language."""
     return f"{number:.4g}" if abs(number) < 1 else f"{number:.3f}".rstrip("0").rstrip(".")
@@ -151,6 +156,9 @@ def node_row(context: Context, line: NodeLine, node_url: str, selected: str) -> 
         error = f"{escape(node.error_kind)}: {escape(node.error_message)}"
     shown_error = f'<span class="op-why" data-state="failed">{error}</span>' if error else ""
     critical = '<span class="op-sr"> on the critical path</span>' if row.critical else ""
+    if node.reused_from:
+        source = ids.encode("run", node.reused_from)
+        critical = f' <span class="op-tag" title="The result of {source}">reused</span>'
     failed = " data-failed" if node.status == NodeStatus.FAILED else ""
     return mark_safe(
         f'<tr data-key="{key}"{failed}{" class=is-selected" if chosen else ""}>'

@@ -260,6 +260,12 @@ def clock(context: Context, moment: datetime | None, title: str = "") -> SafeStr
 
 
 @register.filter
+def own_clock(moment: datetime) -> str:
+    """``Thu 22 Oct 2026 06:00 CEST``: a time as the clocks of its own zone show it."""
+    return f"{moment:%a} {moment.day} {moment:%b %Y %H:%M} {zone_tag(moment)}"
+
+
+@register.filter
 def full_time(moment: datetime | None) -> str:
     return full_words(moment) if moment else "–"
 

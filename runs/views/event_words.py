@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from runs import ids
 from runs.fold import ASKED
 from runs.graph import Graph
 from runs.states import Kind
@@ -134,8 +136,14 @@ def _run_created(t: _Telling) -> SafeString:
     name = short(original)
     if t.teller.retry_of_url:
         link = format_html('<a class="op-link" href="{}">{}</a>', t.teller.retry_of_url, name)
-        return format_html("{}, as a retry of {}", words, link)
-    return format_html("{}, as a retry of {}", words, name)
+        words = format_html("{}, as a retry of {}", words, link)
+    else:
+        words = format_html("{}, as a retry of {}", words, name)
+    reused = data.get("reused")
+    if isinstance(reused, int):
+        what = f"{reused:,} {'result' if reused == 1 else 'results'} of it" if reused else "none"
+        words = format_html("{}, from the failed node: {} reused", words, what)
+    return words
 
 
 def _state_changed(t: _Telling) -> SafeString:
@@ -161,6 +169,8 @@ def _node_started(t: _Telling) -> SafeString:
 
 def _node_completed(t: _Telling) -> SafeString:
     _fold_payload(t.line, t.event, "output")
+    if reused := _reused(t.event):
+        return reused
     began = t.teller.started.get((t.event.node, t.event.attempt or 1))
     return format_html("in {}", duration_words(t.event.at - began)) if began else NOTHING
 
@@ -328,6 +338,15 @@ def _fold_payload(line: Line, event: Entry, name: str) -> None:
             at_least=event.payload_is_at_least,
         )
     )
+
+
+def _reused(event: Entry) -> SafeString:
+    """Which run's result it is, where that is not this one."""
+    source = str(event.data.get("reused_from") or "")
+    if ids.decode("run", source) is None:
+        return NOTHING
+    url = reverse("admin:runs_run_page", args=[source])
+    return format_html('reused from <a class="op-link" href="{}">{}</a>', url, short(source))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

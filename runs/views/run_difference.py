@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from runs import ids
+from runs import ids, json_difference
+from runs.json_difference import Change
 from runs.models import Event, Run, WorkflowVersion
 from runs.views import run_history
 
-# Differences that are shown, and characters of one value.
+# Differences that are shown.
 MOST = 200
-VALUE_CHARS = 300
 # Inputs that are larger, in bytes as stored, are not compared on the page.
 COMPARED_BYTES = 2_000_000
-_ABSENT = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """`before` or `after` is None where there is nothing on that side."""
-
-    path: str
-    before: str | None
-    after: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +35,9 @@ def difference(chain: list[Run], one: str, other: str) -> Difference | None:
         return None
     refusal, inputs = _inputs(before, after)
     definitions = _definitions(before, after)
-    changes = [_first(_changes(*pair, "$")) for pair in (inputs, definitions)]
-    more = any(len(each) > MOST for each in changes)
-    return Difference(before, after, changes[0][:MOST], changes[1][:MOST], refusal, more)
+    found = [json_difference.changes(*pair, MOST + 1) for pair in (inputs, definitions)]
+    more = any(len(each) > MOST for each in found)
+    return Difference(before, after, found[0][:MOST], found[1][:MOST], refusal, more)
 
 
 def _inputs(before: Run, after: Run) -> tuple[str, tuple[Any, Any]]:
@@ -75,33 +63,3 @@ def _by_node(definition: Any) -> Any:
         return definition
     named = {str(node.get("id", place)): node for place, node in enumerate(nodes)}
     return {**definition, "nodes": named}
-
-
-def _first(changes: Iterator[Change]) -> list[Change]:
-    return [change for change, _ in zip(changes, range(MOST + 1), strict=False)]
-
-
-def _changes(before: Any, after: Any, path: str) -> Iterator[Change]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in [*before, *(key for key in after if key not in before)]:
-            step = f".{key}" if key.isidentifier() else f"[{json.dumps(key, ensure_ascii=False)}]"
-            yield from _changes(before.get(key, _ABSENT), after.get(key, _ABSENT), path + step)
-    elif isinstance(before, list) and isinstance(after, list):
-        for place in range(max(len(before), len(after))):
-            old, new = (each[place] if place < len(each) else _ABSENT for each in (before, after))
-            yield from _changes(old, new, f"{path}[{place}]")
-    # To Python true, 1 and 1.0 are the same.
-    elif _text(before) != _text(after):
-        yield Change(_cut(path), _shown(before), _shown(after))
-
-
-def _text(value: Any) -> str:
-    return "" if value is _ABSENT else json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
-def _shown(value: Any) -> str | None:
-    return None if value is _ABSENT else _cut(_text(value))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= VALUE_CHARS else text[:VALUE_CHARS] + "…"

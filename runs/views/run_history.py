@@ -122,9 +122,12 @@ def told(run_id: uuid.UUID, entries: Sequence[Entry], teller: Teller) -> list[Li
     return [teller.line(entry) for entry in entries]
 
 
-def payload(run_id: uuid.UUID, seq: int) -> Any:
-    """The input or output that an event holds, or else all its data. Raises Event.DoesNotExist."""
+def payload(run_id: uuid.UUID, seq: int, name: str = "") -> Any:
+    """The input or output that an event holds, or else all its data; `name` says which, of one
+    that holds both. Raises Event.DoesNotExist."""
     data = Event.objects.values_list("data", flat=True).get(run=run_id, seq=seq)
+    if name in ("input", "output") and name in data:
+        return data[name]
     return data.get("output", data.get("input", data))
 
 
@@ -140,9 +143,10 @@ def _read(events: QuerySet[Event], limit: int) -> list[Entry]:
     ]
 
 
-def payload_size(events: QuerySet[Event]) -> int | None:
-    """Bytes of the payload of the one event, as JSON text; None where it is not there."""
-    sizes: QuerySet[Any, Any] = events.values_list(RawSQL(f"octet_length({_PAYLOAD}::text)", ()))
+def payload_size(events: QuerySet[Event], name: str) -> int | None:
+    """Bytes of the input or output in the one event, as JSON text; None where it is not there."""
+    size = RawSQL("octet_length((event_tracking.data->%s)::text)", (name,))
+    sizes: QuerySet[Any, Any] = events.values_list(size)
     return next((size for (size,) in sizes[:1]), None)
 
 

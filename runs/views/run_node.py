@@ -92,7 +92,7 @@ def panel(shown: Overview, key: str, pane: str, number: int | None, teller: Tell
 
 def _default_pane(node: Node, attempt: Attempt | None) -> str:
     if attempt is None:
-        return "input"
+        return "output" if node.reused_from else "input"
     if attempt.status in (AttemptStatus.FAILED, AttemptStatus.LOST):
         return "error"
     if attempt.status == AttemptStatus.RUNNING:
@@ -128,7 +128,7 @@ def _payload(run: Run, node: Node, attempt: Attempt | None, name: str) -> Payloa
     if seq is None:
         return None
     found = Event.objects.filter(run=run.pk, seq=seq, data__has_key=name)
-    size = run_history.payload_size(found)
+    size = run_history.payload_size(found, name)
     if size is None:
         return None
     if size > INLINE_BYTES:

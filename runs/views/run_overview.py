@@ -14,7 +14,18 @@ from runs.models import Attempt, Node, Run
 from runs.querysets import RunQuerySet
 from runs.states import AttemptStatus, NodeStatus, RunState
 from runs.templatetags.runs_ui import duration_words
-from runs.timeline import BACKOFF, DEPENDENCY, PERSON, QUEUED, Bar, Gap, Row, Timeline, timeline
+from runs.timeline import (
+    BACKOFF,
+    DEPENDENCY,
+    PERSON,
+    QUEUED,
+    REUSED,
+    Bar,
+    Gap,
+    Row,
+    Timeline,
+    timeline,
+)
 
 # Retries that the facts name; the lineage shows more.
 NAMED_RETRIES = 3
@@ -97,6 +108,8 @@ class Overview:
     # Characters of the longest node's name.
     longest: int
     has_failed: bool
+    # Whether a retry from the failed node would take over anything.
+    is_reusable: bool
 
     def node(self, key: str) -> NodeLine | None:
         return next((line for line in self.lines if line.node.key == key), None)
@@ -125,6 +138,7 @@ def overview(run: Run, now: datetime) -> Overview:
         summary=_summary(run, told),
         longest=max((len(node.key) for node in nodes), default=0),
         has_failed=any(node.status == NodeStatus.FAILED for node in nodes),
+        is_reusable=any(node.status == NodeStatus.COMPLETED for node in nodes),
     )
 
 
@@ -232,7 +246,7 @@ def _summary(run: Run, told: Timeline) -> str:
 
 
 def _line(node: Node, row: Row) -> NodeLine:
-    note, elapsed = node.status, None
+    note, elapsed = REUSED if node.reused_from else node.status, None
     if row.growing and row.seconds is not None:
         elapsed = int(row.seconds * 1000)
         note = _words(row.seconds)
@@ -255,13 +269,13 @@ def _line(node: Node, row: Row) -> NodeLine:
 
 def _bar_label(bar: Bar, many: bool) -> str:
     if not bar.attempt:
-        return "skipped"
+        return str(bar.status)
     return str(bar.attempt) if many else ""
 
 
 def _bar_title(key: str, bar: Bar, many: bool) -> str:
     if not bar.attempt:
-        return f"{key} was skipped"
+        return f"{key} was {bar.status}"
     name = f"Attempt {bar.attempt}" if many else key
     status = AttemptStatus(bar.status)
     outcome = _OUTCOMES.get(status) or f"{bar.error_kind or 'failed'} after"

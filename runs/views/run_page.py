@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.db.models import OuterRef, Subquery
 from django.http import (
     Http404,
     HttpRequest,
@@ -32,7 +33,8 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from runs import ids, lifecycle
 from runs.context import context_of
-from runs.models import AuditEntry, DeletedRun, Event, Run
+from runs.models import AuditEntry, DeletedRun, Event, Run, TriggeredRun, WorkflowVersion
+from runs.models.trigger import TriggerKind
 from runs.states import RunState
 from runs.templatetags.runs_ui import short
 from runs.views import run_alike, run_history
@@ -50,6 +52,7 @@ from runs.views.run_overview import (
     overview,
     retries_of,
 )
+from runs.views.run_retry import retry_plan
 from runs.views.run_tabs import history_context, tab_context
 
 Answer = TypeVar("Answer", bound=HttpResponseBase)
@@ -94,12 +97,19 @@ class RunPage(PermissionRequiredMixin, View):
             return self.confirm_delete(DeleteForm(self.run))
         if request.GET.get("confirm") == "terminate" and self.can("terminate"):
             return self.confirm_terminate(TerminateForm())
+        if request.GET.get("confirm") == "retry_from" and self.can("retry"):
+            return self.confirm_retry_from()
         return self.page()
 
     def post(self, request: HttpRequest, run_id: str) -> HttpResponse:
         if not self.find(run_id):
             return self.missing(run_id)
-        acts = {"retry": self.retry, "terminate": self.terminate, "delete": self.delete}
+        acts = {
+            "retry": lambda: self.retry(lifecycle.retry),
+            "retry_from": lambda: self.retry(lifecycle.retry_from),
+            "terminate": self.terminate,
+            "delete": self.delete,
+        }
         act = acts.get(request.POST.get("act", ""))
         return act() if act else self.refused("Unknown act.", 400)
 
@@ -109,7 +119,12 @@ class RunPage(PermissionRequiredMixin, View):
 
     def find(self, public_id: str) -> bool:
         uuid = ids.decode("run", public_id)
-        runs = Run.objects.select_related("workflow", "version").defer("version__definition")
+        newest = WorkflowVersion.objects.filter(workflow=OuterRef("workflow")).order_by("-number")
+        runs = (
+            Run.objects.select_related("workflow", "version")
+            .defer("version__definition")
+            .annotate(newest_version=Subquery(newest.values("number")[:1]))
+        )
         found = runs.filter(pk=uuid).first() if uuid else None
         if found is not None:
             self.run = found
@@ -151,6 +166,8 @@ class RunPage(PermissionRequiredMixin, View):
 
     def page(self, status: int = 200, **more: Any) -> HttpResponse:
         context = {**self.overview_context(), **self.tabs_context(), **more}
+        if context["can_retry_from"]:
+            context |= retry_plan(self.run)
         return self.framed("runs/run.html", context, status)
 
     def framed(self, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
@@ -183,7 +200,8 @@ class RunPage(PermissionRequiredMixin, View):
     def payload_fragment(self) -> HttpResponse:
         """As plain text: whatever it holds, a browser does not run it."""
         try:
-            value = run_history.payload(self.run.pk, self.address.number("seq") or 0)
+            seq, name = self.address.number("seq") or 0, self.request.GET.get("part", "")
+            value = run_history.payload(self.run.pk, seq, name)
         except Event.DoesNotExist:
             raise Http404("There is no such event.") from None
         return HttpResponse(pretty(value), content_type="text/plain; charset=utf-8")
@@ -217,6 +235,15 @@ class RunPage(PermissionRequiredMixin, View):
         answer = JsonResponse(context_of(self.run), json_dumps_params=options)
         return self.as_file(answer, "-context.json") if "download" in self.request.GET else answer
 
+    def _trigger_url(self) -> str:
+        """The page of the trigger that started it; "" where there is none that one may see."""
+        is_by_trigger = self.run.trigger in TriggerKind.values
+        if not is_by_trigger or not self.request.user.has_perm("runs.view_trigger"):
+            return ""
+        trigger = TriggeredRun.objects.filter(run=self.run.pk).values_list("trigger", flat=True)
+        found = trigger.first()
+        return reverse("trigger", args=[found]) if found else ""
+
     # -- Contexts ----------------------------------------------------------------------------
 
     def base_context(self) -> dict[str, Any]:
@@ -226,6 +253,7 @@ class RunPage(PermissionRequiredMixin, View):
             "run": run,
             "title": short(run.public_id),
             "can_retry": self.can("retry"),
+            "retry_from_url": self.address.link(confirm="retry_from"),
             "can_terminate": self.can("terminate"),
             "can_start": self.can("start"),
             "can_export": self.can("export"),
@@ -258,8 +286,10 @@ class RunPage(PermissionRequiredMixin, View):
             "panel": opened,
             "panel_tabs": self.panel_tabs(opened) if opened else [],
             "retries": [ids.encode("run", run_id) for run_id in retries[:NAMED_RETRIES]],
+            "trigger_url": self._trigger_url(),
             "more_retries": len(retries) > NAMED_RETRIES,
             "retry_of": ids.encode("run", run.retry_of_id) if run.retry_of_id else "",
+            "can_retry_from": shown.is_reusable and self.can("retry"),
             "lineage_url": self.address.link(tab="lineage"),
             "job_url": self.address.link(tab="job"),
             "tabs": self.tab_links,
@@ -323,18 +353,24 @@ class RunPage(PermissionRequiredMixin, View):
 
     # -- Acts --------------------------------------------------------------------------------
 
-    def retry(self) -> HttpResponse:
+    def retry(self, act: Callable[..., lifecycle.Outcome]) -> HttpResponse:
         if not self.request.user.has_perm("runs.retry_run"):
             return self.refused("You may not retry runs.", 403)
         by = self.request.user.as_actor()  # type: ignore[union-attr]
-        outcome = lifecycle.retry(Run.objects.filter(pk=self.run.pk), by=by, now=self.now)
+        outcome = act(Run.objects.filter(pk=self.run.pk), by=by, now=self.now)
         new = outcome.done.get(self.run.pk)
         if new is None:
             why = outcome.skipped.get(self.run.pk, "it is gone")
             return self.refused(f"This run was not retried: {why}.", 409)
         public_id = ids.encode("run", new)
         messages.success(self.request, f"This is the retry of {short(self.run.public_id)}.")
+        if self.is_part:
+            return HttpResponseClientRedirect(reverse("admin:runs_run_page", args=[public_id]))
         return redirect("admin:runs_run_page", public_id)
+
+    def confirm_retry_from(self) -> HttpResponse:
+        context = {**self.base_context(), **retry_plan(self.run)}
+        return self.framed("runs/run/retry_from.html", context)
 
     def terminate(self) -> HttpResponse:
         if not self.request.user.has_perm("runs.terminate_run"):

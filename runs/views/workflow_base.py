@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.mixins import PermissionRequiredMixin
@@ -59,12 +60,30 @@ class WorkflowView(PermissionRequiredMixin, View):
         }
 
 
+def number_in(text: str) -> int:
+    """A version's number in an address."""
+    if not text.isdecimal() or len(text) > 9:
+        raise Http404
+    return int(text)
+
+
+def note_in(posted: Mapping[str, str]) -> str:
+    """What a person says of a version, on one line."""
+    return " ".join(posted.get("note", "").replace("\0", "").split())
+
+
 def version_of(workflow: Workflow, number: int) -> WorkflowVersion:
     version = workflow.versions.select_related("created_by").filter(number=number).first()
     if version is None:
         raise Http404(f"{workflow.slug} has no version {number}.")
     version.workflow = workflow
     return version
+
+
+def is_elsewhere(version: WorkflowVersion | None) -> bool:
+    """Its runs are executed by another system, which is where they are started."""
+    definition = version.definition if version is not None else None
+    return isinstance(definition, dict) and definition.get("executed") == "elsewhere"
 
 
 def newest_of(workflow: Workflow) -> WorkflowVersion | None:

@@ -6,7 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from runs import graph_layout, json_text
+from runs import graph_layout
+from runs.definition_places import places
 from runs.graph import MAX_NODES
 
 # Characters of a name that a box has room for, and those of a path's name beside an arrow.
@@ -15,7 +16,13 @@ PATH_CHARACTERS = 22
 PATH_CHARACTER_WIDTH = 5.8
 # Room around the drawing, for strokes and arrow heads.
 MARGIN = 4
-ICONS = {"executor": "play_circle", "branch": "alt_route"}
+ICONS = {
+    "executor": "play_circle",
+    "branch": "alt_route",
+    "http": "language",
+    "llm": "neurology",
+    "human": "person",
+}
 OTHERWISE = "otherwise"
 
 
@@ -117,7 +124,7 @@ def draw(definition: Any, text: str, bad: Collection[str] = ()) -> Drawing | Non
 
 def _nodes(definition: Any, text: str, bad: Collection[str]) -> list[Node]:
     rows = definition.get("nodes") if isinstance(definition, dict) else None
-    lines = json_text.lines_of_nodes(text)
+    where = places(text, definition)
     found: dict[str, Node] = {}
     for raw in rows[:MAX_NODES] if isinstance(rows, list) else ():
         key = raw.get("id") if isinstance(raw, dict) else None
@@ -129,7 +136,7 @@ def _nodes(definition: Any, text: str, bad: Collection[str]) -> list[Node]:
             executor=raw["executor"] if isinstance(raw.get("executor"), str) else "",
             needs=_ids(raw.get("needs")),
             paths=tuple(_paths(raw)),
-            line=lines.get(key),
+            line=where.line(key),
             is_bad=key in bad,
         )
     return list(found.values())

@@ -38,6 +38,10 @@ class Row:
     failed: int | None
 
     @property
+    def is_elsewhere(self) -> bool:
+        return getattr(self.version, "executed", None) == "elsewhere"
+
+    @property
     def runs_url(self) -> str:
         return runs_url(self.slug)
 
@@ -110,6 +114,7 @@ class WorkflowList(WorkflowView):
                     output_field=JSONField(),
                 ),
                 description=KT("definition__description"),
+                executed=KT("definition__executed"),
             )
             .in_bulk()
         )

@@ -11,9 +11,10 @@ from django.urls import reverse
 from runs import drafts, json_text
 from runs.drafts import Draft
 from runs.models import Workflow
-from runs.views.workflow_base import WorkflowView
+from runs.views.workflow_base import WorkflowView, note_in
 from runs.views.workflow_example import example
-from runs.views.workflow_page import judged
+from runs.views.workflow_page import checked, formatted, judged
+from runs.views.workflow_snippets import offered
 
 # The address of this page, so no workflow's id.
 RESERVED = "add"
@@ -44,10 +45,12 @@ class NewWorkflow(WorkflowView):
     def post(self, request: HttpRequest) -> HttpResponse:
         form = SlugForm(request.POST)
         draft = drafts.read(request.POST.get("definition", ""))
+        if "format" in request.POST:
+            return self._shown(SlugForm(initial=request.POST.dict()), formatted(draft))
         if form.is_valid() and draft.is_sound:
             slug = form.cleaned_data["slug"]
             try:
-                drafts.create(slug, draft, by=self.user)
+                drafts.create(slug, draft, by=self.user, note=note_in(request.POST))
             except drafts.SlugTaken:
                 form.add_error("slug", TAKEN)
             else:
@@ -61,7 +64,9 @@ class NewWorkflow(WorkflowView):
             "form": form,
             "is_editable": True,
             "check_url": reverse("admin:runs_workflow_add_check"),
+            "note": note_in(self.request.POST),
             **judged(draft),
+            **offered(),
         }
         return self.page("runs/workflow_new.html", context, status)
 
@@ -71,5 +76,4 @@ class NewWorkflowCheck(WorkflowView):
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        draft = drafts.read(request.POST.get("definition", ""))
-        return self.part("runs/workflow/check.html", judged(draft))
+        return checked(self, request)

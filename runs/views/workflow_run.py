@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,60 +13,23 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from runs import ids, input_schema, json_text, lifecycle
+from runs import ids, input_schema, json_text, lifecycle, schema_input
+from runs.actors import ACTOR_REFS
 from runs.definitions import graph_of
 from runs.graph import DefinitionError
-from runs.input_schema import Violation
 from runs.models import Event, Run, Workflow, WorkflowVersion
-from runs.payload import PayloadError, bounded
+from runs.schema_input import Input
 from runs.states import Trigger
-from runs.views.workflow_base import WorkflowView, version_of
+from runs.views.workflow_base import WorkflowView, is_elsewhere, version_of
 from runs.views.workflow_list import runs_url
 
 logger = logging.getLogger(__name__)
 
 # Versions that the form offers; an older one is chosen on its own page.
 VERSIONS_OFFERED = 50
-MAX_VIOLATIONS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """An input as it was written, its value, and why it cannot be started with."""
-
-    text: str
-    value: Any = None
-    # It is no JSON or too large; then it was not held against the schema.
-    refusal: str = ""
-    line: int | None = None
-    column: int | None = None
-    violations: tuple[Violation, ...] = ()
-
-    @property
-    def is_sound(self) -> bool:
-        return not self.refusal and not self.violations
-
-
-def read_input(text: str, schema: Any) -> Input:
-    text = text.replace("\r\n", "\n")
-    limit = settings.ENGINE_PAYLOAD_BYTES
-    # A text may be longer than what it says, but hardly by this much: parse nothing so large.
-    if len(text.encode("utf-8", "replace")) > 2 * limit:
-        return Input(text, refusal=f"The input is far longer than the limit of {limit:,} bytes.")
-    try:
-        value = json_text.read(text)
-        bounded(value, limit, "The input")
-    except json_text.JsonError as error:
-        if error.line:
-            refusal = f"The input is not JSON: {error}."
-        else:
-            refusal = f"The input cannot be stored: {error}."
-        return Input(text, refusal=refusal, line=error.line, column=error.column)
-    except PayloadError as error:
-        return Input(text, refusal=f"{error}.")
-    return Input(
-        text, value, violations=tuple(input_schema.violations(schema, value, MAX_VIOLATIONS))
-    )
+# As the API takes them.
+REF_TYPE_LENGTH = 64
+REF_ID_LENGTH = 200
 
 
 class RunWorkflow(WorkflowView):
@@ -83,30 +47,55 @@ class RunWorkflow(WorkflowView):
     def get(self, request: HttpRequest, slug: str) -> HttpResponse:
         workflow = self.workflow(slug)
         version = self._version(workflow, request.GET.get("version", ""))
+        if is_elsewhere(version):
+            return self._refused(workflow)
         run, note = self._model(workflow, request.GET.get("run", ""))
         schema = graph_of(version.pk).input_schema
-        value = input_schema.example(schema)
-        if run is not None:
+        if run is None:
+            given = schema_input.begin(schema, _limit())
+        else:
             value = Event.objects.values_list("data__input", flat=True).get(run=run, seq=1)
-        given = read_input(json_text.write(value), schema)
-        # A form that nobody has filled in yet does not complain.
-        untouched = Input(given.text, given.value) if run is None else given
-        return self._shown(workflow, version, untouched, {"run": run, "note": note})
+            given = schema_input.of_value(schema, value, _limit())
+        shown = {"run": run, "note": note, "ref": Reference.of_run(run)}
+        return self._shown(workflow, version, given, shown)
 
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:
         workflow = self.workflow(slug)
         version = self._version(workflow, request.POST.get("version", ""))
-        given = read_input(request.POST.get("input", ""), graph_of(version.pk).input_schema)
-        if not given.is_sound:
-            reason = given.refusal or f"{len(given.violations)} violations of the schema"
+        if is_elsewhere(version):
+            return self._refused(workflow)
+        given = self._given(workflow, version)
+        run, _ = self._model(workflow, request.POST.get("run", ""))
+        ref = Reference.read(request.POST)
+        shown: dict[str, Any] = {"run": run, "ref": ref}
+        if given.is_switched:
+            return self._shown(workflow, version, given, shown)
+        if not given.is_sound or ref.error:
+            reason = given.refusal or ref.error or f"{given.problems} violations of the schema"
             logger.warning("run of %s by %s refused: %s", version, self.user, reason)
-            return self._shown(workflow, version, given, {}, status=422)
+            shown["is_refused"] = True
+            return self._shown(workflow, version, given, shown, status=422)
         started = lifecycle.start(
-            version, given.value, trigger=Trigger.MANUAL, by=self.user.as_actor(), now=self.now
-        )
+            version, given.value, trigger=Trigger.MANUAL, by=self.user.as_actor(),
+            ref_type=ref.type, ref_id=ref.id, now=self.now,
+            original=run if run and run.can_retry else None,
+        )  # fmt: skip
         if not self.may("view_run"):
             return redirect("admin:runs_workflow_page", slug)
         return redirect("admin:runs_run_page", started.public_id)
+
+    def _given(self, workflow: Workflow, version: WorkflowVersion) -> Input:
+        posted = self.request.POST.dict()
+        schema = graph_of(version.pk).input_schema
+        number = posted.get("drawn", "")
+        if not number or number == str(version.number):
+            return schema_input.read(posted, schema, _limit())
+        drawn = graph_of(self._version(workflow, number).pk).input_schema
+        return schema_input.read(posted, schema, _limit(), drawn=drawn)
+
+    def _refused(self, workflow: Workflow) -> HttpResponse:
+        messages.error(self.request, f"{workflow.slug} is executed elsewhere: it is started there.")
+        return redirect("admin:runs_workflow_page", workflow.slug)
 
     def _version(self, workflow: Workflow, number: str) -> WorkflowVersion:
         """The version with this number; the newest where none is named."""
@@ -153,7 +142,7 @@ class RunWorkflow(WorkflowView):
             "version": version,
             "numbers": numbers,
             "given": given,
-            "check_url": reverse("admin:runs_workflow_run_check", args=[workflow.slug]),
+            "check_url": check_url(workflow),
             "runs_url": runs_url(workflow.slug),
             **taken(version),
             **more,
@@ -162,21 +151,67 @@ class RunWorkflow(WorkflowView):
 
 
 class InputCheck(RunWorkflow):
-    """What is wrong with the input in the form, as one types, and what the version takes."""
+    """What is wrong with the input in the form, as one types, or the input shown the other way."""
 
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:
-        version = self._version(self.workflow(slug), request.POST.get("version", ""))
-        given = read_input(request.POST.get("input", ""), graph_of(version.pk).input_schema)
-        context = {"given": given, "version": version, **taken(version)}
-        return self.part("runs/workflow/run_check.html", context)
+        workflow = self.workflow(slug)
+        version = self._version(workflow, request.POST.get("version", ""))
+        given = self._given(workflow, version)
+        context = {
+            "version": version,
+            "check_url": check_url(workflow),
+            **taken(version),
+        }
+        if given.is_switched or "redraw" in request.POST:
+            given = given if given.is_switched else schema_input.spared(given, request.POST)
+            return self.part("runs/workflow/run_redrawn.html", {"given": given, **context})
+        given = schema_input.spared(given, request.POST)
+        return self.part("runs/schema_input_check.html", {"given": given, **context})
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What the run belongs to, in the caller's own words; as the API takes it."""
+
+    type: str = ""
+    id: str = ""
+    error: str = ""
+
+    @classmethod
+    def of_run(cls, run: Run | None) -> Reference:
+        if run is None or run.ref_type in ACTOR_REFS:
+            return cls()
+        return cls(run.ref_type, run.ref_id)
+
+    @classmethod
+    def read(cls, posted: Mapping[str, str]) -> Reference:
+        word, number = (posted.get(name, "").strip() for name in ("ref_type", "ref_id"))
+        error = ""
+        if len(word) > REF_TYPE_LENGTH or len(number) > REF_ID_LENGTH:
+            error = f"At most {REF_TYPE_LENGTH} characters, its id at most {REF_ID_LENGTH}."
+        elif "\0" in word + number:
+            error = "A reference has no NUL characters."
+        elif word.lower() in ACTOR_REFS:
+            error = f"“{word}” is the portal's own word; choose another."
+        elif number and not word:
+            error = "Say what the id belongs to."
+        return cls(word, number, error)
 
 
 def taken(version: WorkflowVersion) -> dict[str, Any]:
     """What a version's input may hold."""
     schema = graph_of(version.pk).input_schema
     return {
-        "fields": input_schema.fields(schema),
+        "takes": input_schema.fields(schema),
         "schema_text": json_text.write(schema) if schema else "",
     }
+
+
+def check_url(workflow: Workflow) -> str:
+    return reverse("admin:runs_workflow_run_check", args=[workflow.slug])
+
+
+def _limit() -> int:
+    return int(settings.ENGINE_PAYLOAD_BYTES)

@@ -34,6 +34,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20, help="that are watched")
     parser.add_argument("--per-stream", type=float, default=10, help="events a second, watched")
     options = parser.parse_args()
+    # One account has them all.
+    os.environ["STREAMS_PER_ACCOUNT"] = str(options.streams + 10)
     with stage() as folder:
         # A round's web process is its own: what one leaves behind would flatter the next.
         for name in options.rounds.split(","):

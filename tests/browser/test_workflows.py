@@ -93,6 +93,7 @@ def test_a_workflow_is_written_checked_as_one_types_saved_and_run(desk, complain
 
     desk.get_by_role("link", name="Run", exact=True).click()
     desk.wait_for_url("**/run/")
+    desk.get_by_role("button", name="JSON", exact=True).click()
     desk.fill("#definition", '{"document": 5}')
     expect(desk.locator("#findings li")).to_contain_text("must be text, not a number")
     desk.fill("#definition", '{"document": "samples/none.pdf"}')
@@ -101,6 +102,105 @@ def test_a_workflow_is_written_checked_as_one_types_saved_and_run(desk, complain
     desk.wait_for_url("**/admin/runs/run/run_*/")
     expect(desk.locator("main")).to_contain_text("written_by_hand")
     assert not complaints
+
+
+FORM = {
+    "type": "object",
+    "required": ["document"],
+    "properties": {
+        "document": {"type": "string", "title": "Document", "pattern": "\\.pdf$"},
+        "pages": {"type": "integer", "default": 1, "description": "How many to read"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "supplier": {"type": "object", "title": "Supplier",
+                     "properties": {"name": {"type": "string"}, "since": {"format": "date",
+                                                                       "type": "string"}}},
+    },
+}  # fmt: skip
+
+
+def with_form(desk: Page, name: str) -> str:
+    """A workflow whose input has a form; its page's path."""
+    path = make(desk, name)
+    area = desk.locator("#definition")
+    area.fill(json.dumps({**definition(desk), "input_schema": FORM}))
+    area.press("Control+s")
+    expect(desk.locator(".op-notice")).to_contain_text("Saved as v2.")
+    return path
+
+
+def test_an_input_is_given_in_a_form_shown_as_json_and_started(desk):
+    go(desk, f"{with_form(desk, 'by_form')}run/")
+    expect(desk.get_by_label("pages")).to_have_value("1")
+    desk.get_by_label("Document").fill("a.txt")
+    expect(desk.locator(".op-field", has_text="Document")).to_contain_text("Must match")
+    expect(desk.get_by_label("Document")).to_have_attribute("aria-invalid", "true")
+    # Where one types stays where one types.
+    assert desk.evaluate("document.activeElement.name") == "value.document"
+    desk.get_by_label("Document").fill("a.pdf")
+    expect(desk.get_by_label("Document")).not_to_have_attribute("aria-invalid", "true")
+    desk.get_by_label("pages").fill("two")
+    desk.get_by_label("tags").fill("red\nblue")
+    desk.get_by_role("group", name="Supplier").get_by_label("since").fill("2026-03-31")
+    desk.get_by_role("button", name="JSON", exact=True).click()
+    expect(desk.locator("#findings")).to_contain_text("pages")
+    assert definition(desk) == {
+        "document": "a.pdf", "pages": "two", "tags": ["red", "blue"],
+        "supplier": {"since": "2026-03-31"},
+    }  # fmt: skip
+    text = desk.input_value("#definition")
+    desk.fill("#definition", text.replace('"two"', "2").replace("{", '{"more": [1],', 1))
+    desk.get_by_role("button", name="Form", exact=True).click()
+    expect(desk.get_by_label("pages")).to_have_value("2")
+    assert desk.evaluate("document.activeElement.id") == "input-as-form"
+    expect(desk.locator(".op-fields-rest")).to_contain_text("more")
+    desk.get_by_label("pages").press("Enter")
+    desk.wait_for_url("**/admin/runs/run/run_*/")
+    desk.get_by_role("link", name="View Context").click()
+    expect(desk.locator("main")).to_contain_text("2026-03-31")
+
+
+def test_a_node_is_inserted_after_the_one_the_cursor_is_in(desk, complaints):
+    make(desk, "inserted")
+    area = desk.locator("#definition")
+    desk.locator(".op-wf-node[data-node=extract_items]").click()
+    expect(desk.locator(".op-wf-node.is-current")).to_contain_text("extract_items")
+    expect(desk.locator("#editor-at")).to_have_text("in extract_items")
+    desk.get_by_text("Insert node").click()
+    desk.get_by_role("button", name="Person").click()
+    expect(desk.locator(".op-wf-node.is-current")).to_contain_text("step")
+    ids = [node["id"] for node in definition(desk)["nodes"]]
+    assert ids[ids.index("extract_items") + 1] == "step"
+    assert definition(desk)["nodes"][ids.index("step")]["needs"] == ["extract_items"]
+    assert area.evaluate("a => a.value.slice(a.selectionStart, a.selectionEnd)") == "step"
+    expect(desk.locator("#verdict")).to_have_text(re.compile("No problems"))
+    area.press("Control+z")
+    assert "step" not in [node["id"] for node in definition(desk)["nodes"]]
+
+    whole = area.input_value()
+    area.fill(json.dumps(definition(desk)))
+    desk.get_by_role("button", name="Format").click()
+    expect(area).to_have_value(whole)
+    area.press("Control+z")
+    assert area.input_value() != whole
+    assert not complaints
+
+
+def test_versions_are_compared_and_an_older_one_is_made_the_newest_again(desk):
+    path = make(desk, "compared")
+    area = desk.locator("#definition")
+    area.fill(area.input_value().replace('"retries": 1', '"retries": 2'))
+    desk.fill("#note", "More patience")
+    desk.click("text=Save as v2")
+    expect(desk.locator("#versions")).to_contain_text("More patience")
+    desk.click("text=Compare the two")
+    expect(desk.locator("h1")).to_contain_text("v1 → v2")
+    expect(desk.locator(".op-diff")).to_contain_text("extract_text")
+    expect(desk.locator("tr[data-sign='+']")).to_contain_text('"retries": 2')
+    desk.get_by_role("link", name="Make v1 the newest again").click()
+    desk.click("text=Save v1 as v3")
+    expect(desk.locator(".op-notice")).to_contain_text("v3 is v1 again")
+    assert definition(desk)["nodes"][0]["retries"] == 1
+    assert desk.url.endswith(path)
 
 
 def test_the_list_shows_the_workflow_and_leads_to_its_runs(desk):
@@ -242,13 +342,17 @@ def test_my_settings_offer_the_zone_of_the_device(browser, portal):
 
 
 def test_the_pages_are_accessible_and_fit(desk):
-    path = make(desk, "accessible")
+    path = with_form(desk, "accessible")
     broken = f"{path}run/"
-    for shown in (LIST, path, f"{path}versions/1/", f"{LIST}add/", broken, "/admin/me/"):
+    compared = f"{path}compare/"
+    for shown in (
+        LIST, path, f"{path}versions/1/", compared, f"{path}versions/1/restore/", f"{LIST}add/",
+        broken, "/admin/me/",
+    ):  # fmt: skip
         go(desk, shown)
         if shown == broken:
-            desk.fill("#definition", '{"document": 5}')
-            expect(desk.locator("#findings li")).to_have_count(1)
+            desk.locator("#schema-input [name='value.pages']").fill("many")
+            expect(desk.locator(".op-error", has_text="whole number")).to_be_visible()
         elif shown == path:
             area = desk.locator("#definition")
             area.fill(area.input_value().replace("samples.extract_items", "samples.nothing"))

@@ -76,8 +76,8 @@ async function call({ id, link, calls }) {
   tell({ id, done: true });
 }
 
-function subscribe({ id, input, busy = 0 }) {
-  const subscription = clients.http.runs.streamLogs.subscribe(input, {
+function subscribe({ id, path, input, busy = 0 }) {
+  const subscription = procedure(clients.http, path).subscribe(input, {
     onStarted: () => tell({ id, started: true }),
     onData(given) {
       // A reader that has a lot to do with each event.

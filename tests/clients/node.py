@@ -91,8 +91,12 @@ class Client:
         return outcome
 
     def subscribe(self, run_id: str, *, busy: int = 0, **given: Any) -> Subscription:
-        number = self._send("subscribe", input={"runId": run_id, **given}, busy=busy)
+        asked = {"runId": run_id, **given}
+        number = self._send("subscribe", path="runs.streamLogs", input=asked, busy=busy)
         return Subscription(self, number)
+
+    def subscribe_to_list(self) -> Subscription:
+        return Subscription(self, self._send("subscribe", path="runs.stream"))
 
     def abort(self, number: int) -> None:
         self._send("abort", of=number)
@@ -158,6 +162,12 @@ class Subscription:
             assert not self.is_complete, f"ended after {self.given[-1:]}"
             self._take(deadline - time.monotonic())
         return self.given
+
+    def until_given(self, wanted: Any, seconds: float = PATIENCE) -> None:
+        """Read on until something is given that is `wanted`."""
+        deadline = time.monotonic() + seconds
+        while not self.given or not wanted(self.given[-1]):
+            self._take(deadline - time.monotonic())
 
     def until_state(self, state: str, seconds: float = PATIENCE) -> None:
         deadline = time.monotonic() + seconds

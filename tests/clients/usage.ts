@@ -30,6 +30,21 @@ const whole = await client.runs.export.query({ id });
 await client.runs.delete.mutate({ id, reason: "private" });
 const missing: number = whole.completeness.missing;
 
+const everything = await client.runs.exportAll.query({ status: "failed", created: "24h" });
+const rest = await client.runs.exportAll.query({ cursor: everything.export.next });
+const { events, next: further } = await client.runs.events.query({ id, kind: ["log"], after: 3 });
+const [question] = await client.decisions.list.query({ show: "mine" });
+await client.decisions.answer.mutate({ run: id, node: "review", act: "corrected", value: 5 });
+const view = await client.views.create.mutate({ name: "Failed", query: "?state=failed" });
+await client.views.update.mutate({ id: view.id, is_default: true });
+await client.tokens.list.query();
+client.runs.stream.subscribe(undefined, {
+  onData(notice) {
+    const changed: string[] = notice.reset ? [] : notice.runs.map((each) => each.id);
+    console.log(changed);
+  },
+});
+
 const subscription = client.runs.streamLogs.subscribe(
   { runId: id },
   {
@@ -63,4 +78,10 @@ await client.workflows.execute.mutate({ workflow_id: "invoice_processing" });
 // @ts-expect-error money is text
 const cost: number = run.cost;
 
+// @ts-expect-error no token is made here
+await client.tokens.create.mutate({ name: "x" });
+// @ts-expect-error nobody answers so
+await client.decisions.answer.mutate({ run: id, node: "review", act: "withdrawn" });
+
+console.log(rest, events[0]?.seq, further, question?.due_at);
 console.log(next, seq, failedAt, again, missing, cost);

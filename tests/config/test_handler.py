@@ -2,13 +2,14 @@
 
 import asyncio
 
+import psycopg
 import pytest
 from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
 
 from config.handler import Handler
-from runs.connections import _Driver
+from runs.connections import _Driver, is_quiet
 from runs.driver import plain_cursor
 from tests.config.test_patience import Hasty
 
@@ -134,3 +135,15 @@ def test_a_download_ends_when_its_client_has_gone(handler):
 def test_an_error_in_a_view_is_answered(handler):
     assert asyncio.run(asked(handler, "/broken"))[0] == 500
     assert asyncio.run(asked(handler, "/none"))[0] == 404
+
+
+def test_a_connection_is_quiet_until_it_breaks(handler):
+    with psycopg.connect(**connection.get_connection_params()) as own:
+        assert own.execute("SELECT 1").fetchone() == (1,)
+        own.commit()
+        assert is_quiet(own)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [own.info.backend_pid])
+        assert not is_quiet(own)
+        own.close()
+        assert not is_quiet(own)

@@ -16,6 +16,25 @@ def noop(ctx):
     return None
 
 
+@executor("probe.on_gpu", queue="gpu")
+def on_gpu(ctx):
+    return None
+
+
+@executor("probe.one_by_one", limit=1)
+def one_by_one(ctx):
+    return None
+
+
+@executor("probe.count")
+def count(ctx, path, seconds=0.05):
+    """Tell that it begins, and that it ends, in a file that all of them share."""
+    with Path(path).open("a") as file:
+        print("+", file=file, flush=True)
+        time.sleep(seconds)
+        print("-", file=file, flush=True)
+
+
 @executor("probe.echo")
 def echo(ctx, **inputs):
     return inputs
@@ -64,6 +83,14 @@ def wait_for(ctx, path, mark="", seconds=30.0, heed_stop=False):
             return {"stopped": True}
         time.sleep(0.02)
     return {"found": Path(path).exists()}
+
+
+@executor("probe.need")
+def need(ctx, path):
+    """Fail until `path` exists."""
+    if not Path(path).exists():
+        raise Broken(f"there is no {path}")
+    return {"found": True}
 
 
 @executor("probe.large")

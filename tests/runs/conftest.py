@@ -59,6 +59,7 @@ def make_groups():
         ("0008_sources", "give_permissions"),
         ("0009_deletion", "give_export"),
         ("0011_decisions", "give_decide"),
+        ("0013_triggers", "give_permissions"),
     ):
         state = MigrationLoader(connection).project_state(("runs", name))
         migration = import_module(f"runs.migrations.{name}")

@@ -78,7 +78,8 @@ INVARIANTS = {
         WHERE (j.retry_of_id IS NOT NULL OR j.first_id IS NOT NULL) AND (
             o.id IS NULL OR o.state <> 'failed' OR o.completed_at > j.created_at
             OR j.first_id IS DISTINCT FROM coalesce(o.first_id, o.id)
-            OR (o.version_id, o.trigger) <> (j.version_id, j.trigger))
+            OR (j.trigger <> 'manual'
+                AND (o.version_id, o.trigger) <> (j.version_id, j.trigger)))
     """,
     "a run counts its nodes": f"""
         SELECT id FROM jobs j WHERE {_WITH_NODES} AND (nodes_total, nodes_done) <> (
@@ -123,8 +124,10 @@ INVARIANTS = {
         LEFT JOIN event_tracking o ON o.run_id = n.run_id AND o.seq = n.output_seq
         LEFT JOIN event_tracking f ON f.run_id = n.run_id AND f.seq = n.error_seq
         WHERE {_LOGGED} AND (
-            (n.input_seq IS NOT NULL AND (i.kind, i.node, i.attempt)
+            (n.input_seq IS NOT NULL AND n.reused_from IS NULL AND (i.kind, i.node, i.attempt)
                 IS DISTINCT FROM ('node_started', n.key, n.attempts))
+            OR (n.reused_from IS NOT NULL AND (n.attempts, o.data ? 'reused_from')
+                IS DISTINCT FROM (0, true))
             OR (n.output_seq IS NOT NULL AND (o.kind, o.node, o.at)
                 IS DISTINCT FROM ('node_completed', n.key, n.completed_at))
             OR (n.error_seq IS NOT NULL AND (f.kind, f.node, f.data->'error'->>'message')

@@ -33,7 +33,7 @@ def test_every_finding_names_its_node_and_line():
     found = [(f.node, f.message, f.line) for f in draft.findings]
     assert found == [
         ("first", "unknown executor “ghost.run”", 4),
-        ("b", "needs the unknown node “c”", 9),
+        ("b", "needs the unknown node “c”", 13),
     ]
     assert draft.bad_nodes == {"first", "b"}
 

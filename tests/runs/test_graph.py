@@ -49,7 +49,7 @@ def test_what_is_no_graph_is_refused(value):
          "“backoff_seconds” is a number from 0 to 3,600"),
         ([executor_node("a", colour="red")], "a", "unknown field colour"),
         ([{"id": "a", "kind": "magic"}], "a", "unknown kind 'magic'"),
-        ([executor_node("a", input={"x": "$.typo.y"})], "a", "begins neither with $.data"),
+        ([executor_node("a", input={"x": "$.typo.y"})], "a", "begins with none of $.data"),
         ([executor_node("a", input={"x": "$.data[?"})], "a", "is not a JSONPath"),
         ([executor_node("a", input={"x": "$.nodes.b.output"}), executor_node("b")], "a",
          "reads the output of “b”, which does not run before it"),

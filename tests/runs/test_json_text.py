@@ -102,6 +102,9 @@ def test_a_long_definition_is_written_at_once():
     assert json_text.read(json_text.write(value)) == value
 
 
-def test_nodes_are_found_by_their_lines():
-    text = '{\n "nodes": [\n  {"id": "a"},\n  {"kind": 1,\n   "id" : "b"}, {"id": "a"}]}'
-    assert json_text.lines_of_nodes(text) == {"a": 3, "b": 5}
+def test_a_name_that_stands_twice_is_found():
+    text = '{"a": {"b": [{"c": 1}, {"c": "x\\"{"}]},\n  "b": 1,\n "a\\u0062": {"b": 2, "b" : 3}}'
+    with pytest.raises(json_text.JsonError) as caught:
+        json_text.read(text)
+    assert str(caught.value) == "“b” stands twice in one object"
+    assert (caught.value.line, caught.value.column) == (3, 22)

@@ -1,9 +1,11 @@
 """A few wrong passwords lock a user name for who tried them, for a while."""
 
 import threading
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.db import connection
 from django.utils import timezone
 
@@ -55,6 +57,38 @@ def test_four_wrong_ones_lock_nothing_and_the_right_one_forgets_them(client, olg
         assert is_in(sign_in(client))
         client.logout()
     assert not LoginTry.objects.exists()
+
+
+@pytest.mark.parametrize("before", [0, 4])
+def test_a_known_name_takes_the_work_that_an_unknown_one_takes(
+    client, olga, django_assert_max_num_queries, before
+):
+    """What differs would be heard from the time that the answer takes."""
+    done = {}
+    for name in ("olga", "nobody"):
+        for number in range(before):
+            sign_in(client, f"guess {number}", name)
+        with django_assert_max_num_queries(50) as asked, hashing() as hashed:
+            sign_in(client, "guess", name)
+        verbs = [query["sql"].split()[0] for query in asked.captured_queries]
+        writes = sum(verb in ("INSERT", "UPDATE", "DELETE") for verb in verbs)
+        done[name] = (len(verbs), writes, len(hashed))
+    assert done["olga"] == done["nobody"]
+    assert done["olga"][2] == 1
+
+
+@contextmanager
+def hashing():
+    """The passwords that are hashed."""
+    hashed, encode = [], MD5PasswordHasher.encode
+
+    def counted(*given):
+        hashed.append(given)
+        return encode(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MD5PasswordHasher, "encode", counted)
+        yield hashed
 
 
 def test_the_lock_ends_by_itself(client, olga):

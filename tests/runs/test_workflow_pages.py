@@ -13,7 +13,7 @@ from runs import graph, lifecycle, recorder
 from runs.actors import Actor
 from runs.engine import registry
 from runs.models import AuditEntry, Event, Run, User, Workflow, WorkflowVersion
-from runs.views import workflow_list
+from runs.views import workflow_list, workflow_snippets
 from runs.views.workflow_example import example
 from tests.runs.conftest import changed, executor_node
 from tests.runs.visitors import visitor
@@ -57,6 +57,8 @@ def invoices(publish):
         (LIST, (VIEW,)),
         (PAGE, (VIEW,)),
         (f"{PAGE}versions/1/", (VIEW,)),
+        (f"{PAGE}compare/", (VIEW,)),
+        (f"{PAGE}versions/1/restore/", CHANGE),
         (NEW, ("runs.add_workflow",)),
         (RUN, EXECUTE),
     ],
@@ -72,6 +74,7 @@ def test_pages_are_for_who_may_see_them(path, permissions, version, client):
     ("path", "permissions", "data"),
     [
         (PAGE, CHANGE, {"definition": json.dumps(BETTER), "base": "1"}),
+        (f"{PAGE}versions/1/restore/", CHANGE, {"base": "1"}),
         (f"{PAGE}check/", CHANGE, {"definition": "{}"}),
         (NEW, ("runs.add_workflow",), {"slug": "fresh", "definition": json.dumps(BETTER)}),
         (f"{NEW}check/", ("runs.add_workflow",), {"definition": "{}"}),
@@ -107,9 +110,13 @@ def test_a_workflow_that_is_executed_elsewhere_offers_no_run(publish):
     assert RUN in text(client.get(PAGE))
     version = WorkflowVersion.objects.get(workflow__slug="example")
     WorkflowVersion.objects.create(workflow=version.workflow, number=2, definition=graph.ELSEWHERE)
-    page = text(client.get(PAGE))
-    assert "Executed elsewhere" in page
-    assert RUN not in page
+    for path in (LIST, PAGE, f"{PAGE}versions/2/"):
+        page = text(client.get(path))
+        assert "xecuted elsewhere" in page
+        assert RUN not in page
+    assert "is executed elsewhere: it is started there." in text(client.get(RUN, follow=True))
+    client.post(RUN, {"input": "{}", "version": "2"})
+    assert not Run.objects.exists()
 
 
 @pytest.mark.parametrize("path", [PAGE, RUN, f"{PAGE}versions/1/", f"{PAGE}versions/7/"])
@@ -367,14 +374,135 @@ def test_the_page_takes_the_same_queries_however_many_versions(
     for number in range(count):
         Workflow.objects.publish("example", {"nodes": [executor_node(f"n{number}")]}, by=author)
     olga = visitor(*ALL)
-    # Session, person, permissions (2), workflow, newest version, versions, badge (4).
-    with django_assert_num_queries(11):
+    # Session, person, permissions (2), workflow, newest version, versions, notes, badge (4).
+    with django_assert_num_queries(12):
         assert olga.get(PAGE).status_code == 200
 
 
 def test_the_admin_finds_a_workflow_by_its_number(version):
     path = f"/admin/runs/workflow/{version.workflow_id}/change/"
     assert visitor(VIEW).get(path).headers["Location"] == PAGE
+
+
+@pytest.mark.parametrize("path", [PAGE, NEW])
+def test_a_definition_is_formatted_and_nothing_is_saved(version, path):
+    olga = visitor(*ALL)
+    sent = {"definition": json.dumps(BETTER), "base": "1", "slug": "fresh", "format": "1"}
+    answer = olga.post(f"{path}check/", sent)
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert json.loads(text(answer)) == BETTER
+    assert text(answer).startswith('{\n  "nodes": [\n')
+    page = olga.post(path, sent)
+    assert page.status_code == 200
+    assert "{\n  &quot;nodes&quot;: [\n" in text(page)
+    assert WorkflowVersion.objects.count() == 1
+    broken = olga.post(f"{path}check/", {**sent, "definition": "{"})
+    assert (broken.status_code, "can be formatted once" in text(broken)) == (422, True)
+    assert "is expected here" in text(olga.post(path, {**sent, "definition": "{"}))
+
+
+def test_every_node_that_can_be_inserted_passes_the_checks(version):
+    offered = workflow_snippets.snippets()
+    assert len(offered) == len(graph.KINDS)
+    for item in offered:
+        node = json.loads(item.text)
+        graph.parse({"nodes": [node]}, registry.names())
+        assert '"id": "step"' in item.text
+        assert '"needs": []' in item.text
+    for doc in workflow_snippets.executors():
+        graph.parse({"nodes": [json.loads(doc.snippet)]}, registry.names())
+
+
+def test_executors_are_listed_with_what_they_take_and_do(version):
+    page = text(visitor(*ALL).get(PAGE))
+    assert "samples.schedule_payment" in page
+    assert "(fields, supplier)" in page
+    assert "On the due date, or the working day before it." in page
+    assert "samples.schedule_payment" not in text(visitor(VIEW, name="viewer").get(PAGE))
+
+
+# -- Two versions compared, and one made the newest again -----------------------------------------
+
+
+def test_a_note_says_what_is_new_in_a_version(version):
+    olga = visitor(*CHANGE)
+    note = "Looks\n twice, “<b>” "
+    olga.post(PAGE, {"definition": json.dumps(BETTER), "base": "1", "note": note})
+    assert AuditEntry.objects.get(action="publish").reason == "Looks twice, “<b>”"
+    said = "Looks twice, “&lt;b&gt;”"
+    for path in (PAGE, f"{PAGE}versions/2/", f"{PAGE}compare/"):
+        assert said in text(olga.get(path))
+
+
+def test_a_note_is_not_lost_where_the_definition_is_refused(version):
+    page = text(visitor(*CHANGE).post(PAGE, {"definition": "{", "base": "1", "note": "mine"}))
+    assert 'value="mine"' in page
+
+
+def test_two_versions_are_compared(version):
+    Workflow.objects.publish("example", BETTER)
+    olga = visitor(*ALL)
+    for query in ("", "?from=1&to=2", "?from=1"):
+        page = text(olga.get(f"{PAGE}compare/{query}"))
+        assert "v1 → v2" in page
+        assert "1 node added, 1 removed" in page
+        assert '<tr data-sign="+">' in page
+    page = text(olga.get(f"{PAGE}compare/?from=2&to=1"))
+    assert "v2 → v1" in page
+    assert "nothing differs" in text(olga.get(f"{PAGE}compare/?from=2&to=2"))
+    assert olga.get(f"{PAGE}compare/?from=1&to=9").status_code == 404
+    assert olga.get(f"{PAGE}compare/?from=x").status_code == 404
+
+
+def test_what_stands_in_definitions_is_escaped_where_they_are_compared(version):
+    Workflow.objects.publish("example", {**BETTER, "description": "<script>alert(1)</script>"})
+    page = text(visitor(VIEW).get(f"{PAGE}compare/"))
+    assert "&lt;script&gt;" in page
+    assert "<script>alert" not in page
+
+
+def test_an_older_version_is_made_the_newest_again(version):
+    Workflow.objects.publish("example", BETTER)
+    olga = visitor(*CHANGE)
+    restore = f"{PAGE}versions/1/restore/"
+    assert restore in text(olga.get(f"{PAGE}versions/1/"))
+    assert "Save v1 as v3" in text(olga.get(restore))
+    olga.post(restore, {"base": "2", "note": "v1 again"})
+    newest = WorkflowVersion.objects.get(number=3)
+    assert newest.definition == version.definition
+    assert (newest.created_by.username, WorkflowVersion.objects.count()) == ("olga", 3)
+    assert AuditEntry.objects.get(action="publish").reason == "v1 again"
+    assert "v3 is v1 again, and the newest." in text(olga.get(PAGE))
+    assert "there is nothing to do" in text(olga.get(restore))
+
+
+def test_a_version_saved_meanwhile_is_not_replaced_unseen(version):
+    Workflow.objects.publish("example", BETTER)
+    answer = visitor(*CHANGE).post(f"{PAGE}versions/1/restore/", {"base": "1"})
+    assert answer.status_code == 409
+    assert "v2 was saved meanwhile" in text(answer)
+    assert WorkflowVersion.objects.count() == 2
+
+
+def test_a_version_that_todays_rules_refuse_is_not_made_the_newest(version):
+    broken = {"nodes": [executor_node("first", needs=["gone"])]}
+    Workflow.objects.publish("example", broken)
+    Workflow.objects.publish("example", BETTER)
+    answer = visitor(*CHANGE).post(f"{PAGE}versions/2/restore/", {"base": "3"})
+    assert answer.status_code == 422
+    assert "does not pass today&#x27;s rules" in text(answer) or "today's rules" in text(answer)
+    assert WorkflowVersion.objects.count() == 3
+
+
+def test_a_run_of_an_older_version_leads_to_what_has_changed_since(version):
+    run = lifecycle.start(version, {}, trigger="manual", by=ANNA)
+    olga = visitor(*ALL)
+    path = f"/admin/runs/run/{run.public_id}/"
+    assert "newest is" not in text(olga.get(path))
+    Workflow.objects.publish("example", BETTER)
+    page = text(olga.get(path))
+    assert "newest is v2" in page
+    assert f"{PAGE}compare/?from=1&amp;to=2" in page
 
 
 # -- A new workflow ----------------------------------------------------------------------------
@@ -431,10 +559,77 @@ def test_a_new_workflow_that_is_not_sound_is_not_stored(db):
 # -- Run ---------------------------------------------------------------------------------------
 
 
-def test_the_form_begins_with_an_example_of_the_schema(invoices):
+def test_the_form_begins_with_the_defaults_of_the_schema(invoices):
     page = text(visitor(*EXECUTE).get(RUN))
-    assert "&quot;document&quot;: &quot;a.pdf&quot;" in page
+    assert 'name="value.document" value="a.pdf"' in page
     assert "required" in page
+    assert "Does not fit" not in page
+
+
+def test_a_run_is_started_by_the_form(invoices):
+    olga = visitor(*EXECUTE)
+    fields = {"mode": "form", "input": "{}", "version": "1", "drawn": "1"}
+    answer = olga.post(RUN, {**fields, "value.document": "b.pdf", "value.pages": "x"})
+    assert answer.status_code == 422
+    page = text(answer)
+    assert "Not started." in page
+    assert 'name="value.pages" value="x"' in page
+    assert "Give a whole number." in page.split('id="field-1-error"')[1][:80]
+    assert not Run.objects.exists()
+    answer = olga.post(RUN, {**fields, "value.document": "b.pdf", "value.pages": "3"})
+    assert answer.status_code == 302
+    assert Event.objects.get(seq=1).data["input"] == {"document": "b.pdf", "pages": 3}
+
+
+def test_the_switch_shows_what_was_typed_the_other_way_and_starts_nothing(invoices):
+    olga = visitor(*EXECUTE)
+    fields = {"mode": "form", "input": "{}", "version": "1", "drawn": "1", "value.document": "ü"}
+    for path in (RUN, f"{RUN}check/"):
+        page = text(olga.post(path, {**fields, "switch": "json"}))
+        assert "{\n  &quot;document&quot;: &quot;ü&quot;\n}" in page
+        given = {"mode": "json", "input": '{"document": "ü"}', "version": "1", "switch": "form"}
+        assert 'name="value.document" value="ü"' in text(olga.post(path, given))
+    assert not Run.objects.exists()
+
+
+def test_a_check_of_the_form_says_nothing_of_what_is_still_empty(invoices):
+    fields = {"mode": "form", "input": "{}", "version": "1", "drawn": "1"}
+    sent = {**fields, "value.document": "", "value.pages": "many"}
+    part = text(visitor(*EXECUTE).post(f"{RUN}check/", sent))
+    assert "Give a whole number." in part
+    assert "This is needed." not in part
+
+
+def test_another_version_draws_its_own_form_with_what_was_typed(invoices):
+    form = {"type": "object", "properties": {"document": {"type": "string"}, "to": {"enum": [1]}}}
+    Workflow.objects.publish("example", {**BETTER, "input_schema": form})
+    fields = {"mode": "form", "input": "{}", "version": "2", "drawn": "1", "redraw": "1"}
+    part = text(visitor(*EXECUTE).post(f"{RUN}check/", {**fields, "value.document": "z.pdf"}))
+    assert 'name="value.document" value="z.pdf"' in part
+    assert 'name="value.to"' in part
+    assert 'name="drawn" value="2"' in part
+
+
+@pytest.mark.parametrize(
+    ("ref_type", "ref_id", "said"),
+    [
+        ("order", "4711", ""),
+        ("", "4711", "Say what the id belongs to."),
+        ("User", "x", "is the portal&#x27;s own word"),
+        ("x" * 65, "1", "At most 64 characters"),
+        ("a\0b", "1", "no NUL characters"),
+    ],
+)
+def test_a_run_may_be_given_a_reference(version, ref_type, ref_id, said):
+    sent = {"input": "{}", "version": "1", "ref_type": ref_type, "ref_id": ref_id}
+    answer = visitor(*EXECUTE).post(RUN, sent)
+    assert answer.status_code == (422 if said else 302)
+    if said:
+        assert said in text(answer)
+        assert not Run.objects.exists()
+    else:
+        run = Run.objects.get()
+        assert (run.ref_type, run.ref_id) == (ref_type, ref_id)
 
 
 def test_a_run_is_started_by_hand(invoices):

@@ -10,10 +10,6 @@ import type {
 } from "@trpc/server";
 
 export interface ListInput {
-  /** Most runs that are given. */
-  limit?: number;
-  /** The last given run's: the list goes on behind it. */
-  cursor?: string | null;
   /** A state, or its word on the page. */
   status?: "queued" | "running" | "completed" | "failed" | "terminated" | "created" | "active";
   workflow_id?: string;
@@ -35,6 +31,10 @@ export interface ListInput {
   error?: string;
   /** Text of an error; give created or created_from too. */
   q?: string;
+  /** Most entries that are given. */
+  limit?: number;
+  /** The last given run's: the list goes on behind it. */
+  cursor?: string | null;
 }
 
 export interface ListedRun {
@@ -205,6 +205,94 @@ export interface Completeness {
   missing: number;
 }
 
+export interface ExportInput {
+  /** A state, or its word on the page. */
+  status?: "queued" | "running" | "completed" | "failed" | "terminated" | "created" | "active";
+  workflow_id?: string;
+  /** A range that ends now. */
+  created?: "1h" | "24h" | "7d" | "30d";
+  /** A time such as 2026-11-21T14:59:00Z. */
+  created_from?: string;
+  /** A day alone is its end. */
+  created_to?: string;
+  /** The same as created_from. */
+  created_after?: string;
+  /** A day alone is its beginning. */
+  created_before?: string;
+  triggered_by?: string;
+  trigger?: "manual" | "api" | "schedule" | "webhook" | "event" | "automation";
+  /** A reference's id, or its beginning. */
+  ref?: string;
+  /** An error's kind, “@” and the node, if one failed. */
+  error?: string;
+  /** Text of an error; give created or created_from too. */
+  q?: string;
+  /** The last answer's `export.next`: it goes on there. */
+  cursor?: string | null;
+}
+
+export interface Export {
+  export: FilterExportInfo;
+  runs: ExportedRun[];
+  count: number;
+}
+
+export interface FilterExportInfo {
+  exported_at: string;
+  filter: Record<string, string>;
+  limit: number;
+  /** false: there are more runs than the limit. */
+  complete: boolean;
+  /** Where there are more: the cursor with which the next begins. */
+  next: string | null;
+}
+
+export interface ExportedRun {
+  id: string;
+  job_id: string;
+  workflow_id: string;
+  workflow_version: number;
+  state: "created" | "active" | "completed" | "failed" | "terminated";
+  created_at: string;
+  started_at: string | null;
+  completed_at: string | null;
+  /** From start to end, or until now while the run is active. */
+  duration_ms: number | null;
+  trigger: "manual" | "api" | "schedule" | "webhook" | "event" | "automation";
+  triggered_by: string;
+  ref_type: string;
+  ref_id: string;
+  /** The run that this one retries. */
+  retry_of: string | null;
+  /** The run that the chain of retries began with. */
+  first_run: string | null;
+  /** US dollars. */
+  cost: string;
+  tokens: Tokens;
+  nodes: NodeCount;
+  current_node: string;
+  error: RunError | null;
+  ended_by: string;
+  reason: string;
+  /** Number of the newest event. */
+  last_seq: number;
+  /** The run's page in the portal. */
+  url: string;
+  /** Events that are stored. */
+  events: number;
+  /** Events that should be and are not. */
+  missing: number;
+}
+
+export interface RetryInput {
+  /** The run's id. */
+  id: string;
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  /** Go on from the failed node: results of nodes that completed are reused. */
+  from_failed?: boolean;
+}
+
 export interface ActInput {
   /** The run's id. */
   id: string;
@@ -233,6 +321,21 @@ export interface RunEvent {
   data: Record<string, unknown>;
 }
 
+export type NoInput = Record<string, never>;
+
+export interface Notice {
+  runs: ChangedRun[];
+  /** true: more may have changed than is said here; fetch what you show anew. */
+  reset: boolean;
+}
+
+export interface ChangedRun {
+  id: string;
+  state: "created" | "active" | "completed" | "failed" | "terminated";
+  /** Whether the run was not there before. */
+  new: boolean;
+}
+
 export interface Timeline {
   run_id: string;
   started_at: string | null;
@@ -253,6 +356,8 @@ export interface Timeline {
 export interface Row {
   node: string;
   status: "pending" | "queued" | "running" | "waiting" | "completed" | "failed" | "skipped" | "terminated";
+  /** The run whose result this is, where it was not executed here. */
+  reused_from: string | null;
   /** Whether it is on the critical path. */
   critical: boolean;
   queued_at: string | null;
@@ -278,8 +383,29 @@ export interface Gap {
   duration_ms: number;
 }
 
+export interface EventsInput {
+  /** Only events of these kinds. */
+  kind?: ("run_created" | "state_changed" | "node_queued" | "node_started" | "node_completed" | "node_failed" | "node_skipped" | "path_selected" | "human_action" | "log" | "progress" | "llm_call" | "cost_update" | "late_result")[];
+  /** Only events of this node. */
+  node?: string;
+  /** Only events that say this, in any case, in their data or the names beside it. */
+  text?: string;
+  /** The run's id. */
+  id: string;
+  /** Most entries that are given. */
+  limit?: number;
+  /** Only events with a higher number. */
+  after?: number;
+}
+
+export interface Events {
+  events: RunEvent[];
+  /** The `after` of the next page; null where this is the last. */
+  next: number | null;
+}
+
 export interface WorkflowsInput {
-  /** Most workflows that are given. */
+  /** Most entries that are given. */
   limit?: number;
   /** The last given workflow's id: the list goes on behind it. */
   after?: string;
@@ -318,6 +444,28 @@ export interface Version {
   created_by: string | null;
 }
 
+export interface VersionsInput {
+  /** The workflow's id. */
+  id: string;
+  /** Most entries that are given. */
+  limit?: number;
+  /** The last given version's number: the list goes on behind it. */
+  before?: number;
+}
+
+export interface VersionInput {
+  /** The workflow's id. */
+  id: string;
+  number: number;
+}
+
+export interface VersionDetail {
+  number: number;
+  created_at: string;
+  created_by: string | null;
+  definition: unknown;
+}
+
 export interface MakeWorkflowInput {
   /** Such as invoice_processing; it cannot be changed later. */
   id: string;
@@ -332,13 +480,6 @@ export interface PublishInput {
   base?: number | null;
   /** The workflow's id. */
   id: string;
-}
-
-export interface VersionDetail {
-  number: number;
-  created_at: string;
-  created_by: string | null;
-  definition: unknown;
 }
 
 export interface ExecuteInput {
@@ -357,6 +498,142 @@ export interface ExecuteInput {
 
 export interface Started {
   /** The new run's id. */
+  id: string;
+}
+
+export interface DecisionsInput {
+  /** Most entries that are given. */
+  limit?: number;
+  /** The last given question's: the list goes on behind it. */
+  cursor?: string | null;
+  /** All that are open, those that you may answer, or those decided. */
+  show?: "open" | "mine" | "past";
+}
+
+export interface ListedDecision {
+  run: string;
+  node: string;
+  workflow_id: string;
+  title: string;
+  /** User names; with no groups either: anybody. */
+  people: string[];
+  groups: string[];
+  asked_at: string;
+  /** When it is decided by itself; null: never. */
+  due_at: string | null;
+  decided_at: string | null;
+  decided_by: string;
+  act: "approved" | "rejected" | "corrected" | "withdrawn" | "";
+  /** Where the list goes on behind this question. */
+  cursor: string;
+}
+
+export interface DecisionInput {
+  /** The run's id. */
+  run: string;
+  /** The node's id in the workflow. */
+  node: string;
+}
+
+export interface DecisionDetail {
+  run: string;
+  node: string;
+  workflow_id: string;
+  title: string;
+  /** User names; with no groups either: anybody. */
+  people: string[];
+  groups: string[];
+  asked_at: string;
+  /** When it is decided by itself; null: never. */
+  due_at: string | null;
+  decided_at: string | null;
+  decided_by: string;
+  act: "approved" | "rejected" | "corrected" | "withdrawn" | "";
+  instructions: string;
+  input: Record<string, unknown>;
+  value: unknown;
+  form: Record<string, unknown> | null;
+}
+
+export interface AnswerInput {
+  act: "approved" | "rejected" | "corrected";
+  /** The correction; fits the form. */
+  value?: unknown;
+  comment?: string;
+  /** The run's id. */
+  run: string;
+  /** The node's id in the workflow. */
+  node: string;
+}
+
+export interface ViewsInput {
+  /** Most entries that are given. */
+  limit?: number;
+  /** The last given view's id: the list goes on behind it. */
+  after?: string;
+}
+
+export interface SavedView {
+  id: string;
+  name: string;
+  /** What the list's address says, `?state=failed`. */
+  query: string;
+  is_shared: boolean;
+  /** Whether Runs opens it for you. */
+  is_default: boolean;
+  is_mine: boolean;
+  owner: string;
+  /** The list as this view shows it. */
+  url: string;
+}
+
+export interface ViewInput {
+  /** The view's id. */
+  id: string;
+}
+
+export interface MakeViewInput {
+  name: string;
+  /** As in the list's address: filter, order and columns. */
+  query: string;
+  /** Seen by all staff. */
+  is_shared?: boolean;
+  /** Runs opens it for you. */
+  is_default?: boolean;
+}
+
+export interface ChangeViewInput {
+  name?: string;
+  /** As in the list's address: filter, order and columns. */
+  query?: string;
+  /** Seen by all staff. */
+  is_shared?: boolean;
+  /** Runs opens it for you. */
+  is_default?: boolean;
+  /** The view's id. */
+  id: string;
+}
+
+export interface DeletedView {
+  /** The id of the view that is no more. */
+  id: string;
+}
+
+export interface Token {
+  id: string;
+  name: string;
+  /** What the token begins with. */
+  prefix: string;
+  scopes: ("view" | "execute" | "retry" | "terminate" | "export" | "delete" | "decide" | "workflows" | "triggers" | "views" | "ingest" | "retention")[];
+  created_at: string;
+  expires_at: string | null;
+  /** To the minute. */
+  last_used_at: string | null;
+  revoked_at: string | null;
+}
+
+export interface TokenInput {
+  /** The token's id, not the token. */
   id: string;
 }
 
@@ -397,9 +674,15 @@ export type AppRouter = TRPCBuiltRouter<
         output: RunExport;
         meta: object;
       }>;
+      /** The runs of a filter, newest first, 10,000 a call; `export.next` is the `cursor` of the next call. It is audited. */
+      exportAll: TRPCQueryProcedure<{
+        input: ExportInput | undefined;
+        output: Export;
+        meta: object;
+      }>;
       /** Gives the new run, with the failed one's version and input. */
       retry: TRPCMutationProcedure<{
-        input: ActInput;
+        input: RetryInput;
         output: Run;
         meta: object;
       }>;
@@ -421,6 +704,12 @@ export type AppRouter = TRPCBuiltRouter<
         output: AsyncIterable<{ id: string; data: RunEvent }, void>;
         meta: object;
       }>;
+      /** Which runs changed, several times a second at most. Begins, also when it comes back, with `reset`: fetch what you show anew. */
+      stream: TRPCSubscriptionProcedure<{
+        input: NoInput | undefined;
+        output: AsyncIterable<Notice, void>;
+        meta: object;
+      }>;
       /** The scheduler's handle on the run. */
       job: TRPCQueryProcedure<{
         input: RunInput;
@@ -439,6 +728,12 @@ export type AppRouter = TRPCBuiltRouter<
         output: Timeline;
         meta: object;
       }>;
+      /** A page of the run's history in order; `next` is the `after` of the next page. */
+      events: TRPCQueryProcedure<{
+        input: EventsInput;
+        output: Events;
+        meta: object;
+      }>;
     };
     workflows: {
       /** Workflows in the order of their ids. */
@@ -451,6 +746,18 @@ export type AppRouter = TRPCBuiltRouter<
       get: TRPCQueryProcedure<{
         input: WorkflowInput;
         output: WorkflowDetail;
+        meta: object;
+      }>;
+      /** A workflow's versions, the newest first. */
+      versions: TRPCQueryProcedure<{
+        input: VersionsInput;
+        output: Version[];
+        meta: object;
+      }>;
+      /** One version as it was published; it never changes. */
+      version: TRPCQueryProcedure<{
+        input: VersionInput;
+        output: VersionDetail;
         meta: object;
       }>;
       /** A new workflow with its first version. */
@@ -469,6 +776,72 @@ export type AppRouter = TRPCBuiltRouter<
       execute: TRPCMutationProcedure<{
         input: ExecuteInput;
         output: Started;
+        meta: object;
+      }>;
+    };
+    decisions: {
+      /** Questions to people, the oldest first. */
+      list: TRPCQueryProcedure<{
+        input: DecisionsInput | undefined;
+        output: ListedDecision[];
+        meta: object;
+      }>;
+      /** One question, with what it shows. */
+      get: TRPCQueryProcedure<{
+        input: DecisionInput;
+        output: DecisionDetail;
+        meta: object;
+      }>;
+      /** Approves, rejects or corrects. Of several who answer at once one is taken. */
+      answer: TRPCMutationProcedure<{
+        input: AnswerInput;
+        output: DecisionDetail;
+        meta: object;
+      }>;
+    };
+    views: {
+      /** Saved views of the list by name: yours, and those that are shared. */
+      list: TRPCQueryProcedure<{
+        input: ViewsInput | undefined;
+        output: SavedView[];
+        meta: object;
+      }>;
+      /** One view. */
+      get: TRPCQueryProcedure<{
+        input: ViewInput;
+        output: SavedView;
+        meta: object;
+      }>;
+      /** Saves a view. */
+      create: TRPCMutationProcedure<{
+        input: MakeViewInput;
+        output: SavedView;
+        meta: object;
+      }>;
+      /** Changes what is named of a view; anybody may make a shared one the own default. */
+      update: TRPCMutationProcedure<{
+        input: ChangeViewInput;
+        output: SavedView;
+        meta: object;
+      }>;
+      /** Deletes a view; no run is touched. */
+      delete: TRPCMutationProcedure<{
+        input: ViewInput;
+        output: DeletedView;
+        meta: object;
+      }>;
+    };
+    tokens: {
+      /** Your API tokens, the newest first; their secrets are kept nowhere. */
+      list: TRPCQueryProcedure<{
+        input: NoInput | undefined;
+        output: Token[];
+        meta: object;
+      }>;
+      /** Revokes a token, for good. A token can do that to itself, but to no other. */
+      revoke: TRPCMutationProcedure<{
+        input: TokenInput;
+        output: Token;
         meta: object;
       }>;
     };

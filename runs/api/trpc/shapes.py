@@ -7,19 +7,30 @@ from typing import Any
 
 from rest_framework import serializers
 
-from runs.api.pagination import RunPages, WorkflowPages
+from runs.api.pagination import (
+    MAX_SEQ,
+    EventPages,
+    KeyPages,
+    RunPages,
+    VersionPages,
+    WorkflowPages,
+)
 from runs.api.serializers import (
+    EventQuerySerializer,
+    EventSerializer,
     MakeVersionSerializer,
     MakeWorkflowSerializer,
+    OneOf,
     RunSerializer,
     StartSerializer,
     StrictSerializer,
 )
 from runs.filters import RANGES, FilterForm
 from runs.models.idempotency import KEY_LENGTH
-from runs.states import Trigger
+from runs.states import RunState, Trigger
 
 ID_LENGTH = 100
+MOST_VERSIONS = 2**31 - 1
 WORD_LENGTH = 200
 
 
@@ -42,16 +53,32 @@ def _misfit(field: serializers.Field, value: Any) -> str:
         return ""
     if isinstance(field, serializers.IntegerField):
         return "" if type(value) is int else "A whole number."
+    if isinstance(field, serializers.BooleanField):
+        return "" if isinstance(value, bool) else "true or false."
+    if isinstance(field, serializers.MultipleChoiceField):
+        fits = isinstance(value, list) and all(isinstance(each, str) for each in value)
+        return "" if fits else "A list of strings."
     if isinstance(field, serializers.CharField | serializers.ChoiceField):
         return "" if isinstance(value, str) else "A string."
     return ""
 
 
-def _word(**more: Any) -> serializers.CharField:
+def word(**more: Any) -> serializers.CharField:
     return serializers.CharField(max_length=WORD_LENGTH, required=False, **more)
 
 
+def limit(pages: type[KeyPages] | type[EventPages]) -> serializers.IntegerField:
+    return serializers.IntegerField(
+        min_value=1, max_value=pages.max_limit, default=pages.default_limit,
+        help_text="Most entries that are given.",
+    )  # fmt: skip
+
+
 # -- Taken -----------------------------------------------------------------------------------
+
+
+class NoInput(Input):
+    pass
 
 
 class RunInput(Input):
@@ -65,32 +92,48 @@ class ActInput(RunInput):
     )  # fmt: skip
 
 
-class ListInput(Input):
-    """The filter of the Runs view, and a stretch of the list."""
-
-    limit = serializers.IntegerField(
-        min_value=1, max_value=RunPages.max_limit, default=RunPages.default_limit,
-        help_text="Most runs that are given.",
+class RetryInput(ActInput):
+    from_failed = serializers.BooleanField(
+        required=False, default=False,
+        help_text="Go on from the failed node: results of nodes that completed are reused.",
     )  # fmt: skip
-    cursor = _word(allow_null=True, help_text="The last given run's: the list goes on behind it.")
-    status = serializers.ChoiceField(
+
+
+class FilterInput(Input):
+    """The filter of the Runs view."""
+
+    status = OneOf(
         choices=[str(name) for name, _ in FilterForm.base_fields["state"].choices],  # type: ignore[attr-defined]
         required=False,
         help_text="A state, or its word on the page.",
     )
-    workflow_id = _word()
-    created = serializers.ChoiceField(
-        choices=list(RANGES), required=False, help_text="A range that ends now."
+    workflow_id = word()
+    created = OneOf(choices=list(RANGES), required=False, help_text="A range that ends now.")
+    created_from = word(help_text="A time such as 2026-11-21T14:59:00Z.")
+    created_to = word(help_text="A day alone is its end.")
+    created_after = word(help_text="The same as created_from.")
+    created_before = word(help_text="A day alone is its beginning.")
+    triggered_by = word()
+    trigger = OneOf(choices=[str(each) for each in Trigger], required=False)
+    ref = word(help_text="A reference's id, or its beginning.")
+    error = word(help_text="An error's kind, “@” and the node, if one failed.")
+    q = word(help_text="Text of an error; give created or created_from too.")
+
+
+class ListInput(FilterInput):
+    limit = limit(RunPages)
+    cursor = word(allow_null=True, help_text="The last given run's: the list goes on behind it.")
+
+
+class ExportInput(FilterInput):
+    cursor = word(allow_null=True, help_text="The last answer's `export.next`: it goes on there.")
+
+
+class EventsInput(EventQuerySerializer, RunInput):
+    limit = limit(EventPages)
+    after = serializers.IntegerField(
+        min_value=0, max_value=MAX_SEQ, default=0, help_text="Only events with a higher number."
     )
-    created_from = _word(help_text="A time such as 2026-11-21T14:59:00Z.")
-    created_to = _word(help_text="A day alone is its end.")
-    created_after = _word(help_text="The same as created_from.")
-    created_before = _word(help_text="A day alone is its beginning.")
-    triggered_by = _word()
-    trigger = serializers.ChoiceField(choices=[str(each) for each in Trigger], required=False)
-    ref = _word(help_text="A reference's id, or its beginning.")
-    error = _word(help_text="An error's kind, “@” and the node, if one failed.")
-    q = _word(help_text="Text of an error; give created or created_from too.")
 
 
 class StreamInput(Input):
@@ -121,11 +164,20 @@ class WorkflowInput(Input):
 
 
 class WorkflowsInput(Input):
-    limit = serializers.IntegerField(
-        min_value=1, max_value=WorkflowPages.max_limit, default=WorkflowPages.default_limit,
-        help_text="Most workflows that are given.",
+    limit = limit(WorkflowPages)
+    after = word(help_text="The last given workflow's id: the list goes on behind it.")
+
+
+class VersionsInput(WorkflowInput):
+    limit = limit(VersionPages)
+    before = serializers.IntegerField(
+        min_value=1, max_value=MOST_VERSIONS, required=False,
+        help_text="The last given version's number: the list goes on behind it.",
     )  # fmt: skip
-    after = _word(help_text="The last given workflow's id: the list goes on behind it.")
+
+
+class VersionInput(WorkflowInput):
+    number = serializers.IntegerField(min_value=1, max_value=MOST_VERSIONS)
 
 
 class MakeWorkflowInput(MakeWorkflowSerializer, Input):
@@ -149,3 +201,23 @@ class StartedSerializer(serializers.Serializer):
 
 class DeletedSerializer(serializers.Serializer):
     id = serializers.CharField(help_text="The id of the run that is no more.")
+
+
+class EventsSerializer(serializers.Serializer):
+    events = EventSerializer(many=True)
+    next = serializers.IntegerField(
+        allow_null=True, help_text="The `after` of the next page; null where this is the last."
+    )
+
+
+class ChangedRunSerializer(serializers.Serializer):
+    id = serializers.CharField()
+    state = serializers.ChoiceField(choices=[str(state) for state in RunState])
+    new = serializers.BooleanField(help_text="Whether the run was not there before.")
+
+
+class NoticeSerializer(serializers.Serializer):
+    runs = ChangedRunSerializer(many=True)
+    reset = serializers.BooleanField(
+        help_text="true: more may have changed than is said here; fetch what you show anew."
+    )

@@ -1,4 +1,5 @@
-"""``runs.streamLogs``: a run's log as Server-Sent Events, as the official client reads them.
+"""``runs.streamLogs`` and ``runs.stream``: a run's log, and what changes in the list, as
+Server-Sent Events that the official client reads.
 
 It is plain ASGI on the hub of the streams. A refusal is told within the stream: of an answer
 that is none, the client sees nothing but that it failed, and never tries again.
@@ -10,7 +11,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
@@ -18,15 +19,16 @@ from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Sco
 from runs import ids
 from runs.api.trpc import wire
 from runs.api.trpc.errors import failure_of
-from runs.api.trpc.procedures import STREAM_LOGS
+from runs.api.trpc.procedure import Procedure
+from runs.api.trpc.run_procedures import STREAM_LIST, STREAM_LOGS
 from runs.api.trpc.wire import Failure
 from runs.bearer import digest_in
-from runs.streams import access, asgi, hub, log
-from runs.streams.access import Credential, Verdict
+from runs.streams import access, asgi, frames, hub, log
+from runs.streams.access import Credential, Crowded, Verdict
 from runs.streams.log import Ending
 from runs.streams.tail import Entry
 
-PATH = f"/api/trpc/{STREAM_LOGS.path}"
+PATHS = {f"/api/trpc/{each.path}": each for each in (STREAM_LOGS, STREAM_LIST)}
 # Seconds after which a client whose connection broke comes back.
 RETRY = 2.0
 # Seconds of silence after which a client takes its connection for dead; longer than between two
@@ -43,52 +45,63 @@ _LAST_WORDS = {
 
 class Opened(NamedTuple):
     shown: Credential
+    account: uuid.UUID | None
     chunks: AsyncGenerator[bytes, None]
 
 
 def serves(scope: HTTPScope) -> bool:
-    return scope["path"] == PATH and scope["method"] == "GET"
+    return scope["path"] in PATHS and scope["method"] == "GET"
 
 
 async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     assert scope["type"] == "http"
-    at = hub.current()
+    at, procedure = hub.current(), PATHS[scope["path"]]
     opening = wire.opening(RETRY, SILENCE)
     try:
-        shown, chunks = await _open(at, scope)
-    except Failure as failure:
-        refusal = _once(wire.failed(failure, STREAM_LOGS.path))
-        never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        await asgi.serve(scope, receive, send, refusal, never, opening=opening)
+        shown, account, chunks = await _open(at, scope, procedure)
+
+        async def farewell() -> bytes:
+            # A server that stops says nothing, and the client comes back to the next one.
+            failure = None if at.is_closed else _objection(shown, await _verdict(at, shown))
+            return wire.failed(failure, procedure.path) if failure else b""
+
+        async with aclosing(chunks):
+            with at.guard.watch(shown, account) as end:
+                await asgi.serve(
+                    scope, receive, send, chunks, end, opening=opening, farewell=farewell
+                )
+    except Crowded as crowded:
+        failure = Failure("TOO_MANY_REQUESTS", str(crowded))
+    except Failure as refused:
+        failure = refused
+    else:
         return
-
-    async def farewell() -> bytes:
-        # A server that stops says nothing, and the client comes back to the next one.
-        failure = None if at.is_closed else _objection(shown, await at.guard.admit(shown))
-        return wire.failed(failure, STREAM_LOGS.path) if failure else b""
-
-    async with aclosing(chunks):
-        with at.guard.watch(shown) as end:
-            await asgi.serve(scope, receive, send, chunks, end, opening=opening, farewell=farewell)
+    refusal = _once(wire.failed(failure, procedure.path))
+    never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    await asgi.serve(scope, receive, send, refusal, never, opening=opening)
 
 
-async def _open(at: hub.Hub, scope: HTTPScope) -> Opened:
+async def _open(at: hub.Hub, scope: HTTPScope, procedure: Procedure) -> Opened:
     if at.is_closed or at.guard.count >= asgi.MOST_STREAMS:
         raise Failure("SERVICE_UNAVAILABLE", "No more streams are taken here now.")
     try:
         async with asyncio.timeout(asgi.PATIENCE):
             shown = _credential(scope)
-            failure = _objection(shown, await at.guard.admit(shown))
+            verdict, account = await at.guard.admit(shown)
+            failure = _objection(shown, verdict)
             if failure is not None:
                 raise failure
             assert shown is not None
-            run_id, wanted = _asked_for(scope)
-            end = None if run_id is None else await at.clients.share(log.end_of, run_id)
+            asked = _asked_for(scope, procedure)
+            if procedure is STREAM_LIST:
+                return Opened(shown, account, _notices(at))
+            return Opened(shown, account, await _log(at, asked))
     except TimeoutError:
         raise Failure("SERVICE_UNAVAILABLE", "The database does not answer.") from None
-    if run_id is None or end is None:
-        raise Failure("NOT_FOUND", "There is no such run.")
-    return Opened(shown, _chunks(at, run_id, min(wanted, end), end))
+
+
+async def _verdict(at: hub.Hub, shown: Credential) -> Verdict:
+    return (await at.guard.admit(shown)).verdict
 
 
 def _credential(scope: HTTPScope) -> Credential | None:
@@ -116,21 +129,35 @@ def _objection(shown: Credential | None, verdict: Verdict) -> Failure | None:
     return None
 
 
-def _asked_for(scope: HTTPScope) -> tuple[uuid.UUID | None, int]:
-    """The run, and the number of the last event that the client has.
+def _asked_for(scope: HTTPScope, procedure: Procedure) -> dict[str, Any]:
+    """The input, with the number of the last event that the client has.
 
     A client that reconnects by itself keeps the address and adds the header, so the header is
     the newer one.
     """
     given = wire.read_input(_query(scope).get("input", [""])[0])
     header = next((v for name, v in scope["headers"] if name == b"last-event-id"), b"")
-    if header and isinstance(given, dict):
+    if header and procedure.is_tracked and isinstance(given, dict):
         given = {**given, "lastEventId": header.decode("latin-1")}
     try:
-        asked = STREAM_LOGS.checked(given)
+        return procedure.checked(given)
     except Exception as exc:
         raise failure_of(exc) from None
-    return ids.decode("run", asked["runId"]), int(asked.get("lastEventId") or 0)
+
+
+async def _notices(at: hub.Hub) -> AsyncGenerator[bytes, None]:
+    """What changes in the list. It begins with a reset: a client that comes back missed some."""
+    async with aclosing(at.notices.follow(frames.RESET)) as notices:
+        async for notice in notices:
+            yield wire.as_notices(notice) if notice else wire.PING
+
+
+async def _log(at: hub.Hub, asked: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+    run_id = ids.decode("run", asked["runId"])
+    end = None if run_id is None else await at.clients.share(log.end_of, run_id)
+    if run_id is None or end is None:
+        raise Failure("NOT_FOUND", "There is no such run.")
+    return _chunks(at, run_id, min(int(asked.get("lastEventId") or 0), end), end)
 
 
 async def _chunks(

@@ -15,7 +15,8 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.fields import Field
 
-from runs.api.trpc.procedures import PROCEDURES, Procedure
+from runs.api.trpc.procedure import Procedure
+from runs.api.trpc.procedures import PROCEDURES
 from runs.api.trpc.wire import CODES
 from runs.states import RunState
 
@@ -37,7 +38,10 @@ _PLAIN: tuple[tuple[type[Field] | tuple[type[Field], ...], str], ...] = (
     # Decimals come as text: a number would lose digits.
     ((serializers.CharField, serializers.DateTimeField, serializers.DecimalField), "string"),
 )
-_PYTHON = {str: "string", int: "number", bool: "boolean", type(None): "null"}
+_PYTHON = {
+    str: "string", int: "number", bool: "boolean", type(None): "null",
+    dict: "Record<string, unknown>", Any: "unknown",
+}  # fmt: skip
 _KINDS = {
     "query": "TRPCQueryProcedure",
     "mutation": "TRPCMutationProcedure",
@@ -80,6 +84,8 @@ def _shapes_in(field: Any) -> Iterator[serializers.Serializer]:
 
 
 def _interface(name: str, shape: serializers.Serializer) -> str:
+    if not shape.fields:
+        return f"export type {name} = Record<string, never>;\n"
     lines = [f"export interface {name} {{"]
     for field_name, field in shape.fields.items():
         if field.help_text:
@@ -105,6 +111,8 @@ def _base(field: Any) -> str:
         return _name(type(field))
     if isinstance(field, serializers.DictField):
         return f"Record<string, {_type(field.child)}>"
+    if isinstance(field, serializers.MultipleChoiceField):
+        return f"({_union(field.choices)})[]"
     if isinstance(field, serializers.ChoiceField):
         return _union([*field.choices, *([""] if field.allow_blank else [])])
     return next((word for kinds, word in _PLAIN if isinstance(field, kinds)), "unknown")
@@ -123,7 +131,8 @@ def _method_type(field: Any) -> str:
         return _type(annotated)
     returned = typing.get_type_hints(_method(field))["return"]
     parts = typing.get_args(returned) if isinstance(returned, types.UnionType) else (returned,)
-    return " | ".join(_PYTHON[part] for part in parts)
+    words = [_PYTHON[typing.get_origin(part) or part] for part in parts]
+    return "unknown" if "unknown" in words else " | ".join(words)
 
 
 def _method(field: Any) -> Any:
@@ -196,5 +205,6 @@ def _input(procedure: Procedure) -> str:
 def _output(procedure: Procedure) -> str:
     name = _name(procedure.gives)
     if procedure.kind == "subscription":
-        return f"AsyncIterable<{{ id: string; data: {name} }}, void>"
+        name = f"{{ id: string; data: {name} }}" if procedure.is_tracked else name
+        return f"AsyncIterable<{name}, void>"
     return f"{name}[]" if procedure.gives_many else name

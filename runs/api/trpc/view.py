@@ -19,10 +19,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from runs.api.parsers import BoundedJSONParser
+from runs.api.permissions import Staff
 from runs.api.problems import LengthRequired
 from runs.api.trpc import wire
 from runs.api.trpc.errors import failure_of, log_refusal
-from runs.api.trpc.procedures import PROCEDURES, Asking, Procedure
+from runs.api.trpc.procedure import Asking, Procedure
+from runs.api.trpc.procedures import PROCEDURES
 from runs.api.trpc.wire import Answer, Call, Failure
 
 # Calls of streamed batches that are worked on at a time, in all of this process.
@@ -129,7 +131,7 @@ class TrpcView(APIView):
             raise MethodNotAllowed(method, f"A {procedure.kind} is not called by {method}.")
         if procedure.answer is None:
             raise Failure("BAD_REQUEST", "A subscription is not called in a batch.")
-        for asked in self.get_permissions():
+        for asked in self.get_permissions() if procedure.permission else [Staff()]:
             # It reads from the procedure, as from a view, which permission is needed.
             if not asked.has_permission(request, procedure):  # type: ignore[arg-type]
                 self.permission_denied(request, message=getattr(asked, "message", None))

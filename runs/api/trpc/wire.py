@@ -151,6 +151,8 @@ def stream_line(place: int, answer: Answer) -> Answer:
 # -- Server-Sent Events ----------------------------------------------------------------------
 
 PING = b"event: ping\ndata: \n\n"
+RESET = b'data: {"runs":[],"reset":true}\n\n'
+_END = b"\n\n"
 # What stops the client: it does not connect again.
 RETURN = b"event: return\ndata: \n\n"
 
@@ -171,6 +173,20 @@ def as_message(frame: bytes) -> bytes:
     """A frame of the streams without its name: the client listens to nameless ones."""
     number, _, data = frame.split(b"\n", 2)
     return number + b"\n" + data
+
+
+def as_notices(frames_of_list: bytes) -> bytes:
+    """Frames of the list's stream, each as data that says whether it is a reset."""
+    return b"".join(
+        _notice(frame) for frame in frames_of_list.removesuffix(_END).split(_END)
+    )  # fmt: skip
+
+
+def _notice(frame: bytes) -> bytes:
+    name, _, data = frame.partition(b"\n")
+    if name == b"event: reset":
+        return RESET
+    return data.removesuffix(b"}") + b',"reset":false}' + _END
 
 
 def compact(value: Any) -> str:

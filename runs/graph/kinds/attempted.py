@@ -9,7 +9,9 @@ from runs.graph.spec import MAX_BACKOFF
 
 MAX_RETRIES = 20
 MAX_SECONDS = 86_400.0
-FIELDS = frozenset({"input", "retries", "backoff_seconds", "timeout_seconds", "idempotent"})
+FIELDS = frozenset(
+    {"input", "retries", "backoff_seconds", "timeout_seconds", "idempotent", "queue"}
+)
 
 
 def read(
@@ -22,4 +24,5 @@ def read(
         "backoff_seconds": fields.number("backoff_seconds", backoff, MAX_BACKOFF),
         "timeout_seconds": fields.number("timeout_seconds", 300, MAX_SECONDS, above=0),
         "idempotent": fields.flag("idempotent", idempotent),
+        "queue": fields.queue(),
     }

@@ -1,135 +1,32 @@
-// The JSON editor: line numbers, indenting keys, going to a problem's line, and saving by key.
-// The text is a plain textarea: it works without this module, which only makes it handier.
+// A workflow's definition in its editor: saving by key, asking before unsaved text is left,
+// inserting nodes, formatting, and the drawing that follows the cursor.
+
+import { edit, type } from "./json_editor.js";
+import { toast } from "./toast.js";
+import { followCursor } from "./workflow_graph.js";
+import { insertNode } from "./workflow_insert.js";
 
 const SCROLL_KEY = `workflow-editor:${location.pathname}`;
-const INDENT = "  ";
-// Beyond it numbering every line on every key would be felt.
-const MOST_LINES = 20_000;
 
 const form = document.querySelector("[data-editor-form]");
-const editor = document.querySelector("[data-editor]");
-const area = editor.querySelector("textarea");
+const { area } = edit(document.querySelector("[data-editor]"));
 const before = area.value;
 let sending = false;
 
-// -- Line numbers ---------------------------------------------------------------------------
-
-const gutter = document.createElement("div");
-gutter.className = "op-editor-gutter";
-gutter.setAttribute("aria-hidden", "true");
-editor.prepend(gutter);
-let numbered = 0;
-
-function number() {
-  const lines = Math.min(area.value.split("\n").length, MOST_LINES);
-  if (lines === numbered) return;
-  numbered = lines;
-  gutter.textContent = Array.from({ length: lines }, (_, index) => index + 1).join("\n");
-  follow();
-}
-
-function follow() {
-  gutter.scrollTop = area.scrollTop;
-}
-
-area.addEventListener("input", number);
-area.addEventListener("scroll", follow, { passive: true });
-number();
-
-// -- Going to a line ------------------------------------------------------------------------
-
-function goTo(line, column) {
-  const lines = area.value.split("\n");
-  const at = Math.min(line, lines.length) - 1;
-  const start = lines.slice(0, at).reduce((sum, text) => sum + text.length + 1, 0);
-  // Columns count characters, offsets UTF-16 units.
-  const skipped = column ? Array.from(lines[at]).slice(0, column - 1).join("").length : 0;
-  area.focus({ preventScroll: true });
-  area.setSelectionRange(start + skipped, column ? start + skipped : start + lines[at].length);
-  const height = parseFloat(getComputedStyle(area).lineHeight);
-  area.scrollTop = Math.max(0, at * height - area.clientHeight / 2);
-  area.scrollLeft = 0;
-  editor.scrollIntoView({ block: "nearest" });
-}
-
-document.addEventListener("click", (event) => {
-  const link = event.target.closest?.("[data-line]");
-  if (!link) return;
-  event.preventDefault();
-  goTo(Number(link.dataset.line), Number(link.dataset.column || 0));
-});
-
-// -- Keys -----------------------------------------------------------------------------------
-
-// The deprecated command is the only way to change a textarea that the browser can undo.
-function type(text) {
-  if (!document.execCommand("insertText", false, text)) area.setRangeText(text, area.selectionStart, area.selectionEnd, "end");
-}
-
-function shift(out) {
-  const { value, selectionStart: from, selectionEnd: to } = area;
-  const start = value.lastIndexOf("\n", from - 1) + 1;
-  if (!out && !value.slice(from, to).includes("\n")) return type(INDENT);
-  // A selection that ends at a line's beginning does not mean that line.
-  const end = to > from && value[to - 1] === "\n" ? to - 1 : to;
-  const lines = value.slice(start, end).split("\n");
-  const moved = lines.map((line) => (out ? line.replace(/^ {1,2}|^\t/, "") : INDENT + line));
-  area.setSelectionRange(start, end);
-  if (moved.join("\n") !== lines.join("\n")) type(moved.join("\n"));
-  const first = moved[0].length - lines[0].length;
-  const all = moved.join("\n").length - lines.join("\n").length;
-  area.setSelectionRange(Math.max(start, from + first), to + all);
-}
-
-function newLine() {
-  const { value, selectionStart: at } = area;
-  const line = value.slice(value.lastIndexOf("\n", at - 1) + 1, at);
-  const margin = line.match(/^[ \t]*/)[0];
-  const opens = /[{[]\s*$/.test(line);
-  const closes = opens && /^\s*[}\]]/.test(value.slice(at));
-  type(`\n${margin}${opens ? INDENT : ""}${closes ? `\n${margin}` : ""}`);
-  if (closes) {
-    const back = area.selectionStart - margin.length - 1;
-    area.setSelectionRange(back, back);
-  }
-}
-
-// After Escape the next Tab leaves the text: nobody is kept in it.
-let leaving = false;
-
-area.addEventListener("keydown", (event) => {
-  if (area.readOnly || event.isComposing || event.altKey || event.metaKey || event.ctrlKey) return;
-  if (event.key === "Escape") {
-    leaving = true;
-    return;
-  }
-  if (event.key === "Tab" && !leaving) {
-    event.preventDefault();
-    shift(event.shiftKey);
-  } else if (event.key === "Enter" && !event.shiftKey) {
-    event.preventDefault();
-    newLine();
-  }
-  if (event.key !== "Shift") leaving = false;
-});
-area.addEventListener("blur", () => { leaving = false; });
-
-// -- Saving ---------------------------------------------------------------------------------
+followCursor(area);
 
 const button = form?.querySelector("[data-save]");
 
 document.addEventListener("keydown", (event) => {
   const saves = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "s";
-  if (!saves || !button || form.hasAttribute("data-once")) return;
+  if (!saves || !button) return;
   event.preventDefault();
   form.requestSubmit(button);
 });
 
+// Runs before the form is sent, also by the button that formats: only one that leaves counts.
 form?.addEventListener("submit", (event) => {
-  if (sending && form.hasAttribute("data-once")) {
-    event.preventDefault();  // one press, one run
-    return;
-  }
+  if (event.defaultPrevented) return;
   sending = true;
   sessionStorage.setItem(SCROLL_KEY, JSON.stringify([area.scrollTop, area.selectionStart]));
 });
@@ -138,7 +35,49 @@ form?.addEventListener("submit", (event) => {
 window.addEventListener("pageshow", () => { sending = false; });
 
 window.addEventListener("beforeunload", (event) => {
-  if (form && !form.hasAttribute("data-once") && !sending && area.value !== before) event.preventDefault();
+  const isUnsaved = area.value !== before || form?.hasAttribute("data-unsaved");
+  if (form && !sending && isUnsaved) event.preventDefault();
+});
+
+document.addEventListener("click", (event) => {
+  const inserting = event.target.closest?.("[data-insert]");
+  if (!inserting || area.readOnly) return;
+  inserting.closest("details.op-menu")?.removeAttribute("open");
+  insertNode(area, inserting.dataset.insert);
+});
+
+// The executors' list opens where a link leads to it.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.('a[href="#executors"]');
+  if (link) document.getElementById("executors").open = true;
+});
+
+async function format() {
+  const sent = new FormData(form);
+  sent.set("format", "1");
+  let answer;
+  try {
+    answer = await fetch(area.getAttribute("hx-post"), { method: "POST", body: sent });
+  } catch {
+    toast("The portal does not answer. The text stays as it is.");
+    return;
+  }
+  const text = await answer.text();
+  if (!answer.headers.get("Content-Type")?.startsWith("text/plain")) toast("The text could not be formatted: reload the page to sign in.");
+  else if (!answer.ok) toast(text);
+  else if (text !== area.value) {
+    // Typed, so that it can be undone.
+    const top = area.scrollTop;
+    area.select();
+    type(area, text);
+    area.setSelectionRange(0, 0);
+    area.scrollTop = top;
+  }
+}
+
+form?.querySelector("[data-format]")?.addEventListener("click", (event) => {
+  event.preventDefault();
+  format();
 });
 
 const kept = sessionStorage.getItem(SCROLL_KEY);

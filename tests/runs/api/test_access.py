@@ -1,6 +1,7 @@
 """Who may do what: every address, allowed, refused, and not found."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from rest_framework.test import APIClient
@@ -8,15 +9,18 @@ from rest_framework.test import APIClient
 from runs import ids
 from runs.api.document import document
 from runs.api.urls import urlpatterns
-from runs.models import SavedView, User
+from runs.models import Firing, SavedView, Trigger, User
 from runs.scopes import Scope, scope_of
 from tests.runs.api.conftest import ALL, INPUT, stored
 
 START = {"input": INPUT}
 DEFINITION = {"nodes": [{"id": "only", "kind": "executor", "executor": "probe.noop"}]}
 NEW_WORKFLOW = {"id": "new", "definition": DEFINITION}
+MADE = datetime(2026, 1, 1, tzinfo=UTC)
 VIEW = {"name": "Mine", "query": "?state=failed"}
 APPROVED = {"act": "approved"}
+RULE = {"then": [{"start": "invoices", "input": INPUT}]}
+TRIGGER = {"name": "New", "kind": "webhook", "rule": RULE}
 REPORT = [
     {"event_id": "1", "source": "s", "external_id": "1", "workflow": "there", "type": "run_created"}
 ]
@@ -59,11 +63,25 @@ ADDRESSES = [
     ("get", "/api/decisions/", None, "view_run", "created", 200),
     ("get", "/api/decisions/{run}/review/", None, "view_run", "waiting", 200),
     ("post", "/api/decisions/{run}/review/", APPROVED, "decide_decision", "waiting", 200),
+    ("get", "/api/triggers/", None, "view_trigger", "created", 200),
+    ("get", "/api/triggers/{trigger}/", None, "view_trigger", "created", 200),
+    ("get", "/api/triggers/{trigger}/firings/", None, "view_trigger", "created", 200),
+    ("get", "/api/triggers/{trigger}/firings/{firing}/", None, "view_trigger", "created", 200),
+    ("post", "/api/triggers/", TRIGGER, "add_trigger", "created", 201),
+    ("patch", "/api/triggers/{trigger}/", {"revision": 1}, "change_trigger", "created", 200),
+    ("post", "/api/triggers/{trigger}/secret/", {}, "change_trigger", "created", 200),
+    ("post", "/api/triggers/{trigger}/switch/", {"on": False}, "fire_trigger", "created", 200),
+    ("post", "/api/triggers/{trigger}/test/", {"start": True}, "fire_trigger", "created", 200),
+    ("delete", "/api/triggers/{trigger}/", None, "delete_trigger", "created", 204),
 ]
+# What a trigger's rule does is to be allowed as well.
+ALSO = dict.fromkeys(("add_trigger", "change_trigger", "fire_trigger"), "execute_workflow")
 WITH_ID = [address for address in ADDRESSES if "{" in address[1]]
 CHANGES = [address for address in ADDRESSES if address[0] != "get"]
 # Of one's own tokens, which takes no permission: test_own_tokens asks there.
 OWN = {("get", "/api/tokens/"), ("post", "/api/tokens/"), ("delete", "/api/tokens/{token}/")}
+# For who can sign, and has no account: test_hooks asks there.
+SIGNED = {("post", "/api/hooks/{hook}/")}
 # A page of its own, and procedures that test_view asks for one by one.
 UNLISTED = {("get", "/api/schema/"), ("get", "/api/")}
 PARAMETERS = {
@@ -73,13 +91,19 @@ PARAMETERS = {
     "token_id": "{token}",
     "number": "1",
     "node": "review",
+    "trigger_id": "{trigger}",
+    "hook": "{hook}",
 }
 
 
 def ask(client, method, address, body, run="", workflow="invoices", view=None):
+    trigger = firing = view
     if "{view}" in address:
         view = view or own_view().public_id
-    path = address.format(run=run, workflow=workflow, view=view)
+    if "{trigger}" in address and not trigger:
+        trigger, firing = (row.pk for row in a_trigger())
+    places = {"run": run, "workflow": workflow, "view": view, "trigger": trigger}
+    path = address.format(**places, firing=firing)
     if body is None:
         return getattr(client, method)(path)
     return getattr(client, method)(path, body, format="json")
@@ -91,6 +115,20 @@ def own_view():
     return SavedView.objects.get_or_create(owner=owner, name="Failed", query="?state=failed")[0]
 
 
+def a_trigger():
+    """One with something that it did."""
+    trigger, _ = Trigger.objects.get_or_create(
+        name="Hook", kind="webhook", source="call", rule=RULE, enabled_at=MADE, hook="x" * 24
+    )
+    firing, _ = Firing.objects.get_or_create(trigger=trigger, key="1", fired_at=MADE)
+    return trigger, firing
+
+
+@pytest.fixture(autouse=True)
+def _there_is_a_trigger(db):
+    a_trigger()
+
+
 def scope_for(method, address, permission):
     if address.startswith("/api/views/") and method != "get":
         return Scope.VIEWS
@@ -98,7 +136,9 @@ def scope_for(method, address, permission):
 
 
 def filled(path):
-    return re.sub(r"{(\w+)}", lambda found: PARAMETERS[found[1]], path)
+    if "firings" in path:
+        path = path.replace("{number}", "{firing}")
+    return re.sub(r"{(\w+)}", lambda found: PARAMETERS.get(found[1], found[0]), path)
 
 
 def test_every_operation_of_the_document_is_asked_here():
@@ -108,14 +148,14 @@ def test_every_operation_of_the_document_is_asked_here():
         for method in operations
     }
     asked = {(method, address) for method, address, *_ in ADDRESSES}
-    assert told == (asked - UNLISTED) | OWN
+    assert told == (asked - UNLISTED) | OWN | SIGNED
 
 
 def test_every_address_that_leads_anywhere_is_asked_here():
     """Also one that the document does not tell of."""
     found = set()
     for pattern in urlpatterns:
-        if pattern.name in ("trpc", "events"):  # regular expressions
+        if pattern.name in ("trpc", "events", "hook"):  # regular expressions
             continue
         path = "/api/" + re.sub(r"<\w+:(\w+)>", r"{\1}", str(pattern.pattern))
         view = pattern.callback
@@ -144,7 +184,8 @@ def test_staff_with_the_permission_may(
     login, run_in, method, address, body, permission, state, status
 ):
     run = run_in(state)
-    assert ask(login(permission), method, address, body, run).status_code == status
+    client = login(*filter(None, [permission, ALSO.get(permission)]))
+    assert ask(client, method, address, body, run).status_code == status
 
 
 @pytest.mark.parametrize(("method", "address", "body", "permission", "state", "status"), ADDRESSES)

@@ -7,7 +7,8 @@ from rest_framework.test import APIClient
 
 from runs.models import AuditEntry, Event, Run, Workflow
 from runs.payload import MAX_DEPTH
-from runs.states import RunState
+from runs.rows import NewEvent
+from runs.states import Kind, RunState
 from tests.runs.api.conftest import ERROR, INPUT, record, stored
 from tests.runs.conftest import changed, executor_node
 
@@ -380,3 +381,25 @@ def test_a_run_that_is_being_retried_is_not_retried_again(client, run_in):
     assert f"is being retried already, as {first['id']}." in problem["detail"]
     assert (problem["state"], problem["actions"]) == ("failed", ["start"])
     assert Run.objects.filter(retry_of=run.pk).count() == 1
+
+
+def test_a_retry_from_the_failed_node_keeps_what_completed(client, workflow, run_in):
+    run = run_in("active")
+    started = {"worker": "w", "input": INPUT, "timeout_seconds": 60}
+    error = {"node": "second", "kind": "Broken", "message": "no"}
+    record(
+        run,
+        NewEvent(Kind.NODE_STARTED, node="first", attempt=1, data=started),
+        NewEvent(Kind.NODE_COMPLETED, node="first", attempt=1, data={"output": {"text": "a"}}),
+        NewEvent(Kind.NODE_FAILED, node="second", data={"error": error}),
+        changed("active", "failed", error=error),
+    )
+    url = f"/api/runs/{run}/retry/"
+    assert client.post(url, {"from_failed": "perhaps"}, format="json").status_code == 400
+    shown = client.post(url, {"from_failed": True}, format="json").json()
+    assert (shown["retry_of"], shown["nodes"]) == (run.public_id, {"total": 2, "done": 1})
+    nodes = client.get(f"/api/runs/{shown['id']}/context/").json()["nodes"]
+    assert nodes["first"]["output"] == {"text": "a"}
+    assert nodes["first"]["metadata"]["reused_from"] == run.public_id
+    rows = client.get(f"/api/runs/{shown['id']}/timeline/").json()["rows"]
+    assert [row["reused_from"] for row in rows] == [run.public_id, None]

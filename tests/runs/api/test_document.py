@@ -29,6 +29,7 @@ from runs.api.document import document as document_of_code
 from runs.models import Run, SavedView, User
 from runs.scopes import scopes_of
 from tests.runs.api.conftest import ALL
+from tests.runs.api.test_access import a_trigger
 
 load_all_checks()
 
@@ -73,6 +74,10 @@ def test_it_tells_of_every_address_and_of_nothing_else(client):
         "/api/workflows/", "/api/workflows/{slug}/", "/api/workflows/{slug}/runs/",
         "/api/workflows/{slug}/versions/", "/api/workflows/{slug}/versions/{number}/",
         "/api/views/", "/api/views/{view_id}/", "/api/tokens/",
+        "/api/triggers/", "/api/triggers/{trigger_id}/", "/api/triggers/{trigger_id}/firings/",
+        "/api/triggers/{trigger_id}/firings/{number}/", "/api/triggers/{trigger_id}/secret/",
+        "/api/triggers/{trigger_id}/switch/", "/api/triggers/{trigger_id}/test/",
+        "/api/hooks/{hook}/",
     }  # fmt: skip
     assert set(paths["/api/runs/{run_id}/"]) == {"get", "delete"}
 
@@ -154,10 +159,13 @@ def there(credentials):
     saved = SavedView.objects.create(
         owner=User.objects.get(username="random"), name="x", query="?state=failed"
     )
+    trigger, firing = a_trigger()
     return {
         "run_id": [str(run) for run in Run.objects.all()],
         "slug": ["invoices"],
-        "number": [1],
+        "number": [1, firing.pk],
+        "trigger_id": [trigger.pk],
+        "hook": [trigger.hook],
         "node": ["review"],
         "view_id": [saved.public_id],
         "token_id": ["token_none"],

@@ -7,10 +7,10 @@ import json
 import pytest
 from asgiref.sync import async_to_sync
 
-from runs import exports
-from runs.models import AuditEntry
+from runs import exports, lifecycle
+from runs.models import AuditEntry, Run
 from runs.views import run_download
-from tests.runs.api.conftest import ERROR, begun, broke, record
+from tests.runs.api.conftest import ANNA, ERROR, begun, broke, record
 from tests.runs.api.test_runs import log
 from tests.runs.conftest import changed
 
@@ -129,20 +129,42 @@ def test_no_run_is_left_out_or_doubled_between_pages(client, run_in, monkeypatch
     assert {run["id"] for run in shown} == runs
 
 
-def test_what_is_over_the_bound_is_left_out_and_it_says_so(client, run_in, monkeypatch):
+def test_what_is_over_the_bound_comes_in_the_next_file(client, run_in, monkeypatch):
     monkeypatch.setattr(exports, "MOST", 3)
     monkeypatch.setattr(exports, "PAGE", 2)
-    runs = [run_in("created") for _ in range(4)]
+    runs = [run_in("created").public_id for _ in range(4)][::-1]
     response = client.get("/api/runs/export/")
     assert (response["Export-Complete"], response["Export-Limit"]) == ("false", "3")
     *shown, last = lines_of(response)
-    assert [run["id"] for run in shown] == [run.public_id for run in reversed(runs[1:])]
+    assert [run["id"] for run in shown] == runs[:3]
     assert (last["export"]["complete"], last["export"]["count"]) == (False, 3)
-    assert client.get("/api/runs/export/?state=failed")["Export-Complete"] == "true"
+    assert last["export"]["next"] == response["Export-Next"]
+    response = client.get("/api/runs/export/", {"cursor": response["Export-Next"]})
+    assert response["Export-Complete"] == "true"
+    assert "Export-Next" not in response
+    *shown, last = lines_of(response)
+    assert [run["id"] for run in shown] == runs[3:]
+    assert (last["export"]["next"], last["export"]["count"]) == (None, 1)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_a_file_ends_where_the_next_begins_though_a_run_was_deleted(
+    client, run_in, monkeypatch, place
+):
+    monkeypatch.setattr(exports, "MOST", 3)
+    monkeypatch.setattr(exports, "PAGE", 2)
+    runs = [run_in("completed") for _ in range(6)][::-1]
+    response = client.get("/api/runs/export/")  # it is not read yet
+    lifecycle.delete(Run.objects.filter(pk=runs[place].pk), by=ANNA)
+    *first, _ = lines_of(response)
+    *second, _ = lines_of(client.get("/api/runs/export/", {"cursor": response["Export-Next"]}))
+    left = [run.public_id for run in runs if run is not runs[place]]
+    assert [run["id"] for run in [*first, *second]] == left
 
 
 @pytest.mark.parametrize(
-    ("query", "field"), [("as=xml", "as"), ("state=gone", "state"), ("limit=5", "limit")]
+    ("query", "field"),
+    [("as=xml", "as"), ("state=gone", "state"), ("limit=5", "limit"), ("cursor=x", "cursor")],
 )
 def test_an_export_that_cannot_be_meant_is_refused_and_not_audited(client, db, query, field):
     response = client.get(f"/api/runs/export/?{query}")

@@ -84,6 +84,74 @@ def test_files_are_read_line_by_line(portal, run_in):
     assert last["export"]["complete"] is True
 
 
+def test_an_export_goes_on_until_it_has_all(portal, run_in, monkeypatch):
+    # The server's bound is another process's: only what the client asks for is looked at.
+    asked, rows = [], [{"id": str(number)} for number in range(5)]
+
+    def lines(_, path):
+        asked.append(path)
+        begin = int(path.partition("cursor=")[2] or 0)
+        yield from rows[begin : begin + 2]
+        end = begin + 2
+        yield {"export": {"complete": end >= 5, "next": str(end) if end < 5 else None, "count": 2}}
+
+    monkeypatch.setattr(Portal, "_lines", lines)
+    *found, last = portal.export_runs(state="failed")
+    assert found == rows
+    assert (last["export"]["count"], last["export"]["complete"]) == (5, True)
+    assert len(asked) == 3
+    assert all("state=failed" in path for path in asked)
+    rows.clear()
+    monkeypatch.setattr(Portal, "_lines", lambda *_: iter([{"id": "1"}]))
+    with pytest.raises(OSError, match="broke off"):
+        list(portal.export_runs())
+
+
+def test_a_file_goes_on_behind_another(portal, run_in):
+    runs = [run_in("completed").public_id for _ in range(3)][::-1]
+    *_, last = portal.export_runs()
+    assert (last["export"]["count"], last["export"]["next"]) == (3, None)
+    # What a run's place in the list is called is the same for lists and for files.
+    page = portal._get("runs/?limit=1")
+    cursor = page["next"].partition("cursor=after.")[2].partition("&")[0]
+    *rows, last = portal._lines(f"runs/export/?cursor={cursor}")
+    assert [row["id"] for row in rows] == runs[1:]
+
+
+def test_what_changes_in_the_list_is_told(portal, run_in, monkeypatch):
+    told, has_begun = [], threading.Event()
+
+    def listen():
+        for notice in portal.changes():
+            told.append(notice)
+            has_begun.set()
+            if any(run["state"] == "completed" for run in notice["runs"]):
+                return
+
+    reader = threading.Thread(target=listen, daemon=True)
+    reader.start()
+    assert has_begun.wait(30)
+    run = run_in("completed")
+    reader.join(30)
+    assert not reader.is_alive()
+    assert told[0] == {"runs": [], "reset": True}
+    assert run.public_id in {each["id"] for notice in told for each in notice["runs"]}
+
+
+def test_what_waits_for_a_person_is_answered(portal, run_in):
+    first, second, third = (run_in("waiting").public_id for _ in range(3))
+    assert [each["run"] for each in portal.decisions("mine")] == [first, second, third]
+    assert portal.decision(first, "review")["input"] == INPUT
+    assert portal.approve(first, "review")["act"] == "approved"
+    assert portal.reject(second, "review", "not ours")["act"] == "rejected"
+    with pytest.raises(Refused) as refused:
+        portal.correct(third, "review", "")
+    assert refused.value.status == 422
+    assert portal.correct(third, "review", "b.pdf")["act"] == "corrected"
+    assert list(portal.decisions()) == []
+    assert len(list(portal.decisions("past"))) == 3
+
+
 def test_a_run_is_retried_once(portal, run_in):
     run = run_in("failed")
     assert portal.retry(run.public_id, "mended")["retry_of"] == run.public_id
@@ -176,10 +244,32 @@ def test_workflows_are_made_and_published(portal, workflow):
     assert [each["number"] for each in portal.versions("new")] == [2, 1]
 
 
+def test_triggers(portal, workflow):
+    rule = {"then": [{"start": "invoices", "input": "$.body"}]}
+    hook = portal.make_trigger("webhook", "orders", rule)
+    assert hook["hook_url"].startswith("http")
+    assert portal.renew_secret(hook["id"])["secret"] != hook["secret"]
+    changed = portal.change_trigger(hook["id"], 1, name="paid orders")
+    with pytest.raises(Refused) as refused:
+        portal.change_trigger(hook["id"], 1, name="other")
+    assert refused.value.problem["newest"] == 2
+    assert portal.switch_trigger(hook["id"], False, "holidays")["enabled"] is False
+    assert [each["name"] for each in portal.triggers(enabled="false")] == ["paid orders"]
+    assert portal.trigger(hook["id"])["rule"] == changed["rule"] == rule
+    met = {"body": INPUT}
+    assert portal.test_trigger(hook["id"], met)["targets"][0]["input"] == INPUT
+    assert portal.test_trigger(hook["id"], met, start=True)["firing"]["status"] == "started"
+    (fired,) = portal.firings(hook["id"], status="started")
+    assert portal.run(fired["outcomes"][0]["run"])["fired"]["trigger"] == "paid orders"
+    portal.delete_trigger(hook["id"], "gone")
+    assert not list(portal.triggers())
+
+
 def test_views_and_tokens(portal):
     saved = portal.save_view("Failed", "?state=failed", is_shared=True)
     assert portal.change_view(saved["id"], name="Broken")["name"] == "Broken"
     assert [view["name"] for view in portal.views()] == ["Broken"]
+    assert portal.view(saved["id"])["query"] == "?state=failed"
     portal.delete_view(saved["id"])
     assert not SavedView.objects.exists()
     (token,) = portal.tokens()

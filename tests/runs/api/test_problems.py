@@ -4,13 +4,17 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.urls import include, path
+from django.utils import timezone
 from rest_framework.exceptions import Throttled
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 from rest_framework.views import APIView
 
 from config.urls import handler400, handler403, handler404, handler500  # noqa: F401
+from runs import tokens
+from runs.scopes import scopes_of
 from runs.timeouts import statement_timeout
+from tests.runs.api.conftest import ALL
 
 MEMBERS = {"type", "title", "status", "detail", "instance"}
 
@@ -66,9 +70,54 @@ def test_an_unknown_address_elsewhere_is_djangos_page(client):
     assert response["Content-Type"].startswith("text/html")
 
 
-def test_a_forgotten_slash_is_redirected(client):
-    response = client.get("/api/runs")
-    assert (response.status_code, response["Location"]) == (301, "/api/runs/")
+@pytest.mark.parametrize("by", ["session", "token"])
+def test_a_forgotten_slash_is_no_matter(client, person, run_in, by):
+    run, headers = run_in("active"), {}
+    if by == "token":
+        client, headers = APIClient(), bearer(person(*ALL, name="tom"))
+    listed = client.get("/api/runs?state=running&limit=1", **headers)
+    assert [each["id"] for each in listed.json()["results"]] == [run.public_id]
+    run_in("active")
+    following = client.get("/api/runs?limit=1", **headers).json()["next"]
+    assert client.get(following, **headers).json()["results"]
+    path = f"/api/runs/{run.public_id}"
+    ended = client.post(f"{path}/terminate", {"reason": "x"}, format="json", **headers)
+    assert (ended.status_code, ended.json()["reason"]) == (200, "x")
+    assert client.delete(path, **headers).status_code == 204
+    assert client.get("/api/nothing", **headers).status_code == 404
+
+
+def bearer(user):
+    _, secret = tokens.make(
+        user, name="t", scopes=scopes_of(user), days=1, by=user.as_actor(), now=timezone.now()
+    )
+    return {"HTTP_AUTHORIZATION": f"Bearer {secret}"}
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "named"),
+    [
+        ("q=x", "q", ["created", "1h, 24h, 7d, 30d", "created_after"]),
+        ("state=bogus", "state", ["“bogus”", "queued, running, completed, failed, terminated"]),
+        ("trigger=bogus", "trigger", ["manual, api, schedule, webhook, event, automation"]),
+        ("created=1y", "created", ["1h, 24h, 7d, 30d"]),
+        ("limit=x", "limit", ["1 to 200"]),
+    ],
+)
+def test_an_error_says_what_would_do(client, query, field, named):
+    (error,) = client.get(f"/api/runs/?{query}").json()["errors"]
+    assert error["field"] == field
+    assert all(word in error["message"] for word in named), error["message"]
+
+
+def test_an_answer_that_there_is_not_is_told_which_there_are(client, run_in):
+    run = run_in("waiting")
+    url = f"/api/decisions/{run.public_id}/review/"
+    (error,) = client.post(url, {"act": "maybe"}, format="json").json()["errors"]
+    assert "“maybe”" in error["message"]
+    assert "approved, rejected, corrected" in error["message"]
+    (error,) = client.get(f"/api/runs/{run.public_id}/events/?kind=x").json()["errors"]
+    assert "node_started" in error["message"]
 
 
 def test_a_wrong_method_is_a_problem_and_says_which_are_right(client, run_in):

@@ -1,6 +1,8 @@
 """Access by token: every address with and without the scope, and tokens that are good no more."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -13,11 +15,12 @@ from runs import tokens
 from runs.models import ApiToken, AuditEntry, Run, User
 from runs.scopes import Scope, scope_of, scopes_within
 from tests.runs.api.conftest import ALL, stored
-from tests.runs.api.test_access import ADDRESSES, ask, scope_for
+from tests.runs.api.test_access import ADDRESSES, ALSO, ask, scope_for
+from tests.runs.api.test_access import _there_is_a_trigger as _there_is_a_trigger
 
 SCOPES = (
     "view", "execute", "retry", "terminate", "export", "delete", "workflows", "views", "ingest",
-    "decide",
+    "decide", "triggers",
 )  # fmt: skip
 
 
@@ -50,7 +53,8 @@ def test_a_token_with_the_scope_may(
     token_of, run_in, method, address, body, permission, state, status
 ):
     run = run_in(state)
-    _, secret = token_of(scope_for(method, address, permission))
+    also = [scope_of(f"runs.{ALSO[permission]}")] if permission in ALSO else []
+    _, secret = token_of(scope_for(method, address, permission), *also)
     client = bearer(secret, enforce_csrf_checks=True)  # which is not asked of tokens
     assert ask(client, method, address, body, run).status_code == status
 
@@ -307,3 +311,10 @@ def test_scopes_are_offered_where_they_are_of_use():
         Scope.VIEWS,
     ]
     assert scopes_within(["runs.change_user"]) == []
+
+
+def test_the_readme_names_each_scope_and_no_other():
+    text = Path("README.md").read_text()
+    table = text[text.index("| scope | a token may |") : text.index("A token acts for its owner")]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) != []
+    assert sorted(re.findall(r"`(\w+)`", table)) == sorted(Scope.values)

@@ -72,7 +72,7 @@ def test_hints_taken_back_do_not_lengthen_the_next_pause(make_run):
     make_run(*QUEUED)
     now = timezone.now()
     for _ in range(20):
-        ids = dispatch.take(now)
+        ids = [hint.node_id for hint in dispatch.take(now)]
         assert len(ids) == 2
         dispatch.withdraw(ids)
     dispatch.take(now)
@@ -94,7 +94,7 @@ def test_a_node_that_nobody_takes_up_is_hinted_at_for_ever_with_a_bounded_pause(
 
 def test_taking_hints_back_does_not_wait_for_rows_that_others_hold(make_run):
     make_run(*QUEUED)
-    first, second = sorted(dispatch.take(timezone.now()))
+    first, second = sorted(hint.node_id for hint in dispatch.take(timezone.now()))
     done = threading.Event()
 
     def withdraw():

@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from runs import graph, paths
+from runs import graph, input_schema, paths
 from runs.engine import executors, registry
 from runs.samples.install import definitions
 from runs.states import NodeStatus
@@ -34,6 +34,10 @@ def walk(slug: str, data: dict[str, Any], ctx: Any) -> SimpleNamespace:
             read = {k: outputs.get(k, {"output": None}) for k in spec.reads()}
             context = {"data": data, "nodes": read}
             inputs = paths.fill(spec.input, context)
+            if spec.kind == "human":
+                outputs[key] = {"output": _approved(spec, inputs)}
+                states[key] = (NodeStatus.COMPLETED, None)
+                continue
             result = executors.run(
                 executors.Work(spec, inputs, context, replace(ctx, node=key, steps=[]))
             )
@@ -44,6 +48,14 @@ def walk(slug: str, data: dict[str, Any], ctx: Any) -> SimpleNamespace:
         outputs={key: value["output"] for key, value in outputs.items()},
         output=paths.fill(plan.output, {"data": data, "nodes": outputs}),
     )
+
+
+def _approved(spec: graph.NodeSpec, inputs: dict[str, Any]) -> dict[str, Any]:
+    """What a human node gives after its time is up, or somebody agreed."""
+    assert spec.settings["on_timeout"] == "approve"
+    value = inputs[spec.settings["correct"]]
+    assert input_schema.violation(spec.settings["form"], value) == ""
+    return {"decision": "approved", "value": value, "by": "engine", "comment": ""}
 
 
 def unfitting_inputs(spec: graph.NodeSpec) -> str:

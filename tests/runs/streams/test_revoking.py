@@ -81,7 +81,7 @@ def test_clients_that_catch_up_hold_no_recheck_up(anna, session, monkeypatch):
         guard = access.Guard(readers, Readers(1))
         catching_up = asyncio.create_task(readers.read(at_work.wait, 30))
         checking = asyncio.create_task(guard.run())
-        with guard.watch(access.Credential(session)) as end:
+        with guard.watch(access.Credential(session), anna.pk) as end:
             await asyncio.wait_for(end, 10)
         assert not catching_up.done()
         at_work.set()

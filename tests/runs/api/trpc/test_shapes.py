@@ -4,21 +4,30 @@ import json
 from urllib.parse import quote
 
 import pytest
+from django.utils import timezone
 from rest_framework import serializers
 
-from runs.api.trpc.procedures import PROCEDURES, STREAM_LOGS
+from runs import tokens
+from runs.api.trpc.procedures import PROCEDURES
+from runs.api.trpc.run_procedures import STREAM_LOGS
 from runs.live import public_event
-from runs.models import Event
+from runs.models import Event, User
 from tests.runs.api.conftest import INPUT
 from tests.runs.api.trpc.test_view import ask
 
 _ANYTHING = (serializers.SerializerMethodField, serializers.JSONField)
+
+
+def _is_number_or_flag(field, value):
+    return type(value) is (int if isinstance(field, serializers.IntegerField) else bool)
+
+
 _LEAVES = [
     (
         serializers.ChoiceField,
         lambda field, value: value in field.choices or (field.allow_blank and value == ""),
     ),
-    (serializers.IntegerField, lambda _, value: type(value) is int),
+    ((serializers.IntegerField, serializers.BooleanField), _is_number_or_flag),
     (
         (serializers.CharField, serializers.DateTimeField, serializers.DecimalField),
         lambda _, value: isinstance(value, str),
@@ -57,11 +66,12 @@ def test_what_is_read_of_a_run(client, run_in, state):
     run = run_in(state)
     for path in (
         "runs.get", "runs.list", "runs.export", "runs.job", "runs.context", "runs.timeline",
-        "workflows.list", "workflows.get",
+        "runs.events", "runs.exportAll", "workflows.list", "workflows.get", "workflows.versions",
+        "workflows.version",
     ):  # fmt: skip
-        given = {} if path.endswith(".list") else {"id": str(run)}
-        if path == "workflows.get":
-            given = {"id": "invoices"}
+        given = {} if path.endswith(("list", "All")) else {"id": str(run)}
+        if path.startswith("workflows.") and given:
+            given = {"id": "invoices", **({"number": 1} if path.endswith("version") else {})}
         told = json.loads(
             b"".join(client.get(f"/api/trpc/{path}?input={quote(json.dumps(given))}"))
         )
@@ -83,6 +93,28 @@ def test_what_a_start_gives(client, workflow):
     given = {"workflow_id": "invoices", "input": INPUT}
     told = ask(client, "workflows.execute", given).json()["result"]["data"]
     assert list(misfits(PROCEDURES["workflows.execute"].gives(), told)) == []
+
+
+def test_what_else_there_is(client, run_in):
+    run = run_in("waiting")
+    view = ask(client, "views.create", {"name": "All", "query": ""}).json()["result"]["data"]
+    user = User.objects.get(username="olga")
+    token, _ = tokens.make(
+        user, name="t", scopes=["view"], days=1, by=user.as_actor(), now=timezone.now()
+    )
+    decision = {"run": "{run}", "node": "review"}
+    assert list(misfits(PROCEDURES["views.create"].gives(), view)) == []
+    for path, given in (
+        ("decisions.list", {}), ("decisions.get", decision),
+        ("decisions.answer", {**decision, "act": "approved"}), ("decisions.list", {"show": "past"}),
+        ("views.list", {}), ("views.get", {"id": view["id"]}),
+        ("views.update", {"id": view["id"], "name": "Every"}), ("views.delete", {"id": view["id"]}),
+        ("tokens.list", {}), ("tokens.revoke", {"id": token.public_id}),
+    ):  # fmt: skip
+        told = ask(client, path, given, run).json()["result"]["data"]
+        procedure = PROCEDURES[path]
+        assert told
+        assert list(misfits(procedure.gives(many=procedure.gives_many), told)) == []
 
 
 @pytest.mark.parametrize("state", ["completed", "failed"])

@@ -9,13 +9,15 @@ from rest_framework.test import APIClient
 from rest_framework.throttling import BaseThrottle
 
 from runs import ids
-from runs.api.trpc import procedures, view
+from runs.api.trpc import run_procedures, view
 from runs.api.trpc.procedures import PROCEDURES
+from runs.models import SavedView, User
 from tests.runs.api.conftest import ALL, INPUT, stored
 
 DEFINITION = {"nodes": [{"id": "only", "kind": "executor", "executor": "probe.noop"}]}
 START = {"workflow_id": "invoices", "input": INPUT}
-# Procedure, input, the permission it needs, the state its run is in.
+ANSWER = {"run": "{run}", "node": "review", "act": "approved"}
+# Procedure, input, the permission it needs, the state its run is in (“view”: a saved view).
 CALLS = [
     ("runs.list", {}, "view_run", "created"),
     ("runs.get", {"id": "{run}"}, "view_run", "created"),
@@ -27,6 +29,18 @@ CALLS = [
     ("runs.job", {"id": "{run}"}, "view_run", "created"),
     ("runs.context", {"id": "{run}"}, "view_run", "completed"),
     ("runs.timeline", {"id": "{run}"}, "view_run", "completed"),
+    ("runs.exportAll", {"status": "failed"}, "export_run", "failed"),
+    ("runs.events", {"id": "{run}"}, "view_run", "completed"),
+    ("decisions.list", {}, "view_run", "waiting"),
+    ("decisions.get", {"run": "{run}", "node": "review"}, "view_run", "waiting"),
+    ("decisions.answer", ANSWER, "decide_decision", "waiting"),
+    ("views.list", {}, "view_run", "view"),
+    ("views.get", {"id": "{run}"}, "view_run", "view"),
+    ("views.create", {"name": "Mine", "query": "?state=failed"}, "view_run", "view"),
+    ("views.update", {"id": "{run}", "is_default": True}, "view_run", "view"),
+    ("views.delete", {"id": "{run}"}, "view_run", "view"),
+    ("workflows.versions", {"id": "invoices"}, "view_workflow", "created"),
+    ("workflows.version", {"id": "invoices", "number": 1}, "view_workflow", "created"),
     ("workflows.list", {}, "view_workflow", "created"),
     ("workflows.get", {"id": "invoices"}, "view_workflow", "created"),
     ("workflows.create", {"id": "new", "definition": DEFINITION}, "add_workflow", "created"),
@@ -37,6 +51,8 @@ CALLS = [
         "created",
     ),
 ]
+# What each may who is staff, for themselves.
+OWN = {"tokens.list", "tokens.revoke"}
 MUTATIONS = [call for call in CALLS if PROCEDURES[call[0]].kind == "mutation"]
 
 
@@ -54,12 +70,27 @@ def code_of(response):
 
 def test_every_procedure_is_asked_below():
     asked = {path for path, *_ in CALLS}
-    assert asked == {path for path, procedure in PROCEDURES.items() if procedure.answer}
+    assert asked | OWN == {path for path, procedure in PROCEDURES.items() if procedure.answer}
+    assert {path for path, procedure in PROCEDURES.items() if not procedure.permission} == OWN
+
+
+@pytest.fixture
+def made(run_in):
+    """A run in a state, or a saved view."""
+
+    def make(state):
+        if state != "view":
+            return run_in(state)
+        owner = User.objects.filter(username="olga").first() or User.objects.create_user("someone")
+        saved = SavedView.objects.create(owner=owner, name="Failed", query="?state=failed")
+        return saved.public_id
+
+    return make
 
 
 @pytest.mark.parametrize(("path", "given", "permission", "state"), CALLS)
-def test_staff_with_the_permission_may(login, run_in, path, given, permission, state):
-    response = ask(login(permission), path, given, run_in(state))
+def test_staff_with_the_permission_may(login, made, path, given, permission, state):
+    response = ask(login(permission), path, given, made(state))
     assert response.status_code == 200
     assert list(json.loads(b"".join(response))) == ["result"]
     assert response["Content-Type"] == "application/json"
@@ -67,8 +98,8 @@ def test_staff_with_the_permission_may(login, run_in, path, given, permission, s
 
 
 @pytest.mark.parametrize(("path", "given", "permission", "state"), CALLS)
-def test_staff_without_the_permission_is_refused(login, run_in, path, given, permission, state):
-    run, others = run_in(state), set(ALL) - {permission}
+def test_staff_without_the_permission_is_refused(login, made, path, given, permission, state):
+    run, others = made(state), set(ALL) - {permission}
     before = stored()
     response = ask(login(*others), path, given, run)
     assert (response.status_code, code_of(response)) == (403, "FORBIDDEN")
@@ -77,8 +108,8 @@ def test_staff_without_the_permission_is_refused(login, run_in, path, given, per
 
 
 @pytest.mark.parametrize(("path", "given", "permission", "state"), CALLS)
-def test_nobody_is_told_to_sign_in(run_in, path, given, permission, state):
-    run = run_in(state)
+def test_nobody_is_told_to_sign_in(made, path, given, permission, state):
+    run = made(state)
     before = stored()
     response = ask(APIClient(), path, given, run)
     assert (response.status_code, code_of(response)) == (401, "UNAUTHORIZED")
@@ -87,8 +118,8 @@ def test_nobody_is_told_to_sign_in(run_in, path, given, permission, state):
 
 
 @pytest.mark.parametrize(("path", "given", "permission", "state"), CALLS)
-def test_an_account_that_is_no_staff_is_refused(login, run_in, path, given, permission, state):
-    run = run_in(state)
+def test_an_account_that_is_no_staff_is_refused(login, made, path, given, permission, state):
+    run = made(state)
     before = stored()
     response = ask(login(*ALL, is_staff=False), path, given, run)
     assert response.status_code == 403
@@ -97,9 +128,9 @@ def test_an_account_that_is_no_staff_is_refused(login, run_in, path, given, perm
 
 @pytest.mark.parametrize(("path", "given", "permission", "state"), MUTATIONS)
 def test_a_session_without_the_csrf_token_changes_nothing(
-    settings, login, run_in, path, given, permission, state
+    settings, login, made, path, given, permission, state
 ):
-    client, run = login(*ALL, csrf=True), run_in(state)
+    client, run = login(*ALL, csrf=True), made(state)
     before = stored()
     response = ask(client, path, given, run)
     assert (response.status_code, code_of(response)) == (403, "FORBIDDEN")
@@ -110,8 +141,8 @@ def test_a_session_without_the_csrf_token_changes_nothing(
 
 
 @pytest.mark.parametrize(("path", "given", "permission", "state"), MUTATIONS)
-def test_a_mutation_is_not_done_by_get(client, run_in, path, given, permission, state):
-    run = run_in(state)
+def test_a_mutation_is_not_done_by_get(client, made, path, given, permission, state):
+    run = made(state)
     before = stored()
     filled = json.dumps(given).replace("{run}", str(run))
     response = client.get(f"/api/trpc/{path}?input={quote(filled)}")
@@ -178,6 +209,19 @@ def test_the_streams_procedure_is_no_call(client):
         ("workflows.execute", {**START, "version": "1"}, ["version"]),
         ("workflows.execute", {**START, "version": 7}, ["version"]),
         ("workflows.execute", {**START, "ref_type": "user"}, ["ref_type"]),
+        ("runs.exportAll", {"cursor": "x"}, ["cursor"]),
+        ("runs.exportAll", {"limit": 5}, ["limit"]),
+        ("runs.events", {"id": "run_1", "kind": "log"}, ["kind"]),
+        ("runs.events", {"id": "run_1", "kind": ["gone"]}, ["kind"]),
+        ("runs.events", {"id": "run_1", "after": -1}, ["after"]),
+        ("decisions.list", {"show": "all"}, ["show"]),
+        ("decisions.list", {"cursor": "x"}, ["cursor"]),
+        ("decisions.answer", {**ANSWER, "run": "run_1", "act": "withdrawn"}, ["act"]),
+        ("views.list", {"after": "x"}, ["after"]),
+        ("views.create", {"name": "Mine", "query": "?state=gone"}, ["query"]),
+        ("views.create", {"name": "Mine", "query": "", "is_shared": "yes"}, ["is_shared"]),
+        ("workflows.versions", {"id": "invoices", "before": 0}, ["before"]),
+        ("tokens.list", {"limit": 5}, ["limit"]),
     ],
 )
 def test_wrong_input_is_refused_by_the_names_of_its_members(client, workflow, path, given, fields):
@@ -251,7 +295,7 @@ def test_an_unexpected_error_says_nothing_of_itself(client, monkeypatch, caplog)
     def fail(*_, **__):
         raise RuntimeError("the secret of the house")
 
-    monkeypatch.setattr(procedures, "page_of", fail)
+    monkeypatch.setattr(run_procedures, "page_of", fail)
     response = client.get("/api/trpc/runs.list,runs.list?batch=1")
     assert response.status_code == 500
     assert b"secret" not in response.content

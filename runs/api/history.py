@@ -1,0 +1,23 @@
+"""A run's history as all APIs search it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from django.db.models import QuerySet
+
+from runs.models import Event, Run
+from runs.timeouts import statement_timeout
+from runs.views.run_history import SECONDS, Filter
+
+
+def events_of(
+    run: Run, given: Mapping[str, Any]
+) -> tuple[QuerySet[Event], AbstractContextManager[None]]:
+    """What EventQuerySerializer asks for, and what to read it within: text has no index."""
+    kinds = tuple(sorted(given.get("kind") or ()))
+    chosen = Filter(kinds, given.get("node", ""), given.get("text", "").strip())
+    events = chosen.apply(Event.objects.filter(run=run.pk))
+    return events, statement_timeout(SECONDS) if chosen.text else nullcontext()

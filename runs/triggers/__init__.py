@@ -1,0 +1,1 @@
+"""What starts runs by itself: schedules, webhooks, events of runs, and rules with several ends."""

@@ -1,0 +1,1 @@
+"""OPERATE → Automation: the pages of triggers."""
