@@ -72,7 +72,8 @@ class _Surroundings:
 
     def _put_python_back(self) -> None:
         sys.stdout, sys.stderr, sys.stdin = self._streams
-        logging.disable(self._logging_off)
+        if logging.root.manager.disable != self._logging_off:
+            logging.disable(self._logging_off)
         if sys.getrecursionlimit() != self._depth:
             sys.setrecursionlimit(self._depth)
         if locale.setlocale(locale.LC_ALL) != self._locale:

@@ -151,17 +151,16 @@ def actor() -> Any:
 
 
 def main(chosen: list[str]) -> None:
+    """A line for each measurement, as soon as it is done."""
+    pulse = ("worker", "-P", "solo", "-Q", "control", "-n", "control@%h", "--without-gossip")
     with stage() as folder:
-        pulse = ("worker", "-P", "solo", "-Q", "control", "-n", "control@%h", "--without-gossip")
-        found: dict[str, Any] = {}
         with celery(folder / "control.log", *pulse), celery(folder / "beat.log", *BEAT):
             for name in SHAPES:
                 if name in chosen:
-                    found[name] = of_shapes(name, folder)
+                    print(json.dumps({f"engine {name}": of_shapes(name, folder)}), flush=True)
         # Last, and with nobody who would work it off.
         if "queue" in chosen:
-            found["queue"] = of_queue()
-        print(json.dumps({"engine": found}), flush=True)
+            print(json.dumps({"engine queue": of_queue()}), flush=True)
 
 
 BEAT = ("beat", "--pidfile=")

@@ -12,9 +12,9 @@ from tests.runs.visitors import account, visitor
 pytestmark = pytest.mark.django_db
 
 EVERYTHING = {
-    "OPERATE": ["Runs", "Decisions"],
+    "OPERATE": ["Runs", "Decisions", "Automation"],
     "BUILD": ["Workflows", "API"],
-    "MANAGE": ["Users", "Groups", "Sources", "Audit"],
+    "MANAGE": ["Users", "Groups", "Sources", "Executor limits", "Audit"],
 }
 
 
@@ -35,6 +35,7 @@ def test_a_superuser_sees_what_is_built_and_no_more(rf):
         ((), {}),
         (("runs.view_run",), {"OPERATE": ["Runs", "Decisions"], "BUILD": ["API"]}),
         (("runs.view_workflow",), {"BUILD": ["Workflows"]}),
+        (("runs.view_trigger",), {"OPERATE": ["Automation"]}),
         (("runs.view_user", "auth.view_group"), {"MANAGE": ["Users", "Groups"]}),
         (
             ("runs.view_run", "runs.view_auditentry"),
