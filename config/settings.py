@@ -234,13 +234,16 @@ CELERY_TASK_ROUTES = {
         "keep_schedules",
         "listen",
         "prune_firings",
+        "bulk_tick",
     )
 }
+CELERY_TASK_ROUTES |= {f"runs.{name}": {"queue": "bulk"} for name in ("bulk_work", "bulk_count")}
 CELERY_BEAT_SCHEDULE = {
     "engine tick": {"task": "runs.tick", "schedule": 1.0, "options": {"expires": 5}},
     "keep schedules": {"task": "runs.keep_schedules", "schedule": 1.0, "options": {"expires": 5}},
     "listen to runs": {"task": "runs.listen", "schedule": 1.0, "options": {"expires": 5}},
-    "prune firings": {"task": "runs.prune_firings", "schedule": 3600.0, "options": {"expires": 60}},
+    "bulk operations": {"task": "runs.bulk_tick", "schedule": 2.0, "options": {"expires": 5}},
+    "prune firings": {"task": "runs.prune_firings", "schedule": 60.0, "options": {"expires": 60}},
     "prune outbox": {"task": "runs.prune_outbox", "schedule": 60.0, "options": {"expires": 60}},
 }
 if DEMO:

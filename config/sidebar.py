@@ -86,6 +86,12 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Users", "person", "admin:runs_user_changelist", "runs.view_user"),
             Entry("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
             Entry("Sources", "sensors", "admin:runs_source_changelist", "runs.view_source"),
+            Entry(
+                "Executor limits",
+                "speed",
+                "admin:runs_executorlimit_changelist",
+                "runs.view_executorlimit",
+            ),
             Entry("Audit", "policy", "admin:runs_auditentry_changelist", "runs.view_auditentry"),
         ),
     ),

@@ -1,5 +1,6 @@
 """What a Celery worker of the portal does besides its tasks."""
 
+import os
 import resource
 import socket
 from contextlib import suppress
@@ -9,7 +10,7 @@ from typing import Any
 import redis
 from billiard.pool import EX_OK, EX_RECYCLE
 from celery import Celery, bootsteps
-from celery.signals import worker_process_init
+from celery.signals import celeryd_after_setup, worker_process_init
 from django.conf import settings
 
 from config.embedded.processes import die_with_parent
@@ -83,7 +84,17 @@ def _end_with_worker(**_: Any) -> None:
     die_with_parent(SIGKILL)
 
 
+def _take_from_all_queues(instance: Any, **_: Any) -> None:
+    """The one worker of the one-command start: there is no other for a queue of its own."""
+    from runs.engine import registry
+
+    if os.environ.get("WORKER_ALL_QUEUES") == "1":
+        for queue in sorted(registry.queues()):
+            instance.app.amqp.queues.select_add(queue)
+
+
 def install(app: Celery) -> None:
+    celeryd_after_setup.connect(_take_from_all_queues, weak=False)
     app.steps["consumer"].add(Heartbeat)
     app.steps["consumer"].add(Obituary)
     worker_process_init.connect(_limit_memory, weak=False)

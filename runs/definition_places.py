@@ -40,10 +40,11 @@ class Places:
             return None
         _, start, end = found
         for word in _UNKNOWN.findall(message) + _QUOTED.findall(message):
-            name = json.dumps(word.partition(".")[0], ensure_ascii=False)
-            at = self._outside(name) if not node else self.text.find(name, start, end)
-            if at >= 0:
-                return self._line_at(at)
+            for name in (word, word.partition(".")[0]):
+                said = json.dumps(name, ensure_ascii=False)
+                at = self.text.find(said, start, end) if node else self._outside(said)
+                if at >= 0:
+                    return self._line_at(at)
         return self.line(node) if node else None
 
     def _span(self, node: str) -> tuple[str, int, int] | None:

@@ -60,6 +60,9 @@ _PLAIN = {
 }
 
 
+_EXPECTING = frozenset({"Expecting value", "Expecting property name enclosed in double quotes"})
+
+
 class JsonError(ValueError):
     """Text that is no JSON, or cannot be stored; line and column count from 1 where known."""
 
@@ -74,8 +77,7 @@ def read(text: str) -> Any:
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        message = _PLAIN.get(error.msg, error.msg)
-        raise JsonError(message, error.lineno, error.colno) from None
+        raise JsonError(_in_words(text, error), error.lineno, error.colno) from None
     except RecursionError:
         raise JsonError("it is nested too deeply") from None
     except _Twice as twice:
@@ -86,6 +88,19 @@ def read(text: str) -> Any:
         raise JsonError("it holds a number with too many digits") from None
     _check_storable(value)
     return value
+
+
+def _in_words(text: str, error: json.JSONDecodeError) -> str:
+    here = text[error.pos : error.pos + 1]
+    if error.msg in _EXPECTING:
+        # What people write who know JavaScript or Python; a later Python says it by itself.
+        if here in ("]", "}") and text[: error.pos].rstrip().endswith(","):
+            return "a comma stands before the closing bracket"
+        if here == "'":
+            return "texts and names stand in double quotes, not in single ones"
+        if here in ("/", "#"):
+            return "JSON has no comments"
+    return _PLAIN.get(error.msg, error.msg)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from runs.states import FINAL_STATES, Kind, RunState
 PEOPLE = frozenset({"user", "token"})
 # Why nothing is done to a run that is only reported.
 ELSEWHERE = "it is executed elsewhere, where it must be done"
+HELD = "it is under legal hold"
 # Runs handled in one transaction.
 BATCH = 500
 # Runs that one transaction deletes: each may have many thousand events.
@@ -91,22 +92,35 @@ def start(
 
 
 def retry(
-    runs: RunQuerySet, *, by: Actor, reason: str = "", now: datetime | None = None
+    runs: RunQuerySet,
+    *,
+    by: Actor,
+    reason: str = "",
+    now: datetime | None = None,
+    audited: bool = True,
 ) -> Outcome:
-    """New runs with the failed ones' version and input, linked to them."""
-    return _retry(runs, by, reason, now or timezone.now(), from_failed=False)
+    """New runs with the failed ones' version and input, linked to them.
+
+    Not `audited` is what a larger act does, which is audited as a whole; so with all acts here.
+    """
+    return _retry(runs, by, reason, now or timezone.now(), from_failed=False, audited=audited)
 
 
 def retry_from(
-    runs: RunQuerySet, *, by: Actor, reason: str = "", now: datetime | None = None
+    runs: RunQuerySet,
+    *,
+    by: Actor,
+    reason: str = "",
+    now: datetime | None = None,
+    audited: bool = True,
 ) -> Outcome:
     """As `retry`, from the failed node on: the results of nodes that completed before are taken
     over, with decisions and choices, and these nodes are not executed again."""
-    return _retry(runs, by, reason, now or timezone.now(), from_failed=True)
+    return _retry(runs, by, reason, now or timezone.now(), from_failed=True, audited=audited)
 
 
 def _retry(
-    runs: RunQuerySet, by: Actor, reason: str, now: datetime, *, from_failed: bool
+    runs: RunQuerySet, by: Actor, reason: str, now: datetime, *, from_failed: bool, audited: bool
 ) -> Outcome:
     outcome = Outcome()
     run_ids = list(runs.order_by("id").values_list("id", flat=True)[:BATCH])
@@ -115,7 +129,8 @@ def _retry(
         for batch in _by_size(chosen, outcome):
             kept = reuse_of(batch) if from_failed else ({}, {})
             recorder.create(_retries(batch, outcome, by, now, *kept), now=now)
-        _audit(by, "retry from failed" if from_failed else "retry", outcome.done, reason)
+        if audited:
+            _audit(by, "retry_from_failed" if from_failed else "retry", outcome.done, reason)
         dispatch.wake({_gate(run.version.workflow) for run in chosen} - {""})
     return outcome
 
@@ -219,7 +234,12 @@ def input_of(run: Run) -> Any:
 
 
 def terminate(
-    runs: RunQuerySet, *, by: Actor, reason: str = "", now: datetime | None = None
+    runs: RunQuerySet,
+    *,
+    by: Actor,
+    reason: str = "",
+    now: datetime | None = None,
+    audited: bool = True,
 ) -> Outcome:
     """End queued and active runs at once; nodes in flight finish their present operation."""
     now = now or timezone.now()
@@ -237,14 +257,21 @@ def terminate(
     with transaction.atomic():
         for run_id in recorder.transact(run_ids, decide, now=now):
             outcome.done[run_id] = run_id
-        _audit(by, "terminate", outcome.done, reason)
+        if audited:
+            _audit(by, "terminate", outcome.done, reason)
         if opened := gates.of_runs(outcome.done):
             dispatch.wake(opened)
     return outcome
 
 
 def delete(
-    runs: RunQuerySet, *, by: Actor, reason: str = "", now: datetime | None = None
+    runs: RunQuerySet,
+    *,
+    by: Actor,
+    reason: str = "",
+    now: datetime | None = None,
+    audited: bool = True,
+    together: int = DELETED_TOGETHER,
 ) -> Outcome:
     """Take final runs out of the database, for good; a tombstone stays, so that no late event
     brings one back. Each small set of them is a transaction, so what is done stays done."""
@@ -253,16 +280,64 @@ def delete(
     run_ids = list(runs.order_by("id").values_list("id", flat=True)[:BATCH])
 
     def may_go(run: Run) -> bool:
-        if not run.can_delete:
+        if run.is_held:
+            outcome.skipped[run.pk] = HELD
+        elif not run.can_delete:
             outcome.skipped[run.pk] = f"only runs that have ended are deleted; it is {run.state}"
         return run.can_delete
 
-    for begin in range(0, len(run_ids), DELETED_TOGETHER):
-        chosen = run_ids[begin : begin + DELETED_TOGETHER]
+    for begin in range(0, len(run_ids), together):
+        chosen = run_ids[begin : begin + together]
         with transaction.atomic():
             gone = recorder.delete(chosen, may_go, by=by.name, reason=reason[:500], now=now)
-            _audit(by, "delete", gone, reason)
+            if audited:
+                _audit(by, "delete", gone, reason)
         outcome.done.update((run_id, run_id) for run_id in gone)
+    return outcome
+
+
+def hold(
+    runs: RunQuerySet,
+    *,
+    by: Actor,
+    reason: str = "",
+    now: datetime | None = None,
+    audited: bool = True,
+) -> Outcome:
+    """Legal hold: they, and all that belongs to them, are kept until it is taken from them."""
+    return _hold(runs, by, reason, now or timezone.now(), on=True, audited=audited)
+
+
+def release(
+    runs: RunQuerySet,
+    *,
+    by: Actor,
+    reason: str = "",
+    now: datetime | None = None,
+    audited: bool = True,
+) -> Outcome:
+    """Take the legal hold from them."""
+    return _hold(runs, by, reason, now or timezone.now(), on=False, audited=audited)
+
+
+def _hold(
+    runs: RunQuerySet, by: Actor, reason: str, now: datetime, *, on: bool, audited: bool
+) -> Outcome:
+    outcome = Outcome()
+    run_ids = list(runs.order_by("id").values_list("id", flat=True)[:BATCH])
+    with transaction.atomic():
+        locked = Run.objects.filter(pk__in=run_ids).order_by("id").select_for_update(no_key=True)
+        states = list(locked.values_list("id", "held_at"))
+        for run_id, held_at in states:
+            if (held_at is not None) == on:
+                outcome.skipped[run_id] = "it is held already" if on else "it is not held"
+            else:
+                outcome.done[run_id] = run_id
+        Run.objects.filter(pk__in=outcome.done).update(
+            held_at=now if on else None, held_by=by.name if on else ""
+        )
+        if audited:
+            _audit(by, "hold" if on else "release", outcome.done, reason)
     return outcome
 
 

@@ -90,7 +90,9 @@ def check(path: str, roots: Collection[str] = ("data", "nodes")) -> None:
     try:
         _compiled(path)
     except JSONPathError as error:
-        raise PathError(f"“{path}” is not a JSONPath: {error}") from error
+        # The library goes on with a drawing of the place.
+        why = str(error).partition(" -> ")[0]
+        raise PathError(f"“{path}” is not a JSONPath: {why}") from error
 
 
 def root_of(path: str) -> str:

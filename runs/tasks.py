@@ -1,6 +1,18 @@
 """Where Celery looks for tasks of this app."""
 
-from runs.engine.tasks import execute, prune_outbox, tick
+from runs.bulk.tasks import bulk_count, bulk_tick, bulk_work
+from runs.engine.tasks import execute, process_ended, prune_outbox, tick
 from runs.triggers.tasks import keep_schedules, listen_to_runs, prune_firings
 
-__all__ = ["execute", "keep_schedules", "listen_to_runs", "prune_firings", "prune_outbox", "tick"]
+__all__ = [
+    "bulk_count",
+    "bulk_tick",
+    "bulk_work",
+    "execute",
+    "keep_schedules",
+    "listen_to_runs",
+    "process_ended",
+    "prune_firings",
+    "prune_outbox",
+    "tick",
+]

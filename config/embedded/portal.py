@@ -47,7 +47,7 @@ def worker(data_dir: Path, env: Mapping[str, str]) -> Command:
     return _python(
         "worker",
         data_dir,
-        env,
+        {**env, "WORKER_ALL_QUEUES": "1"},
         "celery",
         *("-A", "config.celery", "worker"),
         *("--concurrency", "2", "--queues", "runs", "--hostname", "runs@%h"),
@@ -64,6 +64,19 @@ def control(data_dir: Path, env: Mapping[str, str]) -> Command:
         "celery",
         *("-A", "config.celery", "worker"),
         *("--pool", "solo", "--queues", "control", "--hostname", "control@%h"),
+        *("--without-gossip", "--without-mingle", "--loglevel", "warning"),
+    )
+
+
+def bulk(data_dir: Path, env: Mapping[str, str]) -> Command:
+    """The worker of bulk operations: a million runs must not hold up the nodes of others."""
+    return _python(
+        "bulk",
+        data_dir,
+        env,
+        "celery",
+        *("-A", "config.celery", "worker"),
+        *("--pool", "solo", "--queues", "bulk", "--hostname", "bulk@%h"),
         *("--without-gossip", "--without-mingle", "--loglevel", "warning"),
     )
 

@@ -67,6 +67,7 @@ def _start(chosen: Options, env: Mapping[str, str], supervisor: Supervisor, lock
         portal.web(chosen.data_dir, inherited, chosen.port),
         portal.worker(chosen.data_dir, inherited),
         portal.control(chosen.data_dir, inherited),
+        portal.bulk(chosen.data_dir, inherited),
         portal.beat(chosen.data_dir, inherited),
     ):
         child = Child(command, keep_open=[lock])

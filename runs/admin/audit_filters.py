@@ -20,7 +20,8 @@ ADDRESS = re.compile(r"[0-9a-fA-F.:]+")
 TYPE_ID = re.compile(r"[a-z]+_[0-9a-z]{26}")
 SHORTEST = 3
 ACTIONS = (
-    "start", "retry", "terminate", "export", "bundle", "publish",
+    "start", "retry", "retry_from_failed", "terminate", "export", "bundle", "publish",
+    "pause", "resume", "limit",
     "create", "change", "change_password", "delete", "revoke", "login", "fail_login", "lock_login",
 )  # fmt: skip
 
@@ -39,6 +40,7 @@ class OfTarget(admin.SimpleListFilter):
         kinds = [
             ("run", "Runs"), ("workflow", "Workflows"), ("user", "Users"), ("group", "Groups"),
             ("token", "API tokens"), ("source", "Sources"), ("view", "Saved views"),
+            ("executor", "Executors"),
         ]  # fmt: skip
         value = self.value() or ""
         return [*kinds, (value, value.partition(":")[2])] if ":" in value else kinds

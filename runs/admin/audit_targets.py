@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 
 from runs import ids
-from runs.models import ApiToken, AuditEntry, Run, Source, User, WorkflowVersion
+from runs.models import ApiToken, AuditEntry, Run, Source, User, Workflow, WorkflowVersion
 
 
 class Target(NamedTuple):
@@ -61,8 +61,12 @@ def _tokens(public_ids: Collection[str]) -> Found:
 
 
 def _workflows(labels: Collection[str]) -> Found:
-    """Of texts such as “invoices v3”."""
+    """Of texts such as “invoices v3”, or “invoices”."""
     slugs = {text.partition(" ")[0] for text in labels}
+    for slug in Workflow.objects.filter(slug__in=slugs & set(labels)).values_list(
+        "slug", flat=True
+    ):
+        yield slug, Target(slug, reverse("admin:runs_workflow_page", args=[slug]))
     versions = WorkflowVersion.objects.filter(workflow__slug__in=slugs).order_by()
     for slug, number in versions.values_list("workflow__slug", "number"):
         if (label := f"{slug} v{number}") in labels:

@@ -13,6 +13,7 @@ from runs.views.workflow_list import WorkflowList
 from runs.views.workflow_new import NewWorkflow, NewWorkflowCheck
 from runs.views.workflow_page import WorkflowById, WorkflowCheck, WorkflowPage
 from runs.views.workflow_run import InputCheck, RunWorkflow
+from runs.views.workflow_settings import WorkflowSettings
 from runs.views.workflow_versions import CompareVersions, RestoreVersion, WorkflowVersionPage
 
 
@@ -55,6 +56,7 @@ class WorkflowAdmin(ModelAdmin):
                 WorkflowVersionPage,
                 "runs_workflow_version",
             ),
+            mount("<workflow:slug>/settings/", WorkflowSettings, "runs_workflow_settings"),
             mount(
                 "<workflow:slug>/versions/<int:number>/restore/",
                 RestoreVersion,

@@ -16,12 +16,13 @@ from runs import ids, lifecycle
 from runs.actors import Actor
 from runs.api.problems import Conflict, WrongState
 from runs.exports import Export, export_of
-from runs.filters import RunFilter
+from runs.filters import STATES, RunFilter
 from runs.models import Attempt, AuditEntry, DeletedRun, Run, Workflow, WorkflowVersion
 from runs.paging import Cursor
 from runs.public_run import RunLine
-from runs.querysets import RunQuerySet
+from runs.querysets import COUNT_CAP, RunQuerySet
 from runs.states import FINAL_STATES, AttemptStatus, Trigger
+from runs.timeouts import statement_timeout
 
 # Seconds that PostgreSQL may spend on a page of the list.
 LIST_SECONDS = 5.0
@@ -156,3 +157,19 @@ def export_runs(
     )
     entry.save(force_insert=True)
     return found
+
+
+def count_by_state(wanted: RunFilter, now: datetime) -> dict[str, Any]:
+    """How many runs of a filter there are in each state, none counted further than the cap."""
+    found: dict[str, int] = {}
+    with statement_timeout(LIST_SECONDS):
+        for name in STATES:
+            runs = wanted.with_(state=name).apply(Run.objects.all(), now)
+            found[name] = runs.capped_count()
+    capped = [name for name, count in found.items() if count > COUNT_CAP]
+    counts = {name: min(count, COUNT_CAP) for name, count in found.items()}
+    return {
+        **counts,
+        "all": sum(counts.values()),
+        "capped": [*capped, *(["all"] if capped else [])],
+    }

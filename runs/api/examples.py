@@ -76,6 +76,7 @@ EVENT = OpenApiExample(
     status_codes=["200"],
 )
 REASON = OpenApiExample("With a reason", {"reason": "the mail server is back"}, request_only=True)
+LIMIT = OpenApiExample("Five at once", {"max_active": 5}, request_only=True)
 FROM_FAILED = OpenApiExample(
     "From the failed node",
     {"from_failed": True, "reason": "the mail server is back"},

@@ -40,3 +40,8 @@ class NdjsonRenderer(JSONRenderer):
 class CsvRenderer(JSONRenderer):
     media_type = "text/csv"
     format = "csv"
+
+
+class ZipRenderer(JSONRenderer):
+    media_type = "application/zip"
+    format = "zip"

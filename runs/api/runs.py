@@ -18,6 +18,7 @@ from runs import exports, lifecycle
 from runs.api import examples
 from runs.api.acts import (
     change,
+    count_by_state,
     export_runs,
     find_run,
     listed_runs,
@@ -28,11 +29,12 @@ from runs.api.acts import (
 from runs.api.files import FORMS, log_lines, streamed
 from runs.api.history import events_of
 from runs.api.pagination import EventPages, RunPages
-from runs.api.renderers import CsvRenderer, NdjsonRenderer
+from runs.api.renderers import CsvRenderer, NdjsonRenderer, ZipRenderer
 from runs.api.run_query import FIELDS, FIELDS_PARAMETER, FILTERS, NAMES, wanted_fields, wanted_runs
 from runs.api.run_timeline import TimelineSerializer, timeline_of
 from runs.api.serializers import (
     ContextSerializer,
+    CountsSerializer,
     EventQuerySerializer,
     EventSerializer,
     ExportSerializer,
@@ -50,8 +52,10 @@ from runs.live import public_event
 from runs.models import AuditEntry, Run
 from runs.public_run import public_run
 from runs.querysets import RunQuerySet
+from runs.views.run_bundle import bundle as bundle_of
 from runs.views.run_download import as_json
 
+FILTERS_BUT_STATE = [each for each in FILTERS if each.name != "state"]
 _AS = OpenApiParameter("as", enum=list(FORMS), default="ndjson", description="The kind of file.")
 _GO_ON = OpenApiParameter(
     "cursor", description="From `Export-Next`: the file goes on behind the one that said it."
@@ -87,6 +91,7 @@ class RunViewSet(ApiViewSet):
         "logs": "runs.export_run",
         "export": "runs.export_run",
         "export_all": "runs.export_run",
+        "bundle": "runs.export_run",
     }
     lookup_field = lookup_url_kwarg = "run_id"
     pagination_class = RunPages
@@ -111,6 +116,13 @@ class RunViewSet(ApiViewSet):
         if fields != FIELDS:
             shown = [{name: run[name] for name in fields} for run in shown]
         return self.get_paginated_response(shown)
+
+    @extend_schema(parameters=FILTERS_BUT_STATE, responses=CountsSerializer)
+    @action(detail=False, pagination_class=None)
+    def counts(self, request: Request) -> Response:
+        """How many runs a filter finds in each state, none counted further than 10,000."""
+        self.refuse_unknown(*(name for name in NAMES if name != "state"))
+        return Response(count_by_state(wanted_runs(request.query_params), self.now))
 
     @extend_schema(responses=RunDetailSerializer, examples=[examples.FIRED_RUN])
     def retrieve(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
@@ -177,6 +189,20 @@ class RunViewSet(ApiViewSet):
         run = self.get_object()
         self._exported(run)
         return streamed(as_json(run, self.now), "application/json", f"{run.public_id}.json")
+
+    @extend_schema(
+        responses={
+            (200, "application/zip"): OpenApiResponse(OpenApiTypes.BINARY, description="A zip.")
+        }
+    )
+    @action(detail=True, renderer_classes=[ZipRenderer, JSONRenderer])
+    def bundle(self, request: Request, run_id: str) -> HttpResponseBase:  # noqa: ARG002
+        """The diagnostic bundle: job, context, history and definition of the run, and what the
+        portal is made of, without secrets. It is audited."""
+        run = self.get_object()
+        AuditEntry.objects.note(self.actor, "bundle", ("run", run.public_id))
+        name = f"{run.public_id}-bundle.zip"
+        return streamed(bundle_of(run, self.now), "application/zip", name)
 
     @extend_schema(
         operation_id="runs_export_all",

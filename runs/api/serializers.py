@@ -16,6 +16,7 @@ from runs.definitions import VersionName
 from runs.models import Run, SavedView, Workflow, WorkflowVersion
 from runs.public_run import public_run
 from runs.states import Kind, NodeStatus, RunState, Trigger
+from runs.workflow_state import MOST_ACTIVE
 
 # No workflow's id: its page would have the address of the page that makes one.
 RESERVED = "add"
@@ -226,6 +227,13 @@ class ReasonSerializer(StrictSerializer):
     )  # fmt: skip
 
 
+class LimitSerializer(ReasonSerializer):
+    max_active = serializers.IntegerField(
+        min_value=1, max_value=MOST_ACTIVE, allow_null=True,
+        help_text="Runs that may be active at once; null: any number.",
+    )  # fmt: skip
+
+
 class RetrySerializer(ReasonSerializer):
     from_failed = serializers.BooleanField(
         required=False, default=False,
@@ -303,6 +311,21 @@ class ExportSerializer(serializers.Serializer):
     count = serializers.IntegerField()
 
 
+class CountsSerializer(serializers.Serializer):
+    """What `acts.count_by_state` gives."""
+
+    queued = serializers.IntegerField()
+    running = serializers.IntegerField()
+    completed = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    terminated = serializers.IntegerField()
+    all = serializers.IntegerField()
+    capped = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Of these there are more: nothing is counted further than 10,000.",
+    )
+
+
 # -- Saved views -----------------------------------------------------------------------------
 
 
@@ -360,6 +383,14 @@ class WorkflowSerializer(serializers.Serializer):
     version = serializers.IntegerField(
         source="newest", allow_null=True, help_text="Number of the newest version."
     )
+    max_active = serializers.IntegerField(
+        allow_null=True, help_text="Runs that may be active at once; others wait, queued."
+    )
+    paused_at = StampField(
+        allow_null=True, help_text="Since when its queued runs wait; null: it is not paused."
+    )
+    paused_by = serializers.CharField()
+    pause_reason = serializers.CharField()
     url = serializers.SerializerMethodField(help_text="The workflow's page in the portal.")
 
     @extend_schema_field(serializers.URLField())

@@ -14,14 +14,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from runs import idempotency
+from runs import idempotency, workflow_state
 from runs.api import examples, workflow_acts
 from runs.api.acts import find_workflow, shown_workflows, start
 from runs.api.pagination import VersionPages, WorkflowPages
 from runs.api.problems import KeyReused
 from runs.api.serializers import (
+    LimitSerializer,
     MakeVersionSerializer,
     MakeWorkflowSerializer,
+    ReasonSerializer,
     RunDetailSerializer,
     StartSerializer,
     VersionDetailSerializer,
@@ -48,6 +50,10 @@ _REPEATED = OpenApiParameter(
     "Idempotency-Replayed", bool, OpenApiParameter.HEADER, response=[201],
     description="true: this is the answer to an earlier request with the same key.",
 )  # fmt: skip
+_PAUSED = OpenApiParameter(
+    "Workflow-Paused", bool, OpenApiParameter.HEADER, response=[201],
+    description="true: the run starts when the workflow is resumed.",
+)  # fmt: skip
 _NUMBER = OpenApiParameter("number", OpenApiTypes.INT, OpenApiParameter.PATH)
 _PLACE = OpenApiParameter(
     "Location", response=[201], location=OpenApiParameter.HEADER, description="What is new."
@@ -62,6 +68,9 @@ class WorkflowViewSet(ApiViewSet):
         "start": "runs.execute_workflow",
         "create": "runs.add_workflow",
         "publish": "runs.change_workflow",
+        "pause": "runs.change_workflow",
+        "resume": "runs.change_workflow",
+        "limit": "runs.change_workflow",
     }
     lookup_field = lookup_url_kwarg = "slug"
     pagination_class = WorkflowPages
@@ -138,31 +147,68 @@ class WorkflowViewSet(ApiViewSet):
         found = workflow_acts.version_of(slug, number)
         return Response(VersionDetailSerializer(found).data)
 
+    # -- What its runs wait for ---------------------------------------------------------------
+
+    @extend_schema(responses=WorkflowSerializer, examples=[examples.REASON])
+    @action(detail=True, methods=["post"], serializer_class=ReasonSerializer)
+    def pause(self, request: Request, slug: str) -> Response:
+        """Let queued runs wait, and those that are started while it is paused; active runs go on.
+
+        A workflow that is paused already stays as it is."""
+        workflow, reason = self.get_object(), self.checked(request)["reason"]
+        workflow_state.pause(workflow, by=self.actor, reason=reason, now=self.now)
+        return self._state(slug)
+
+    @extend_schema(responses=WorkflowSerializer, examples=[examples.REASON])
+    @action(detail=True, methods=["post"], serializer_class=ReasonSerializer)
+    def resume(self, request: Request, slug: str) -> Response:
+        """Let queued runs start again, in the order of their creation."""
+        reason = self.checked(request)["reason"]
+        workflow_state.resume(self.get_object(), by=self.actor, reason=reason)
+        return self._state(slug)
+
+    @extend_schema(responses=WorkflowSerializer, examples=[examples.LIMIT])
+    @action(detail=True, methods=["post"], serializer_class=LimitSerializer)
+    def limit(self, request: Request, slug: str) -> Response:
+        """Say how many runs may be active at once; the others wait, queued, in their order."""
+        workflow, given = self.get_object(), self.checked(request)
+        reason = given["reason"]
+        workflow_state.limit(workflow, given["max_active"], by=self.actor, reason=reason)
+        return self._state(slug)
+
+    def _state(self, slug: str) -> Response:
+        shown = WorkflowSerializer(find_workflow(slug), context=self.get_serializer_context())
+        return Response(shown.data)
+
     # -- Runs --------------------------------------------------------------------------------
 
     @extend_schema(
         responses={201: RunDetailSerializer},
-        parameters=[_KEY, LOCATION, _REPEATED],
+        parameters=[_KEY, LOCATION, _REPEATED, _PAUSED],
         examples=[examples.START],
     )
     @action(detail=True, methods=["post"], url_path="runs", serializer_class=StartSerializer)
     def start(self, request: Request, slug: str) -> Response:
-        """Start a run. One whose input breaks the workflow's schema is recorded as failed."""
+        """Start a run. One whose input breaks the workflow's schema is recorded as failed.
+
+        While the workflow is paused the run is taken and waits, queued: the answer then has the
+        header `Workflow-Paused`."""
         workflow, given, key = self.get_object(), self.checked(request), _key(request)
 
         def act() -> tuple[uuid.UUID, dict[str, Any]]:
             run = start(workflow, given, by=self.actor, now=self.now)
             return run.pk, self.shown_run(run.pk)
 
+        paused = {"Workflow-Paused": "true"} if workflow.is_paused else {}
         if key is None:
-            return self.answered(act()[1], status=201)
+            return self.answered(act()[1], 201, **paused)
         asked = [slug, given]
         try:
             answer = idempotency.once(self._person.public_id, key, asked, act, now=self.now)
         except idempotency.Mismatch:
             raise KeyReused from None
         repeated = {"Idempotency-Replayed": "true"} if answer.is_repeated else {}
-        return self.answered(answer.shown, 201, **repeated)
+        return self.answered(answer.shown, 201, **repeated, **paused)
 
     # ----------------------------------------------------------------------------------------
 

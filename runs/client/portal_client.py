@@ -62,6 +62,11 @@ class Portal:
         """Runs, newest first, by the list's filters: `state`, `workflow`, `created`, `q` …"""
         return self._all("runs/", filters)
 
+    def counts(self, **filters: Any) -> dict[str, Any]:
+        """How many runs a filter finds in each state; `capped` names those of which there are
+        more than is counted."""
+        return self._get("runs/counts/" + _query(filters))
+
     def run(self, run_id: str) -> dict[str, Any]:
         return self._get(_path("runs", run_id))
 
@@ -105,6 +110,11 @@ class Portal:
     def export(self, run_id: str) -> dict[str, Any]:
         """Job, context and history."""
         return self._get(_path("runs", run_id, "export"))
+
+    def bundle(self, run_id: str) -> bytes:
+        """The diagnostic bundle, a zip."""
+        with self._open("GET", _path("runs", run_id, "bundle")) as answer:
+            return answer.read()
 
     def logs(self, run_id: str) -> Iterator[dict[str, Any]]:
         """The whole history, one event after the other."""

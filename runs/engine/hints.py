@@ -56,6 +56,22 @@ def publish(hinted: Sequence[Hint]) -> bool:
     return True
 
 
+def post(task: Any, argument: str) -> bool:
+    """Send another task its message; whether the broker took it."""
+    global _quiet_until  # noqa: PLW0603 (as above)
+    if not possible():
+        return False
+    try:
+        with _producers().acquire(block=True, timeout=PATIENCE) as producer:
+            task.apply_async([argument], producer=producer, retry=False)
+    except Exception as error:  # as above
+        _quiet_until = time.monotonic() + PAUSE_AFTER_FAILURE
+        _trouble.met(error)
+        return False
+    _trouble.over()
+    return True
+
+
 @cache
 def own_queues() -> frozenset[str]:
     """Those that this process takes hints from, as hints name them."""

@@ -1,4 +1,5 @@
 from runs.models.audit import AuditEntry
+from runs.models.bulk import BulkOperation, BulkOutcome
 from runs.models.decision import Decision
 from runs.models.deleted import DeletedRun
 from runs.models.event import Event
@@ -19,6 +20,8 @@ __all__ = [
     "ApiToken",
     "Attempt",
     "AuditEntry",
+    "BulkOperation",
+    "BulkOutcome",
     "Decision",
     "DeletedRun",
     "Event",

@@ -60,6 +60,10 @@ class Run(models.Model):
     )
     external_id = models.CharField(max_length=200, blank=True, db_default="")
 
+    # Legal hold: since when, and who said so. A held run is not deleted, nor are its logs.
+    held_at = models.DateTimeField(null=True)
+    held_by = models.CharField(max_length=150, blank=True, db_default="")
+
     cost = models.DecimalField(max_digits=20, decimal_places=10, default=0)
     input_tokens = models.BigIntegerField(default=0)
     output_tokens = models.BigIntegerField(default=0)
@@ -84,6 +88,7 @@ class Run(models.Model):
             ("retry_run", "Can retry runs"),
             ("terminate_run", "Can terminate runs"),
             ("export_run", "Can export runs"),
+            ("hold_run", "Can put runs under legal hold, and end it"),
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(state__in=list(RunState)), name="jobs_state"),
@@ -249,8 +254,13 @@ class Run(models.Model):
         return not self.is_final and not self.is_elsewhere
 
     @property
+    def is_held(self) -> bool:
+        """Under legal hold."""
+        return self.held_at is not None
+
+    @property
     def can_delete(self) -> bool:
-        return self.is_final
+        return self.is_final and not self.is_held
 
     def duration(self, now: datetime) -> timedelta | None:
         """From start to end, or to `now` while the run is active; None for one never started."""

@@ -13,7 +13,7 @@ from runs import paths
 from runs.models import AuditEntry, Firing, Trigger, User, Workflow
 from runs.models.trigger import NAME_LENGTH, Source, TriggerKind, new_hook, new_salt
 from runs.payload import PayloadError, bounded
-from runs.triggers import schedule, trial
+from runs.triggers import firing, schedule, trial
 from runs.triggers.rule import Problem, Retry, Rule, RuleError, Start, parse
 
 MAX_RULE_BYTES = 100_000
@@ -132,7 +132,10 @@ def delete(by: User, trigger: Trigger, reason: str = "") -> None:
     """With its firings. The runs that it started stay."""
     with transaction.atomic():
         _note(by, "delete", trigger, reason)
-        trigger.delete()
+        # Nothing that it no longer remembers may count as new meanwhile.
+        Trigger.objects.filter(pk=trigger.pk).update(enabled=False, next_due_at=None, hook=None)
+    firing.forget_all(trigger)
+    trigger.delete()
 
 
 def test(by: User, trigger: Trigger, payload: Mapping[str, Any], *, now: datetime) -> Firing:

@@ -300,11 +300,22 @@ def prune(now: datetime, batch: int = 10_000) -> int:
     chosen = list(old.values_list("pk", flat=True)[:batch])
     open_runs = Run.objects.open().filter(triggered__firing__in=chosen)
     held = set(open_runs.values_list("triggered__firing", flat=True))
-    gone = [pk for pk in chosen if pk not in held]
-    with transaction.atomic():
-        TriggeredRun.objects.filter(firing__in=gone).delete()
-        deleted, _ = Firing.objects.filter(pk__in=gone).delete()
-    return deleted
+    return _forget([pk for pk in chosen if pk not in held])
+
+
+def forget_all(trigger: Trigger, batch: int = 10_000) -> None:
+    """All that it did; in steps that take a moment each, as there may be millions."""
+    firings = Firing.objects.filter(trigger=trigger).values_list("pk", flat=True)
+    while _forget(list(firings[:batch])):
+        pass
+
+
+def _forget(firings: list[int]) -> int:
+    # Django itself would read all that hangs on them, and delete it by hundreds.
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM triggered_runs WHERE firing_id = ANY(%s)", [firings])
+        cursor.execute("DELETE FROM firings WHERE id = ANY(%s)", [firings])
+        return cursor.rowcount
 
 
 def _words(error: Exception) -> str:

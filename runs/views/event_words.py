@@ -141,8 +141,8 @@ def _run_created(t: _Telling) -> SafeString:
         words = format_html("{}, as a retry of {}", words, name)
     reused = data.get("reused")
     if isinstance(reused, int):
-        what = f"{reused:,} {'result' if reused == 1 else 'results'} of it" if reused else "none"
-        words = format_html("{}, from the failed node: {} reused", words, what)
+        what = f"{reused:,} {'result' if reused == 1 else 'results'}" if reused else "no result"
+        words = format_html("{} from the failed node, reusing {}", words, what)
     return words
 
 

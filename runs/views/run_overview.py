@@ -26,6 +26,7 @@ from runs.timeline import (
     Timeline,
     timeline,
 )
+from runs.views.run_waits import Waits, waits_of
 
 # Retries that the facts name; the lineage shows more.
 NAMED_RETRIES = 3
@@ -128,13 +129,14 @@ def overview(run: Run, now: datetime) -> Overview:
     in_flight = [
         key for key, found in attempts.items() if any(a.status == "running" for a in found)
     ]
+    waits = waits_of(run, now)
     return Overview(
         run=run,
-        lines=[_line(by_key[row.key], row) for row in told.rows],
+        lines=[_line(by_key[row.key], row, waits.by_node or {}) for row in told.rows],
         told=told,
         attempts=attempts,
         draining=in_flight if run.is_final else [],
-        notice=_notice(run, nodes, in_flight),
+        notice=_notice(run, nodes, in_flight) or _waits_notice(waits),
         summary=_summary(run, told),
         longest=max((len(node.key) for node in nodes), default=0),
         has_failed=any(node.status == NodeStatus.FAILED for node in nodes),
@@ -185,6 +187,10 @@ def _notice(run: Run, nodes: Sequence[Node], in_flight: Sequence[str]) -> Notice
         link = reverse("decide", args=[run.public_id, asking[0]])
         return Notice("waiting", "person", title, link=link)
     return None
+
+
+def _waits_notice(waits: Waits) -> Notice | None:
+    return Notice("queued", "schedule", waits.title, waits.text) if waits.title else None
 
 
 def _failed_notice(run: Run, nodes: Sequence[Node]) -> Notice:
@@ -245,7 +251,7 @@ def _summary(run: Run, told: Timeline) -> str:
     return " · ".join(parts)
 
 
-def _line(node: Node, row: Row) -> NodeLine:
+def _line(node: Node, row: Row, whys: Mapping[str, str]) -> NodeLine:
     note, elapsed = REUSED if node.reused_from else node.status, None
     if row.growing and row.seconds is not None:
         elapsed = int(row.seconds * 1000)
@@ -263,8 +269,13 @@ def _line(node: Node, row: Row) -> NodeLine:
         bars=[
             BarWords(bar, _bar_title(row.key, bar, many), _bar_label(bar, many)) for bar in row.bars
         ],
-        gaps=[GapWords(gap, f"{_WAITED_FOR[gap.cause]} {_words(gap.seconds)}") for gap in row.gaps],
+        gaps=[GapWords(gap, _gap_title(gap, whys.get(row.key, ""))) for gap in row.gaps],
     )
+
+
+def _gap_title(gap: Gap, why: str) -> str:
+    words = f"{_WAITED_FOR[gap.cause]} {_words(gap.seconds)}"
+    return f"{words}: {why}" if why and gap.growing and gap.cause == QUEUED else words
 
 
 def _bar_label(bar: Bar, many: bool) -> str:

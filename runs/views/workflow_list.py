@@ -32,6 +32,7 @@ class CappedCount(Subquery):
 @dataclass(frozen=True, slots=True)
 class Row:
     slug: str
+    workflow: Workflow
     version: WorkflowVersion | None
     last_run: Run | None
     runs: int | None
@@ -123,6 +124,7 @@ class WorkflowList(WorkflowView):
         return [
             Row(
                 slug=w.slug,
+                workflow=w,
                 version=versions.get(w.newest_version),
                 last_run=runs.get(getattr(w, "newest_run", None)),
                 runs=getattr(w, "runs_lately", None),

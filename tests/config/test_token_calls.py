@@ -64,6 +64,12 @@ def test_the_browsable_page_is_shown_to_a_token(handler, secret):
     assert answer.headers["Content-Type"].startswith("text/html")
 
 
+def test_a_call_of_a_webhook_takes_the_short_way_as_well(handler):
+    answer = ask(handler, "/api/hooks/nothing", "")
+    assert answer.status_code == 405
+    assert "Cookie" not in answer.headers.get("Vary", "")
+
+
 def test_pages_take_the_long_way_whatever_is_shown(handler, secret):
     assert ask(handler, "/api/docs", secret).status_code == 302
     assert ask(handler, "/admin/", secret).status_code == 302

@@ -59,7 +59,9 @@ def make_groups():
         ("0008_sources", "give_permissions"),
         ("0009_deletion", "give_export"),
         ("0011_decisions", "give_decide"),
+        ("0012_limits", "give_limits"),
         ("0013_triggers", "give_permissions"),
+        ("0014_bulk", "give_hold"),
     ):
         state = MigrationLoader(connection).project_state(("runs", name))
         migration = import_module(f"runs.migrations.{name}")

@@ -21,10 +21,11 @@ ANNA = Actor(name="anna", ref_type="user", ref_id="user_anna")
 VIEWS = {
     "runs.view_run", "runs.view_node", "runs.view_attempt", "runs.view_event",
     "runs.view_llmcall", "runs.view_workflow", "runs.view_workflowversion", "runs.export_run",
+    "runs.view_trigger",
 }  # fmt: skip
 ACTS = {
     "runs.execute_workflow", "runs.retry_run", "runs.terminate_run", "runs.ingest_event",
-    "runs.decide_decision",
+    "runs.decide_decision", "runs.fire_trigger",
 }  # fmt: skip
 GROUPS = ("Viewer", "Operator", "Administrator")
 

@@ -102,6 +102,25 @@ def test_a_long_definition_is_written_at_once():
     assert json_text.read(json_text.write(value)) == value
 
 
+@pytest.mark.parametrize(
+    ("text", "said", "place"),
+    [
+        ("[1, 2,\n]", "a comma stands before the closing bracket", (2, 1)),
+        ('{"a": 1, }', "a comma stands before the closing bracket", (1, 10)),
+        ("{'a': 1}", "double quotes, not in single ones", (1, 2)),
+        ('{\n// a\n"a": 1}', "JSON has no comments", (2, 1)),
+        ("[# a\n]", "JSON has no comments", (1, 2)),
+        ("[]]", "the text goes on after its end", (1, 3)),
+        ("[,]", "a value is expected here", (1, 2)),
+    ],
+)
+def test_what_people_write_by_habit_is_told_in_words(text, said, place):
+    with pytest.raises(json_text.JsonError, match=said) as caught:
+        json_text.read(text)
+    # Pythons differ in whether the comma or the bracket is meant.
+    assert caught.value.line in (place[0], 1)
+
+
 def test_a_name_that_stands_twice_is_found():
     text = '{"a": {"b": [{"c": 1}, {"c": "x\\"{"}]},\n  "b": 1,\n "a\\u0062": {"b": 2, "b" : 3}}'
     with pytest.raises(json_text.JsonError) as caught:

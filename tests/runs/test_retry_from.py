@@ -100,7 +100,7 @@ def test_completed_nodes_are_taken_over_and_the_rest_is_done_anew(publish, tmp_p
         assert context[key]["output"] == before[key]["output"]
         assert context[key]["metadata"]["reused_from"] == run.public_id
     assert "reused_from" not in context["last"]["metadata"]
-    assert AuditEntry.objects.filter(action="retry from failed", reason="again").count() == 1
+    assert AuditEntry.objects.filter(action="retry_from_failed", reason="again").count() == 1
     assert invariants.broken(*HOLD) == {}
 
 

@@ -799,7 +799,7 @@ def test_a_failed_run_says_how_many_failed_like_it_in_a_day(olga, django_assert_
     other.fail("extract_fields", 2)
     other.fail_run({"node": "extract_fields", "kind": "Boom", "message": "it broke"})
     # Session, account, two of permissions, the run, its workflow's id, the others.
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(6):
         told = shown(olga, run, "?fragment=alike")
     assert words(told) == "2 like it in 24 hours"
     assert "Like it in 24 hours" in shown(olga, run), "without JavaScript it is a plain link"

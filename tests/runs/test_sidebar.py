@@ -12,9 +12,9 @@ from tests.runs.visitors import account, visitor
 pytestmark = pytest.mark.django_db
 
 EVERYTHING = {
-    "OPERATE": ["Runs", "Decisions"],
+    "OPERATE": ["Runs", "Decisions", "Automation"],
     "BUILD": ["Workflows", "API"],
-    "MANAGE": ["Users", "Groups", "Sources", "Audit"],
+    "MANAGE": ["Users", "Groups", "Sources", "Executor limits", "Audit"],
 }
 
 
@@ -33,12 +33,12 @@ def test_a_superuser_sees_what_is_built_and_no_more(rf):
     ("permissions", "groups"),
     [
         ((), {}),
-        (("runs.view_run",), {"OPERATE": ["Runs", "Decisions"], "BUILD": ["API"]}),
+        (("runs.view_run",), {"OPERATE": ["Runs", "Decisions", "Automation"], "BUILD": ["API"]}),
         (("runs.view_workflow",), {"BUILD": ["Workflows"]}),
         (("runs.view_user", "auth.view_group"), {"MANAGE": ["Users", "Groups"]}),
         (
             ("runs.view_run", "runs.view_auditentry"),
-            {"OPERATE": ["Runs", "Decisions"], "BUILD": ["API"], "MANAGE": ["Audit"]},
+            {"OPERATE": ["Runs", "Decisions", "Automation"], "BUILD": ["API"], "MANAGE": ["Audit"]},
         ),
     ],
 )

@@ -91,6 +91,39 @@ export interface RunError {
   message: string;
 }
 
+export interface CountsInput {
+  workflow_id?: string;
+  /** A range that ends now. */
+  created?: "1h" | "24h" | "7d" | "30d";
+  /** A time such as 2026-11-21T14:59:00Z. */
+  created_from?: string;
+  /** A day alone is its end. */
+  created_to?: string;
+  /** The same as created_from. */
+  created_after?: string;
+  /** A day alone is its beginning. */
+  created_before?: string;
+  triggered_by?: string;
+  trigger?: "manual" | "api" | "schedule" | "webhook" | "event" | "automation";
+  /** A reference's id, or its beginning. */
+  ref?: string;
+  /** An error's kind, “@” and the node, if one failed. */
+  error?: string;
+  /** Text of an error; give created or created_from too. */
+  q?: string;
+}
+
+export interface Counts {
+  queued: number;
+  running: number;
+  completed: number;
+  failed: number;
+  terminated: number;
+  all: number;
+  /** Of these there are more: nothing is counted further than 10,000. */
+  capped: string[];
+}
+
 export interface RunInput {
   /** The run's id. */
   id: string;
@@ -417,6 +450,12 @@ export interface Workflow {
   created_at: string;
   /** Number of the newest version. */
   version: number | null;
+  /** Runs that may be active at once; others wait, queued. */
+  max_active: number | null;
+  /** Since when its queued runs wait; null: it is not paused. */
+  paused_at: string | null;
+  paused_by: string;
+  pause_reason: string;
   /** The workflow's page in the portal. */
   url: string;
 }
@@ -432,6 +471,12 @@ export interface WorkflowDetail {
   created_at: string;
   /** Number of the newest version. */
   version: number | null;
+  /** Runs that may be active at once; others wait, queued. */
+  max_active: number | null;
+  /** Since when its queued runs wait; null: it is not paused. */
+  paused_at: string | null;
+  paused_by: string;
+  pause_reason: string;
   /** The workflow's page in the portal. */
   url: string;
   definition: unknown;
@@ -660,6 +705,12 @@ export type AppRouter = TRPCBuiltRouter<
       list: TRPCQueryProcedure<{
         input: ListInput | undefined;
         output: ListedRun[];
+        meta: object;
+      }>;
+      /** How many runs a filter finds in each state, none counted further than 10,000. */
+      counts: TRPCQueryProcedure<{
+        input: CountsInput | undefined;
+        output: Counts;
         meta: object;
       }>;
       /** One run. */

@@ -16,6 +16,7 @@ from runs.api.run_query import wanted_runs
 from runs.api.run_timeline import TimelineSerializer, timeline_of
 from runs.api.serializers import (
     ContextSerializer,
+    CountsSerializer,
     EventSerializer,
     ExportSerializer,
     JobSerializer,
@@ -25,6 +26,7 @@ from runs.api.serializers import (
 from runs.api.trpc.procedure import Asking, Procedure
 from runs.api.trpc.shapes import (
     ActInput,
+    CountsInput,
     DeletedSerializer,
     EventsInput,
     EventsSerializer,
@@ -57,6 +59,10 @@ def list_runs(asking: Asking, given: dict[str, Any]) -> list[dict[str, Any]]:
     with statement_timeout(acts.LIST_SECONDS):
         page = page_of(runs, limit, after=after, read=acts.shown_runs())
     return [{**asking.shown(run), "cursor": str(Cursor.of(run))} for run in page.runs]
+
+
+def count_runs(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    return acts.count_by_state(_wanted(given), asking.now)
 
 
 def export_runs(asking: Asking, given: dict[str, Any]) -> JsonParts:
@@ -141,6 +147,10 @@ PROCEDURES = (
     Procedure(
         "runs.list", "query", "runs.view_run", ListInput, ListedRunSerializer, list_runs,
         gives_many=True, says="Runs, newest first.",
+    ),
+    Procedure(
+        "runs.counts", "query", "runs.view_run", CountsInput, CountsSerializer, count_runs,
+        says="How many runs a filter finds in each state, none counted further than 10,000.",
     ),
     Procedure(
         "runs.get", "query", "runs.view_run", RunInput, RunSerializer, get_run,

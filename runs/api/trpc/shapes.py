@@ -129,6 +129,10 @@ class ExportInput(FilterInput):
     cursor = word(allow_null=True, help_text="The last answer's `export.next`: it goes on there.")
 
 
+class CountsInput(FilterInput):
+    status = None  # type: ignore[assignment]
+
+
 class EventsInput(EventQuerySerializer, RunInput):
     limit = limit(EventPages)
     after = serializers.IntegerField(

@@ -5,6 +5,9 @@ const INDENT = "  ";
 // Beyond it numbering every line on every key would be felt.
 const MOST_LINES = 20_000;
 
+// Bytes beyond which the portal refuses what is sent, unread.
+const MOST_BYTES = 2_300_000;
+
 // The editor of the page that was opened last; a page has one at a time.
 let current = null;
 
@@ -32,8 +35,27 @@ export function edit(root) {
   area.addEventListener("scroll", follow, { passive: true });
   number();
   addKeys(area);
+  // Whatever is too long to be sent is told here.
+  area.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.target === area && isTooLong(area)) event.preventDefault();
+  });
+  area.form?.addEventListener("submit", (event) => {
+    if (isTooLong(area)) event.preventDefault();
+  });
   current = { root, area };
   return current;
+}
+
+function isTooLong(area) {
+  // Characters have at most three bytes each.
+  if (area.value.length * 3 <= MOST_BYTES) return false;
+  const { size } = new Blob([area.value]);
+  if (size <= MOST_BYTES) return false;
+  const findings = document.getElementById("findings");
+  findings.innerHTML = '<ol class="op-wf-findings"><li><span class="material-symbols-outlined op-state-icon" data-state="failed" aria-hidden="true">error</span><p></p></li></ol>';
+  findings.querySelector("p").textContent = `It is ${size.toLocaleString("en")} bytes long, more than the portal takes. Nothing was sent.`;
+  document.getElementById("verdict").textContent = "Too long";
+  return true;
 }
 
 export function goTo(line, column = 0) {

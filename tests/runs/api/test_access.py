@@ -37,6 +37,8 @@ ADDRESSES = [
     ("get", "/api/runs/{run}/timeline/", None, "view_run", "created", 200),
     ("get", "/api/runs/{run}/logs/", None, "export_run", "created", 200),
     ("get", "/api/runs/{run}/export/", None, "export_run", "created", 200),
+    ("get", "/api/runs/{run}/bundle/", None, "export_run", "created", 200),
+    ("get", "/api/runs/counts/", None, "view_run", "created", 200),
     ("get", "/api/runs/export/", None, "export_run", "created", 200),
     ("delete", "/api/runs/{run}/", None, "delete_run", "failed", 204),
     ("get", "/api/views/", None, "view_run", "created", 200),
@@ -120,7 +122,9 @@ def a_trigger():
     trigger, _ = Trigger.objects.get_or_create(
         name="Hook", kind="webhook", source="call", rule=RULE, enabled_at=MADE, hook="x" * 24
     )
-    firing, _ = Firing.objects.get_or_create(trigger=trigger, key="1", fired_at=MADE)
+    firing, _ = Firing.objects.get_or_create(
+        trigger=trigger, key="1", fired_at=MADE, status="skipped"
+    )
     return trigger, firing
 
 

@@ -91,6 +91,23 @@ def test_a_call_that_does_not_fit_or_comes_while_it_is_off_is_taken_in_and_start
     assert not Run.objects.exists()
 
 
+@pytest.mark.parametrize("value", [None, [], "x", 5, {}, {"order": None}, {"order": [{}]}])
+def test_json_of_another_shape_than_the_rule_wants_is_taken_in_and_told(
+    target,  # noqa: F811
+    make_trigger,  # noqa: F811
+    hook,
+    value,
+):
+    picky = make_trigger(
+        "webhook", {}, START, name="picky",
+        condition={"value": "$.body.order.id", "greater_than": 1},
+    )  # fmt: skip
+    assert call(picky, value).json()["status"] == "skipped"
+    told = call(hook, value).json()
+    assert (told["status"], told["runs"]) == ("failed", [])
+    assert "$.body.order.id" in told["reason"]
+
+
 def test_what_its_rule_sees_of_a_call_is_safe_and_bounded(hook):
     many = {f"X-N{number}": "x" for number in range(60)}
     call(

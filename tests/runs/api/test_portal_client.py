@@ -1,15 +1,19 @@
 """The Python client that asks and acts, against a real web process."""
 
 import http.server
+import io
 import json
 import threading
+import zipfile
 
 import pytest
 from django.conf import settings
 from django.utils import timezone
 
 from runs import tokens
+from runs.api import acts
 from runs.client.portal_client import Portal, Refused
+from runs.filters import RunFilter
 from runs.models import AuditEntry, Run, SavedView
 from runs.scopes import scopes_of
 from tests.runs.api.conftest import ALL, INPUT, begun, gave, record
@@ -150,6 +154,27 @@ def test_what_waits_for_a_person_is_answered(portal, run_in):
     assert portal.correct(third, "review", "b.pdf")["act"] == "corrected"
     assert list(portal.decisions()) == []
     assert len(list(portal.decisions("past"))) == 3
+
+
+def test_runs_are_counted_by_state(portal, run_in, monkeypatch):
+    for state in ("failed", "failed", "completed", "active"):
+        run_in(state)
+    counted = portal.counts(workflow="invoices", created="1h")
+    assert counted == {
+        "queued": 0, "running": 1, "completed": 1, "failed": 2, "terminated": 0, "all": 4,
+        "capped": [],
+    }  # fmt: skip
+    monkeypatch.setattr(acts, "COUNT_CAP", 1)
+    counted = acts.count_by_state(RunFilter(), timezone.now())
+    assert (counted["failed"], counted["all"]) == (1, 3)
+    assert counted["capped"] == ["failed", "all"]
+
+
+def test_a_bundle_is_a_zip(portal, run_in):
+    run = run_in("failed").public_id
+    with zipfile.ZipFile(io.BytesIO(portal.bundle(run))) as archive:
+        assert json.loads(archive.read(f"{run}/job.json"))["state"] == "failed"
+    assert AuditEntry.objects.filter(action="bundle", target_id=run, actor="olga").exists()
 
 
 def test_a_run_is_retried_once(portal, run_in):

@@ -19,7 +19,7 @@ FIELDS = {
     "id", "job_id", "workflow_id", "workflow_version", "state", "created_at", "started_at",
     "completed_at", "duration_ms", "trigger", "triggered_by", "ref_type", "ref_id", "retry_of",
     "first_run", "cost", "tokens", "nodes", "current_node", "error", "ended_by", "reason",
-    "last_seq", "draining", "url",
+    "last_seq", "draining", "url", "fired",
 }  # fmt: skip
 
 
@@ -53,6 +53,7 @@ def test_a_run_shows_all_its_fields(client, run_in):
     assert shown["nodes"] == {"total": 2, "done": 2}
     assert shown["last_seq"] == Event.objects.filter(run=run.pk).count()
     assert shown["url"].endswith(f"/admin/runs/run/{run}/")
+    assert shown["fired"] is None
 
 
 def test_a_small_cost_is_no_exponent(client, run_in):

@@ -194,6 +194,23 @@ def test_it_is_deleted_and_its_runs_stay(client):
     assert (told["trigger"], told["fired"]) == ("schedule", None)
 
 
+def test_one_that_did_much_is_deleted_in_a_moment(client, monkeypatch):
+    shown = made(client, "webhook")
+    post(client, shown, "test", payload={"body": {"a": 1}}, start=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO firings (trigger_id, key, fired_at, status, reason, outcomes, payload,"
+            " count, is_test, depth) SELECT %s, 'x' || n, now(), 'skipped', '', '[]', '{}', 1,"
+            " false, 1 FROM generate_series(1, 20500) AS n",
+            [shown["id"]],
+        )
+    with CaptureQueriesContext(connection) as asked:
+        assert client.delete(f"{TRIGGERS}{shown['id']}/").status_code == 204
+    assert len(asked) < 50
+    assert not Firing.objects.exists()
+    assert Run.objects.count() == 1
+
+
 def test_what_is_done_to_it_is_audited(client):
     shown = made(client, "webhook")
     path = f"{TRIGGERS}{shown['id']}/"

@@ -14,6 +14,7 @@ def test_a_workflow_shows_its_newest_definition_and_all_versions(client, publish
     shown = client.get("/api/workflows/invoices/").json()
     assert set(shown) == {
         "id", "description", "created_at", "version", "url", "definition", "versions",
+        "max_active", "paused_at", "paused_by", "pause_reason",
     }  # fmt: skip
     assert (shown["id"], shown["version"], shown["definition"]) == ("invoices", 2, definition)
     assert [(v["number"], v["created_by"]) for v in shown["versions"]] == [(2, "author"), (1, None)]

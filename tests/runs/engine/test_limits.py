@@ -308,6 +308,7 @@ def test_the_start_deadline_of_a_held_run_applies(publish, unsent):
 # -- Executors that a worker does not know ---------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_node_whose_executor_a_worker_lacks_is_left_to_one_that_has_it(
     publish, start_worker, tmp_path, beat
 ):

@@ -66,10 +66,10 @@ def test_what_is_read_of_a_run(client, run_in, state):
     run = run_in(state)
     for path in (
         "runs.get", "runs.list", "runs.export", "runs.job", "runs.context", "runs.timeline",
-        "runs.events", "runs.exportAll", "workflows.list", "workflows.get", "workflows.versions",
-        "workflows.version",
+        "runs.events", "runs.exportAll", "runs.counts", "workflows.list", "workflows.get",
+        "workflows.versions", "workflows.version",
     ):  # fmt: skip
-        given = {} if path.endswith(("list", "All")) else {"id": str(run)}
+        given = {} if path.endswith(("list", "All", "counts")) else {"id": str(run)}
         if path.startswith("workflows.") and given:
             given = {"id": "invoices", **({"number": 1} if path.endswith("version") else {})}
         told = json.loads(

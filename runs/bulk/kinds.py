@@ -1,0 +1,45 @@
+"""What is done to the runs of one step, by kind of operation."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+
+from runs import lifecycle
+from runs.actors import Actor
+from runs.lifecycle import Outcome
+from runs.models import BulkOperation, Run
+from runs.models.bulk import BulkKind
+
+Act = Callable[..., Outcome]
+# Runs of one step: it is a transaction, and must stay a short one.
+CHUNK = {BulkKind.RETRY: 200, BulkKind.HOLD: 500, BulkKind.RELEASE: 500}
+USUAL_CHUNK = 400
+# Events that one step deletes, about; a run with more is a step of its own.
+DELETED_EVENTS = 20_000
+PERMISSIONS = {
+    BulkKind.RETRY: "runs.retry_run",
+    BulkKind.TERMINATE: "runs.terminate_run",
+    BulkKind.DELETE: "runs.delete_run",
+    BulkKind.EXPORT: "runs.export_run",
+    BulkKind.HOLD: "runs.hold_run",
+    BulkKind.RELEASE: "runs.hold_run",
+}
+_ACTS: dict[str, Act] = {
+    BulkKind.RETRY: lifecycle.retry,
+    BulkKind.TERMINATE: lifecycle.terminate,
+    BulkKind.DELETE: partial(lifecycle.delete, together=lifecycle.BATCH),
+    BulkKind.HOLD: lifecycle.hold,
+    BulkKind.RELEASE: lifecycle.release,
+}
+
+
+def do(operation: BulkOperation, run_ids: Sequence[uuid.UUID], by: Actor, now: datetime) -> Outcome:
+    """Within the step's transaction. The operation's own entry in the audit stands for all."""
+    act = _ACTS[operation.kind]
+    if operation.kind == BulkKind.RETRY and operation.options.get("from_failed"):
+        act = lifecycle.retry_from
+    runs = Run.objects.filter(pk__in=run_ids)
+    return act(runs, by=by, reason=operation.reason, now=now, audited=False)

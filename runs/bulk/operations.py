@@ -1,0 +1,171 @@
+"""Making operations, and what a person does to one: pause it, go on, abort it."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import DatabaseError, transaction
+
+from runs.actors import Actor
+from runs.bulk import selection
+from runs.filters import RunFilter
+from runs.models import AuditEntry, BulkOperation, BulkOutcome
+from runs.models.bulk import MOST_CHOSEN, BulkKind, BulkState, OutcomeStatus
+from runs.timeouts import statement_timeout
+
+logger = logging.getLogger(__name__)
+
+# Seconds that counting may take; what takes longer stays uncounted.
+COUNT_SECONDS = 60
+MAX_RATE = 100_000
+
+
+class NotPossible(Exception):  # noqa: N818
+    """What was asked cannot be done; the message says why."""
+
+
+def make(
+    kind: str,
+    *,
+    by: Actor,
+    now: datetime,
+    wanted: RunFilter | None = None,
+    chosen: Sequence[uuid.UUID] | None = None,
+    failed_of: BulkOperation | None = None,
+    reason: str = "",
+    rate: int | None = None,
+    at_least: int = 0,
+    options: dict[str, Any] | None = None,
+) -> BulkOperation:
+    """Begin an operation. Exactly one of `wanted`, `chosen` and `failed_of` says on what.
+
+    Who may is the caller's to ask: see `kinds.PERMISSIONS`. `at_least`: how many were counted when
+    it was asked for. Raises NotPossible.
+    """
+    assert sum(each is not None for each in (wanted, chosen, failed_of)) == 1
+    if kind not in BulkKind.values:
+        raise NotPossible(f"There is no such operation: {kind[:40]}.")
+    if chosen is not None and len(chosen) > MOST_CHOSEN:
+        raise NotPossible(f"At most {MOST_CHOSEN:,} runs are named one by one; use a filter.")
+    if rate is not None and not 1 <= rate <= MAX_RATE:
+        raise NotPossible(f"The limit is 1 to {MAX_RATE:,} runs a second.")
+    if kind in (BulkKind.TERMINATE, BulkKind.DELETE, BulkKind.HOLD) and not reason.strip():
+        raise NotPossible("Say why: the reason is kept in the audit.")
+    named = sorted(set(chosen)) if chosen is not None else None
+    total = len(named) if named is not None else failed_of.failed if failed_of else None
+    operation = BulkOperation(
+        kind=kind,
+        reason=reason.strip()[:500],
+        actor=by.name,
+        ref_type=by.ref_type,
+        ref_id=by.ref_id,
+        address=by.address,
+        via=by.via,
+        created_at=now,
+        bound=now,
+        filter=selection.frozen(wanted, now) if wanted is not None else None,
+        chosen=named,
+        failed_of=failed_of,
+        options=options or {},
+        rate=rate,
+        at_least=at_least if total is None else total,
+        total=total,
+        moved_at=now,
+    )
+    with transaction.atomic():
+        operation.save(force_insert=True)
+        _note(by, f"bulk {kind}", operation)
+    return operation
+
+
+def pause(operation: BulkOperation, *, by: Actor, now: datetime) -> bool:
+    return _switch(operation, (BulkState.RUNNING,), BulkState.PAUSED, by, "pause", now)
+
+
+def resume(operation: BulkOperation, *, by: Actor, now: datetime) -> bool:
+    return _switch(operation, (BulkState.PAUSED,), BulkState.RUNNING, by, "resume", now)
+
+
+def abort(operation: BulkOperation, *, by: Actor, now: datetime) -> bool:
+    """What is done stays done; nothing more is."""
+    both = (BulkState.RUNNING, BulkState.PAUSED)
+    return _switch(operation, both, BulkState.ABORTED, by, "abort", now)
+
+
+def set_rate(operation: BulkOperation, rate: int | None) -> None:
+    if rate is not None and not 1 <= rate <= MAX_RATE:
+        raise NotPossible(f"The limit is 1 to {MAX_RATE:,} runs a second.")
+    BulkOperation.objects.filter(pk=operation.pk).update(rate=rate)
+
+
+def again(operation: BulkOperation, *, by: Actor, now: datetime) -> BulkOperation:
+    """The same act on those of its runs for which it failed."""
+    if operation.is_open:
+        raise NotPossible("It is still under way.")
+    if not operation.failed:
+        raise NotPossible("None of its runs failed.")
+    return make(
+        operation.kind,
+        by=by,
+        now=now,
+        failed_of=operation,
+        reason=operation.reason,
+        rate=operation.rate,
+        options=operation.options,
+    )
+
+
+def count(operation: BulkOperation) -> int | None:
+    """Count what it means, within a time; None where that takes too long. Runs beside the work."""
+    if operation.total is not None or operation.filter is None:
+        return operation.total
+    try:
+        with statement_timeout(COUNT_SECONDS):
+            total = selection.runs_of(operation).order_by().count()
+    except DatabaseError as error:
+        logger.info("%s is not counted: %s", operation.public_id, error)
+        return None
+    # What was visited before it was counted may be out of the filter by now, as what was deleted.
+    fresh = BulkOperation.objects.filter(pk=operation.pk).values_list("visited", "state")
+    visited, state = fresh.get()
+    if state in (BulkState.FINISHED, BulkState.ABORTED):
+        return None
+    gone = BulkOutcome.objects.filter(operation=operation.pk, status=OutcomeStatus.DONE)
+    if operation.kind in (BulkKind.DELETE, BulkKind.TERMINATE) and visited:
+        total += gone.count()
+    BulkOperation.objects.filter(pk=operation.pk, total=None).update(total=max(total, visited))
+    return total
+
+
+def _switch(
+    operation: BulkOperation,
+    before: tuple[BulkState, ...],
+    after: BulkState,
+    by: Actor,
+    action: str,
+    now: datetime,
+) -> bool:
+    """Waits for the step that is under way. False where it was too late."""
+    ended = {"ended_at": now} if after == BulkState.ABORTED else {}
+    with transaction.atomic():
+        open_ones = BulkOperation.objects.filter(pk=operation.pk, state__in=before)
+        done = open_ones.update(state=after, moved_at=now - timedelta(minutes=1), **ended)
+        if done:
+            _note(by, f"{action} bulk", operation)
+    return bool(done)
+
+
+def _note(by: Actor, action: str, operation: BulkOperation) -> None:
+    AuditEntry.by(
+        by,
+        action=action,
+        target_type="bulk",
+        target_id=operation.public_id,
+        reason=operation.reason,
+        filter=operation.filter,
+        count=operation.total if operation.total is not None else operation.at_least,
+    ).save(force_insert=True)
