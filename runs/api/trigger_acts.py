@@ -96,7 +96,8 @@ def change(number: int, given: dict[str, Any], *, by: User, token: Any, now: dat
 
 def switch(number: int, given: dict[str, Any], *, by: User, now: datetime) -> Trigger:
     """`given` is what SwitchSerializer takes."""
-    changes.switch(by, find_trigger(number), given["on"], now=now, reason=given["reason"])
+    with _refusals():
+        changes.switch(by, find_trigger(number), given["on"], now=now, reason=given["reason"])
     return find_trigger(number)
 
 
@@ -104,7 +105,8 @@ def renew_secret(number: int, *, by: User) -> Trigger:
     trigger = find_trigger(number)
     if not trigger.hook:
         raise Conflict("Only a webhook has a secret.")
-    return changes.renew_secret(by, trigger)
+    with _refusals():
+        return changes.renew_secret(by, trigger)
 
 
 def try_out(
@@ -133,6 +135,8 @@ def _refusals() -> Iterator[None]:
         raise RuleRefused(error) from None
     except changes.NotAllowed as error:
         raise PermissionDenied(str(error)) from None
+    except Trigger.DoesNotExist:  # deleted since it was found
+        raise NotFound("That trigger is not there any more.") from None
 
 
 def _check_scopes(token: Any, kind: str, raw: Any) -> None:
