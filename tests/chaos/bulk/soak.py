@@ -22,7 +22,7 @@ from signal import SIGQUIT
 from typing import Any
 
 from config.embedded import portal
-from config.embedded.processes import Command, stop
+from config.embedded.processes import Command, last_lines, stop
 from tests.bench.stage import Stage, standing
 from tests.chaos.processes import Failed
 
@@ -77,7 +77,7 @@ class Soak:
         self._workers = [Player(_worker(folder, env, number)) for number in range(2)]
         self._control = Player(portal.control(folder, env))
         self._beat = Player(portal.beat(folder, env))
-        players = [*self._workers, self._control, self._beat]
+        self._players = [*self._workers, self._control, self._beat]
         try:
             for number in range(1, self._options.rounds + 1):
                 self._round(number)
@@ -86,7 +86,7 @@ class Soak:
             self._figures()
             return problems
         finally:
-            stop([player.child for player in players], grace=5)
+            stop([player.child for player in self._players], grace=5)
 
     def _round(self, number: int) -> None:
         asked = self._ask()
@@ -96,7 +96,7 @@ class Soak:
             if left is not None and left != before:
                 before, deadline = left, time.monotonic() + PATIENCE
             if time.monotonic() > deadline:
-                raise Failed(f"round {number} does not end: {left}")
+                raise Failed(f"round {number} does not end: {self._standstill()}")
             # One that is over before anything befell it proves little, so the first comes at once.
             if mishaps < self._options.mishaps:
                 kind = self._dice.choice(list(self._kinds()))
@@ -104,6 +104,9 @@ class Soak:
                 self._mishaps[kind] += 1
                 mishaps += 1
             time.sleep(self._dice.uniform(*PAUSES))
+            # As what runs them does: one that began without its database has ended.
+            for player in self._players:
+                player.start()
         self._say(f"round {number}: {asked}, {mishaps} mishaps")
 
     def _ask(self) -> str:
@@ -152,6 +155,16 @@ class Soak:
         except Error:
             connection.close()
             return None
+
+    def _standstill(self) -> str:
+        """What the operations say, and the ends of the workers' logs."""
+        from runs.models import BulkOperation
+
+        rows = BulkOperation.objects.filter(state="running")
+        said = [str(row) for row in rows.values_list("kind", "visited", "moved_at", "trouble")]
+        logs = self._at.folder / "logs"
+        ends = [f"{log.name}:\n{last_lines(log)}" for log in sorted(logs.glob("*.log"))]
+        return "\n".join([*said, *ends])
 
     def _kinds(self) -> dict[str, Callable[[], None]]:
         return {
