@@ -77,7 +77,7 @@ def celery(log: Path, *arguments: str) -> Iterator[None]:
         process = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "config.celery", *arguments],
             stdout=file, stderr=file, env=os.environ, start_new_session=True,
-            preexec_fn=lambda: die_with_parent(signal.SIGTERM),
+            preexec_fn=lambda: die_with_parent(signal.SIGTERM),  # noqa: PLW1509 (no threads)
         )  # fmt: skip
         try:
             yield

@@ -1,5 +1,4 @@
-"""Processor seconds of what a benchmark started: on a shared machine they tell more than the clock.
-"""
+"""Processor seconds of what a benchmark started: they tell more than a shared machine's clock."""
 
 import os
 from collections import Counter
