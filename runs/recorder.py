@@ -168,26 +168,33 @@ def create(new_runs: Sequence[NewRun], *, now: datetime) -> list[Recorded]:
 
 
 def transact(
-    run_ids: Iterable[uuid.UUID], decide: Decide, *, now: datetime, nodes: bool | Look = True
+    run_ids: Iterable[uuid.UUID],
+    decide: Decide,
+    *,
+    now: datetime,
+    nodes: bool | Part | Look = True,
 ) -> dict[uuid.UUID, Recorded]:
     """Lock runs, ask `decide` for each one's events, record them.
 
     `decide` sees the run (and its nodes unless `nodes` is False) as nobody can change them
     meanwhile; no events mean that nothing happens to this run. Where `nodes` tells which of them
-    it takes, it raises NotEnough for want of the others, and is asked again. Ids without a run
-    are passed over. Gives what was recorded, by run.
+    it takes, it raises NotEnough for want of the others, and is asked again. Told without a look
+    at the run, they come with it. Ids without a run are passed over. Gives what was recorded, by
+    run.
     """
     wanted = sorted(set(run_ids))  # id order: two who lock the same runs must not deadlock
     with transaction.atomic():
-        rows = recorder_sql.lock_runs(wanted)
-        by_run = recorder_sql.load_nodes([row.id for row in rows]) if nodes is True else {}
+        rows, by_run = _lock(wanted, nodes)
         done, written = [], []
         for run in rows:
             own = by_run.get(run.id, {})
-            if callable(nodes):
-                own, events = _decide_on_part(run, nodes(run), decide)
-            else:
+            if isinstance(nodes, bool):
                 events = list(decide(Snapshot(run, own)))
+            else:
+                if callable(nodes):
+                    keys, under_way = nodes(run)
+                    own = recorder_sql.load_part(run.id, keys, under_way=under_way)
+                own, events = _decide_on_part(run, own, decide)
             if not events:
                 continue
             first = run.last_seq + 1
@@ -201,13 +208,24 @@ def transact(
     return {entry.run.id: entry for entry in done}
 
 
+def _lock(
+    wanted: list[uuid.UUID], nodes: bool | Part | Look
+) -> tuple[list[RunRow], dict[uuid.UUID, dict[str, NodeRow]]]:
+    """The runs, locked, and those of their nodes that can be told without a look at them."""
+    if isinstance(nodes, Part):
+        [run_id] = wanted  # a part is of one run
+        run, own = recorder_sql.lock_with_part(run_id, nodes.keys, under_way=nodes.under_way)
+        return ([run], {run.id: own}) if run else ([], {})
+    rows = recorder_sql.lock_runs(wanted)
+    return rows, recorder_sql.load_nodes([row.id for row in rows]) if nodes is True else {}
+
+
 def _decide_on_part(
-    run: RunRow, part: Part, decide: Decide
+    run: RunRow, part: dict[str, NodeRow], decide: Decide
 ) -> tuple[dict[str, NodeRow], list[NewEvent]]:
     """The nodes that were taken, and what was decided on them."""
-    own = recorder_sql.load_part(run.id, part.keys, under_way=part.under_way)
     try:
-        return own, list(decide(Snapshot(run, own, whole=False)))
+        return part, list(decide(Snapshot(run, part, whole=False)))
     except NotEnough:
         own = recorder_sql.load_nodes([run.id]).get(run.id, {})
         return own, list(decide(Snapshot(run, own)))

@@ -228,6 +228,29 @@ def load_part(run_id: uuid.UUID, keys: Collection[str], *, under_way: bool) -> d
         connection.wrap_database_errors,
         psycopg.Cursor(driver(), row_factory=class_row(NodeRow)) as cursor,
     ):
-        statement = _UNDER_WAY if under_way else _SOME_NODES
-        rows = cursor.execute(statement, [run_id, literal(sorted(keys))], binary=True)
-        return {row.key: row for row in rows}
+        _ask_for_part(cursor, run_id, keys, under_way=under_way)
+        return {row.key: row for row in cursor}
+
+
+def lock_with_part(
+    run_id: uuid.UUID, keys: Collection[str], *, under_way: bool
+) -> tuple[RunRow | None, dict[str, NodeRow]]:
+    """`lock_runs` and `load_part` of one run, in one trip, which also begins the transaction."""
+    raw = driver()
+    with (
+        connection.wrap_database_errors,
+        psycopg.Cursor(raw, row_factory=class_row(RunRow)) as of_run,
+        psycopg.Cursor(raw, row_factory=class_row(NodeRow)) as of_nodes,
+    ):
+        with raw.pipeline():
+            of_run.execute(_LOCK_RUNS, [literal([run_id])], binary=True)
+            # A statement of its own: it sees what was committed while the first one waited.
+            _ask_for_part(of_nodes, run_id, keys, under_way=under_way)
+        return of_run.fetchone(), {row.key: row for row in of_nodes}
+
+
+def _ask_for_part(
+    cursor: psycopg.Cursor[NodeRow], run_id: uuid.UUID, keys: Collection[str], *, under_way: bool
+) -> None:
+    statement = _UNDER_WAY if under_way else _SOME_NODES
+    cursor.execute(statement, [run_id, literal(sorted(keys))], binary=True)

@@ -57,6 +57,8 @@ logger = logging.getLogger(__name__)
 # Nodes one task executes, one after the other, before Celery gets a say again.
 MAX_NODES_A_TASK = 50
 MAX_SECONDS_A_TASK = 5.0
+# Nodes that are read, whether or not they turn out to matter, when a node has ended.
+MAX_NEAR = 16
 # From what was said before the result, as it must be recorded, to the events.
 Follow = Callable[[Snapshot, Sequence[NewEvent], datetime], list[NewEvent]]
 
@@ -201,7 +203,7 @@ def _claim(node: reading.Ready, job: Job, inputs: dict[str, Any]) -> Context | N
         return events if events and gates.admit(found, node) else []
 
     def claim() -> recorder.Recorded | None:
-        done = recorder.transact([job.run_id], decide, now=now, nodes=lambda _: own)
+        done = recorder.transact([job.run_id], decide, now=now, nodes=own)
         return done.get(job.run_id)
 
     def doubt() -> None:
@@ -243,7 +245,7 @@ def _ask(node: reading.Ready, job: Job, inputs: dict[str, Any], problem: Excepti
             [job.run_id],
             ask,
             now=now,
-            nodes=lambda _: recorder.Part([job.spec.id]),
+            nodes=recorder.Part([job.spec.id]),
         ),
         "a question waits for the database",
     )
@@ -343,12 +345,17 @@ def _record(
             return []
         return follow(found, context.unstored(said), at)
 
+    frontier = job.graph.frontier
+
     def look(run: RunRow) -> recorder.Part:
-        around = job.graph.frontier.around(job.spec.id, run.nodes_done + 1)
+        around = frontier.around(job.spec.id, run.nodes_done + 1)
         return recorder.Part(around, under_way=True)
 
+    # Where few nodes are near, all of these with the run itself: that spares a trip.
+    near = frontier.near(job.spec.id, MAX_NEAR)
+    nodes = look if near is None else recorder.Part(near, under_way=True)
     persist(
-        lambda: recorder.transact([job.run_id], decide, now=clock.now(), nodes=look),
+        lambda: recorder.transact([job.run_id], decide, now=clock.now(), nodes=nodes),
         "a result waits for the database",
         context.doubt,
     )

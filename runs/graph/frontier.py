@@ -28,6 +28,16 @@ class Frontier:
                 found.update((following, *self._needs[following]))
         return found
 
+    def near(self, key: str, most: int) -> set[str] | None:
+        """All that `around` may ever give for the node; None if these are more than `most`."""
+        found = {key}
+        for following in self.following[key]:
+            needs = self._needs[following]
+            if len(needs) >= most or len(found) > most:
+                return None
+            found.update((following, *needs))
+        return found
+
     def _count_above(self) -> dict[str, int]:
         """How many nodes each one waits for, near and far. A set of them is the bits of a number:
         a thousand nodes in a row would be half a million entries otherwise."""

@@ -1,20 +1,26 @@
 """Milliseconds a node, by the shape of its workflow, and what a long queue costs the broker.
 
-No-op executors, two processes, all that happens persisted. Words after the command choose some of
-the measurements: chain, diamond, hundred, parallel, queue.
+No-op executors, two processes, all that happens persisted. Beside the milliseconds that pass stand
+those that processors worked for it, by program: on two that have nothing else to do it takes half
+of that. Words after the command choose some of the measurements: chain, diamond, hundred, parallel,
+queue.
 """
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from config.embedded.processes import die_with_parent
+from tests.bench import cpu
 from tests.bench.stage import stage
 
 GOAL_MS = 8
@@ -38,17 +44,31 @@ def fan(width: int) -> Nodes:
     return [act("first"), *(act(side, "first") for side in sides), act("last", *sides)]
 
 
-# The nodes of a run, and how many runs there are of it, by name.
-SHAPES: dict[str, dict[str, tuple[Nodes, int]]] = {
-    "chain": {"5 in a row": (chain(5), 150)},
-    "diamond": {"1, 3, 1": (fan(3), 150)},
-    "hundred": {"100 runs of 100": (fan(98), 100)},
+class Shape(NamedTuple):
+    nodes: Nodes
+    runs: int
+    rounds: int = ROUNDS
+
+
+SHAPES: dict[str, dict[str, Shape]] = {
+    "chain": {"5 in a row": Shape(chain(5), 150)},
+    "diamond": {"1, 3, 1": Shape(fan(3), 150)},
+    # Ten thousand nodes: a minute and more.
+    "hundred": {"100 runs of 100": Shape(fan(98), 100, rounds=1)},
+    # As many nodes each time, so that what a larger run costs more is seen.
     "parallel": {
-        "10 side by side": (fan(10), 10),
-        "100 side by side": (fan(100), 2),
-        "1,000 side by side": (fan(998), 1),
+        "10 side by side": Shape(fan(10), 80),
+        "100 side by side": Shape(fan(100), 10),
+        "1,000 side by side": Shape(fan(998), 1),
     },
 }
+
+
+class Cost(NamedTuple):
+    """Milliseconds a node: by the clock, and of processors."""
+
+    wall: float
+    cpu: Counter[str]
 
 
 @contextmanager
@@ -57,6 +77,7 @@ def celery(log: Path, *arguments: str) -> Iterator[None]:
         process = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "config.celery", *arguments],
             stdout=file, stderr=file, env=os.environ, start_new_session=True,
+            preexec_fn=lambda: die_with_parent(signal.SIGTERM),  # noqa: PLW1509 (no threads)
         )  # fmt: skip
         try:
             yield
@@ -65,34 +86,49 @@ def celery(log: Path, *arguments: str) -> Iterator[None]:
             process.wait(20)
 
 
-def measured(nodes: Nodes, runs: int, log: Path) -> float:
-    """Milliseconds a node, from the first claim to the last end: without the workers' start."""
+def measured(shape: Shape, log: Path) -> Cost:
+    """From the first claim to the last end: without the workers' start."""
     from runs import lifecycle
-    from runs.models import Event, Run, Workflow
+    from runs.models import Attempt, Event, Run, Workflow
 
-    version = Workflow.objects.publish(f"bench{len(nodes)}", {"nodes": nodes})
+    version = Workflow.objects.publish(f"bench{len(shape.nodes)}", {"nodes": shape.nodes})
     # All runs are there before the workers: these are busy from the start.
-    for number in range(runs):
+    for number in range(shape.runs):
         lifecycle.start(version, {"number": number}, trigger="api", by=actor())
     first = Event.objects.order_by("-id").values_list("id", flat=True)[0]
+    attempt = Attempt.objects.order_by("-id").values_list("id", flat=True).first() or 0
     worker = ("worker", "-c", "2", "-Q", "runs", "-n", "bench@%h", "--without-gossip")
     with celery(log, *worker, "--without-mingle"):
+        while not Attempt.objects.filter(id__gt=attempt).exists():
+            time.sleep(0.01)
+        before = cpu.used()
         while Run.objects.open().exists():
-            time.sleep(0.02)
+            time.sleep(0.1)
+        used = cpu.used()
     steps = Event.objects.filter(id__gt=first).order_by("id")
     times = steps.values_list("recorded_at", flat=True)
     seconds = (times.last() - times.first()).total_seconds()
-    return 1000 * seconds / (runs * len(nodes))
+    count = shape.runs * len(shape.nodes)
+    each = {name: 1000 * (used[name] - before[name]) / count for name in used}
+    return Cost(1000 * seconds / count, Counter(each))
 
 
 def of_shapes(name: str, folder: Path) -> dict[str, Any]:
     found = {}
-    for shape, (nodes, runs) in SHAPES[name].items():
-        rounds = [measured(nodes, runs, folder / "worker.log") for _ in range(ROUNDS)]
-        found[shape] = {
-            "nodes": runs * len(nodes),
-            "rounds_ms_per_node": [round(value, 2) for value in rounds],
-            "median_ms_per_node": round(statistics.median(rounds), 2),
+    for title, shape in SHAPES[name].items():
+        rounds = [measured(shape, folder / "worker.log") for _ in range(shape.rounds)]
+        of_programs = {
+            program: round(statistics.median(each.cpu[program] for each in rounds), 2)
+            for program in sorted(rounds[0].cpu)
+        }
+        found[title] = {
+            "nodes": shape.runs * len(shape.nodes),
+            "rounds_ms_per_node": [round(each.wall, 2) for each in rounds],
+            "median_ms_per_node": round(statistics.median(each.wall for each in rounds), 2),
+            "median_cpu_ms_per_node": round(
+                statistics.median(each.cpu.total() for each in rounds), 2
+            ),
+            "cpu_ms_per_node_by_program": of_programs,
         }
     return {**found, "goal_ms_per_node": GOAL_MS}
 
@@ -152,6 +188,8 @@ def actor() -> Any:
 
 def main(chosen: list[str]) -> None:
     """A line for each measurement, as soon as it is done."""
+    # Ended from outside, it ends what it started, as it does after an error.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     pulse = ("worker", "-P", "solo", "-Q", "control", "-n", "control@%h", "--without-gossip")
     with stage() as folder:
         with celery(folder / "control.log", *pulse), celery(folder / "beat.log", *BEAT):

@@ -194,6 +194,10 @@ def test_what_is_next_is_the_same_whether_all_nodes_are_looked_at_or_those_aroun
     around = flow.frontier.around(completed, done)
     ready, skipped = flow.advance(now)
     assert flow.next_after(completed, {key: now[key] for key in now if key in around}) == ready
+    near = flow.frontier.near(completed, most=len(now))
+    if near is not None:
+        assert near >= around
+        assert flow.next_after(completed, {key: now[key] for key in near}) == ready
     assert skipped == []
 
 
@@ -205,3 +209,6 @@ def test_of_many_side_by_side_only_the_last_looks_at_the_others():
     flow = parsed(first, *sides, join)
     assert flow.frontier.around("s7", 400) == {"s7"}
     assert len(flow.frontier.around("s7", 501)) == 501
+    assert flow.frontier.near("s7", 16) is None
+    assert flow.frontier.near("first", 16) is None
+    assert flow.frontier.near("join", 16) == {"join"}
