@@ -134,6 +134,10 @@ def _act_on(lines: Sequence[Line], listeners: Sequence[Listener], now: datetime)
             if is_passing(error):
                 raise
             logger.exception("trigger %s cannot act on %s", listener.trigger, run.public_id)
+            why = f"{type(error).__name__}: {error}"
+            firing.note(
+                listener.trigger, _key(found), FiringStatus.FAILED, why, now=now, cause=run.pk
+            )
     for trigger_id, counts in passed.items():
         _note_passed(by_id[trigger_id].trigger, counts, now)
 
@@ -168,9 +172,12 @@ def _fire(found: Found, listener: Listener, run: Run, now: datetime) -> bool:
     # Looked at here, before anything is written: most events of a busy workflow may not fit.
     if condition and not conditions.holds(condition, partial(paths.resolve, context=payload)):
         return False
-    key = f"event:{ids.encode('run', found.run_id)}:{found.seq}"
-    firing.fire(listener.trigger, Happening(key, payload, cause=run.pk), now=now)
+    firing.fire(listener.trigger, Happening(_key(found), payload, cause=run.pk), now=now)
     return True
+
+
+def _key(found: Found) -> str:
+    return f"event:{ids.encode('run', found.run_id)}:{found.seq}"
 
 
 def _note_passed(trigger: Trigger, counts: Counter[uuid.UUID], now: datetime) -> None:
