@@ -76,6 +76,10 @@ class RuleForm:
         return MAX_TARGETS if self.kind == Trigger.AUTOMATION else 1
 
     @property
+    def takes_more_conditions(self) -> bool:
+        return len(self.conditions) < MAX_CONDITIONS
+
+    @property
     def waits_for_runs(self) -> bool:
         return self.kind in (Trigger.EVENT, Trigger.AUTOMATION)
 

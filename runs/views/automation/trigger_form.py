@@ -248,7 +248,8 @@ class DeleteTrigger(TriggerView):
 
     def post(self, request: HttpRequest, trigger_id: int) -> HttpResponse:
         trigger = self.trigger(trigger_id)
-        changes.delete(self.user, trigger, request.POST.get("reason", "").strip())
+        reason = request.POST.get("reason", "").replace("\0", "").strip()
+        changes.delete(self.user, trigger, reason)
         messages.success(request, f"The trigger {trigger.name} is deleted. Its runs stay.")
         return redirect(reverse("automation"))
 
