@@ -38,6 +38,15 @@ await client.decisions.answer.mutate({ run: id, node: "review", act: "corrected"
 const view = await client.views.create.mutate({ name: "Failed", query: "?state=failed" });
 await client.views.update.mutate({ id: view.id, is_default: true });
 await client.tokens.list.query();
+const made = await client.triggers.create.mutate({
+  kind: "webhook",
+  name: "orders",
+  rule: { then: [{ start: "invoice_processing", input: "$.body" }] },
+});
+const secret: string | null = made.secret;
+const tried = await client.triggers.test.mutate({ id: made.id, payload: { body: {} } });
+await client.triggers.switch.mutate({ id: made.id, on: !tried.holds });
+await client.workflows.limit.mutate({ id: "invoice_processing", max_active: null });
 client.runs.stream.subscribe(undefined, {
   onData(notice) {
     const changed: string[] = notice.reset ? [] : notice.runs.map((each) => each.id);
@@ -83,5 +92,8 @@ await client.tokens.create.mutate({ name: "x" });
 // @ts-expect-error nobody answers so
 await client.decisions.answer.mutate({ run: id, node: "review", act: "withdrawn" });
 
+// @ts-expect-error it says which revision it changes
+await client.triggers.change.mutate({ id: made.id, name: "x" });
+
 console.log(rest, events[0]?.seq, further, question?.due_at);
-console.log(next, seq, failedAt, again, missing, cost);
+console.log(next, seq, failedAt, again, missing, cost, secret);

@@ -8,6 +8,7 @@ from runs.api.trpc import (
     decision_procedures,
     run_procedures,
     token_procedures,
+    trigger_procedures,
     view_procedures,
     workflow_procedures,
 )
@@ -19,6 +20,7 @@ PROCEDURES: Mapping[str, Procedure] = {
         *run_procedures.PROCEDURES,
         *workflow_procedures.PROCEDURES,
         *decision_procedures.PROCEDURES,
+        *trigger_procedures.PROCEDURES,
         *view_procedures.PROCEDURES,
         *token_procedures.PROCEDURES,
     )

@@ -225,30 +225,6 @@ def test_one_that_cannot_act_says_why(invoice, target, make_trigger, then, why):
     assert row.outcomes[0]["why"] == why
 
 
-def test_what_breaks_it_stands_at_the_trigger_and_stops_no_other(
-    invoice, target, make_trigger, monkeypatch
-):
-    broken = make_trigger("event", ON_FAILURE, name="broken")
-    sound = make_trigger("event", ON_FAILURE, name="sound")
-    really = listen.payloads.of_run
-    calls = iter([TypeError("no such thing")])
-
-    def breaking(run, mentioned):
-        for error in calls:
-            raise error
-        return really(run, mentioned)
-
-    monkeypatch.setattr(listen.payloads, "of_run", breaking)
-    failed = start(invoice)
-    end(failed)
-    listen_now()
-    row = broken.firings.get()
-    assert (row.status, row.reason, row.cause) == (
-        "failed", "TypeError: no such thing", failed.pk,
-    )  # fmt: skip
-    assert sound.firings.get().status == "started"
-
-
 def test_an_automation_does_what_it_can(invoice, target, make_trigger):
     trigger = make_trigger(
         "automation",
@@ -273,3 +249,18 @@ def test_old_firings_are_forgotten_but_not_those_whose_run_goes_on(invoice, targ
     assert firing.prune(later) == 1
     assert TriggeredRun.objects.count() == Firing.objects.count() == 1
     assert Trigger.objects.count() == 1
+
+
+def test_what_goes_wrong_unexpectedly_shows_at_the_trigger(
+    invoice, target, make_trigger, monkeypatch
+):
+    trigger = make_trigger("event", ON_FAILURE)
+    end(start(invoice))
+
+    def break_down(*_, **__):
+        raise ZeroDivisionError("odd")
+
+    monkeypatch.setattr(firing, "_chain", break_down)
+    listen_now()
+    row = trigger.firings.get()
+    assert (row.status, row.reason) == ("failed", "ZeroDivisionError: odd")
