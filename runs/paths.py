@@ -1,7 +1,8 @@
 """JSONPath in workflow definitions: ``$.data…`` and ``$.nodes.<id>.output…``. Pure."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
@@ -9,7 +10,13 @@ import jsonpath
 from jsonpath.exceptions import JSONPathError, JSONPathSyntaxError
 from jsonpath.filter import BaseExpression, RegexLiteral
 from jsonpath.function_extensions import ExpressionType, FilterFunction
+from jsonpath.match import JSONPathMatch
 from jsonpath.parse import Parser
+from jsonpath.segments import (
+    JSONPathChildSegment,
+    JSONPathRecursiveDescentSegment,
+    JSONPathSegment,
+)
 from jsonpath.stream import TokenStream
 from jsonpath.token import TOKEN_RE_FLAGS
 
@@ -19,8 +26,49 @@ _NODE = re.compile(r"\$\.nodes\.([a-z][a-z0-9_]*)\.output(?=$|[.\[])")
 _ROOT = re.compile(r"\$\.([a-z_]+)(?=$|[.\[])")
 
 
+# A path is followed in so many steps at most, some seconds' work: “..” after “..”, or a filter
+# within a filter, could otherwise go on for days in a process that has others to serve.
+MAX_STEPS = 600_000
+_steps: ContextVar[int] = ContextVar("steps", default=0)
+
+
 class PathError(ValueError):
     """A path that cannot be read; the message says why."""
+
+
+class NotFollowed(LookupError):  # noqa: N818
+    """What the path leads through is not what it was made for; the message says why."""
+
+
+def _count(steps: int = 1) -> None:
+    taken = _steps.get() + steps
+    if taken > MAX_STEPS:
+        raise NotFollowed("it takes too long in what it leads through")
+    _steps.set(taken)
+
+
+class _Child(JSONPathChildSegment):
+    __slots__ = ()
+
+    def resolve(self, nodes: Iterable[JSONPathMatch]) -> Iterable[JSONPathMatch]:
+        return _counted(super().resolve(_counted(nodes)))
+
+
+class _Descent(JSONPathRecursiveDescentSegment):
+    __slots__ = ()
+
+    def resolve(self, nodes: Iterable[JSONPathMatch]) -> Iterable[JSONPathMatch]:
+        return _counted(super().resolve(nodes))
+
+    def _visit(self, node: JSONPathMatch, depth: int = 1) -> Iterable[JSONPathMatch]:
+        _count()
+        return super()._visit(node, depth)
+
+
+def _counted(nodes: Iterable[JSONPathMatch]) -> Iterator[JSONPathMatch]:
+    for node in nodes:
+        _count()
+        yield node
 
 
 class _Pattern(FilterFunction):
@@ -42,6 +90,12 @@ class _Pattern(FilterFunction):
 
 
 class _Parser(Parser):
+    def parse_query(self, stream: TokenStream) -> Iterable[JSONPathSegment]:
+        for segment in super().parse_query(stream):
+            is_child = isinstance(segment, JSONPathChildSegment)
+            counting = _Child if is_child else _Descent
+            yield counting(env=segment.env, token=segment.token, selectors=segment.selectors)
+
     def parse_regex(self, stream: TokenStream) -> BaseExpression:
         token, flags = stream.current(), ""
         if stream.peek().kind == TOKEN_RE_FLAGS:
@@ -55,6 +109,11 @@ class _Parser(Parser):
 
 class _Environment(jsonpath.JSONPathEnvironment):
     parser_class = _Parser
+
+    def compare(self, left: object, operator: str, right: object) -> bool:
+        looked_in = right if operator == "in" else left if operator == "contains" else None
+        _count(len(looked_in) if isinstance(looked_in, list | str) else 1)
+        return super().compare(left, operator, right)
 
     def setup_function_extensions(self) -> None:
         super().setup_function_extensions()
@@ -113,9 +172,17 @@ def _begin(root: str) -> str:
 def resolve(path: str, context: dict[str, Any]) -> Any:
     """The path's value in ``{"data": …, "nodes": {id: {"output": …}}}``.
 
-    One match is given as it is, several as a list. Raises LookupError where nothing matches.
+    One match is given as it is, several as a list. Raises LookupError where nothing matches, or
+    where the path cannot be followed to its end.
     """
-    found = _compiled(path).findall(context)
+    _steps.set(0)
+    try:
+        found = _compiled(path).findall(context)
+    except NotFollowed as error:
+        raise NotFollowed(f"{path} is not followed: {error}") from None
+    except (JSONPathError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        # The library's functions and comparisons trust in the types that they meet.
+        raise NotFollowed(f"{path} is not followed: {type(error).__name__}: {error}") from error
     if not found:
         raise LookupError(f"{path} leads to nothing")
     return found[0] if len(found) == 1 else found

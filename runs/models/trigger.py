@@ -52,6 +52,10 @@ class TriggerQuerySet(models.QuerySet["Trigger"]):
     def due(self, now: datetime) -> TriggerQuerySet:
         return self.filter(next_due_at__lte=now).order_by("next_due_at", "id")
 
+    def stalled(self) -> TriggerQuerySet:
+        """Schedules that are on and have no next time."""
+        return self.filter(enabled=True, source=Source.TIME, next_due_at__isnull=True)
+
     def listening(self) -> TriggerQuerySet:
         """Those that are on and wait for something in the log."""
         return self.filter(enabled=True, source__in=OF_RUNS)

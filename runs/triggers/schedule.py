@@ -44,6 +44,15 @@ def tick(now: datetime) -> int:
     return len(due)
 
 
+def take_up(now: datetime) -> None:
+    """Give those a next time again whose rule passes the checks again, as when a time zone that
+    had vanished is back. Nothing is caught up."""
+    for trigger in Trigger.objects.stalled().order_by("pk")[:BATCH]:
+        if due := next_due(trigger, now):
+            # Unless somebody has switched it off, or on again, meanwhile.
+            Trigger.objects.stalled().filter(pk=trigger.pk).update(next_due_at=due)
+
+
 def next_due(trigger: Trigger, now: datetime) -> datetime | None:
     """When it fires next, by its rule; None where it is off or no schedule."""
     if not trigger.enabled:

@@ -28,6 +28,7 @@ def listen_to_runs() -> None:
 
 @shared_task(name="runs.prune_firings", ignore_result=True)
 def prune_firings() -> None:
+    schedule.take_up(clock.now())
     firing.prune(clock.now())
 
 

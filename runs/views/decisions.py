@@ -83,7 +83,7 @@ class Decide(_Page):
     def post(self, request: HttpRequest, run_id: str, node: str) -> HttpResponse:
         found = self._question(run_id, node)
         act = request.POST.get("act", "")
-        comment = request.POST.get("comment", "").strip()
+        comment = request.POST.get("comment", "").replace("\0", "").strip()
         posted = request.POST.dict()
         value, problem = None, ""
         errors: dict[str, str] = {}

@@ -136,6 +136,28 @@ def test_a_failed_run_is_retried_with_what_a_person_corrects(visit):
     expect(page.locator(".op-notice").first).to_contain_text("is now off")
 
 
+def test_the_next_key_goes_where_one_is(visit):
+    """Each of these makes the form come anew; by keyboard one is lost if the focus leaves."""
+    page = visit(path=f"{PATH}new/?kind=automation")
+    page.locator("#name").fill("")
+    steps = [
+        ("#t-0-act", "r", "#t-0-act"),
+        ("#t-0-has_input", "Space", "#t-0-has_input"),
+        ("#t-0-more", "Enter", "#t-0-in-0"),
+        ("[value='less input 0 0']", "Enter", "#t-0-more"),
+        ("#t-0-json", "Space", "#t-0-json"),
+        ("#on-event", "Space", "#on-event"),
+        ("#more-conditions", "Enter", "#c-path-0"),
+        ("[value='less condition 0']", "Enter", "#more-conditions"),
+        ("#more-targets", "Enter", "#t-1-act"),
+        ("#other-way", "Enter", "#other-way"),
+    ]
+    for pressed, key, focused in steps:
+        with renewed(page):
+            page.locator(pressed).press(key)
+        expect(page.locator(focused)).to_be_focused()
+
+
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 def test_the_pages_are_for_everybody(visit, size):
     page = visit(path=PATH, known="status of 4", viewport=size)

@@ -133,6 +133,20 @@ def test_the_rule_may_be_written_as_json():
     assert Trigger.objects.get().rule["when"] == {"cron": "5 * * * *"}
 
 
+def test_a_nul_in_a_field_is_left_out():
+    values = {"t-0-in-name": ["a", "b\0"], "t-0-in-value": ["17", "x\0y"]}
+    condition = {"c-path": "$.due_at", "c-op": "equals", "c-value": "a\0b"}
+    client = visitor(*CHANGES)
+    answer = client.post(NEW, {**SCHEDULE, **values, **condition})
+    assert answer.status_code == 302
+    rule = Trigger.objects.get().rule
+    assert rule["if"] == {"value": "$.due_at", "equals": "ab"}
+    assert rule["then"][0]["input"] == {"a": 17, "b": "xy"}
+    delete = reverse("trigger_delete", args=[Trigger.objects.get().pk])
+    assert client.post(delete, {"reason": "no\0t needed"}).status_code == 302
+    assert AuditEntry.objects.get(action="delete").reason == "not needed"
+
+
 def test_of_two_who_change_it_at_once_the_second_is_told(trigger):
     client = visitor(*CHANGES)
     address = reverse("trigger_edit", args=[trigger.pk])

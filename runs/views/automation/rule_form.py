@@ -76,6 +76,10 @@ class RuleForm:
         return MAX_TARGETS if self.kind == Trigger.AUTOMATION else 1
 
     @property
+    def takes_more_conditions(self) -> bool:
+        return len(self.conditions) < MAX_CONDITIONS
+
+    @property
     def waits_for_runs(self) -> bool:
         return self.kind in (Trigger.EVENT, Trigger.AUTOMATION)
 
@@ -120,8 +124,10 @@ class RuleForm:
 
     @classmethod
     def of_post(cls, kind: str, post: QueryDict) -> RuleForm:
+        post = _storable(post)
+
         def text(name: str, default: str = "", most: int = 500) -> str:
-            return post.get(name, default).replace("\0", "").strip()[:most]
+            return post.get(name, default).strip()[:most]
 
         form = cls(
             kind,
@@ -232,6 +238,14 @@ class RuleForm:
         return (parts[0] if len(parts) == 1 else {self.match: parts}), ""
 
 
+def _storable(post: QueryDict) -> QueryDict:
+    """Without NUL, which the database refuses."""
+    kept = post.copy()
+    for name, values in post.lists():
+        kept.setlist(name, [value.replace("\0", "") for value in values])
+    return kept
+
+
 def read_value(text: str) -> Any:
     """What a field's text means: a path, JSON where it is any, or else the text itself."""
     stripped = text.strip()
@@ -295,7 +309,7 @@ def _target(raw: Mapping[str, Any]) -> TargetRow:
 
 def _posted_target(post: QueryDict, number: int) -> TargetRow:
     def text(name: str, default: str = "", most: int = 500) -> str:
-        return post.get(f"t-{number}-{name}", default).replace("\0", "").strip()[:most]
+        return post.get(f"t-{number}-{name}", default).strip()[:most]
 
     def at(name: str) -> str:
         given = post.getlist(name)
@@ -306,7 +320,7 @@ def _posted_target(post: QueryDict, number: int) -> TargetRow:
         workflow=text("workflow", most=64),
         version=text("version", most=10),
         mode="json" if post.get(f"t-{number}-mode") == "json" else "fields",
-        text=post.get(f"t-{number}-input", "").replace("\0", ""),
+        text=post.get(f"t-{number}-input", ""),
         ref_type=text("ref_type"),
         ref_id=text("ref_id"),
         run=text("run", "$.run.id"),

@@ -175,6 +175,8 @@ class NewTrigger(TriggerView):
             "zones": cron.zones(),
             "paths": PATHS[waits],
             "is_new": trigger is None,
+            "is_first": trigger is None and self.request.method != "POST",
+            "focus": _focus(self.request.POST.get("change", "")),
             "enabled": trigger is not None
             or "name" not in self.request.POST
             or "enabled" in self.request.POST,
@@ -246,7 +248,8 @@ class DeleteTrigger(TriggerView):
 
     def post(self, request: HttpRequest, trigger_id: int) -> HttpResponse:
         trigger = self.trigger(trigger_id)
-        changes.delete(self.user, trigger, request.POST.get("reason", "").strip())
+        reason = request.POST.get("reason", "").replace("\0", "").strip()
+        changes.delete(self.user, trigger, reason)
         messages.success(request, f"The trigger {trigger.name} is deleted. Its runs stay.")
         return redirect(reverse("automation"))
 
@@ -258,6 +261,8 @@ def _shown_target(number: int, row: TargetRow) -> dict[str, Any]:
         "place": f"then.{number}",
         "taken": _taken(row) if row.act == "start" else [],
         "input_place": f"then.{number}.input",
+        "input_focus": f"input {number}",
+        "less_focus": f"less input {number}",
     }
 
 
@@ -275,6 +280,13 @@ def _taken(row: TargetRow) -> list[input_schema.Field]:
         return []
 
 
+def _focus(asked: str) -> str:
+    """Where the next key goes: to the row that was added, or where one was taken away to what
+    adds another. All else keeps the place that it had."""
+    words = asked.split()
+    return " ".join(words[:-1] if words[:1] == ["less"] else words)
+
+
 def _kind(text: str) -> str:
     if text not in TriggerKind.values:
         raise Http404("There is no such kind of trigger.")
@@ -282,7 +294,8 @@ def _kind(text: str) -> str:
 
 
 def _title(kind: str) -> str:
-    return f"New {TriggerKind(kind).label.lower()}"
+    label = TriggerKind(kind).label.lower()
+    return f"New {label} trigger" if kind == TriggerKind.EVENT else f"New {label}"
 
 
 def _field_of(place: str) -> str:

@@ -8,8 +8,8 @@ from django.db import connection
 from django.utils import timezone
 
 from runs import lifecycle
-from runs.models import Firing, Run
-from runs.triggers import changes, schedule
+from runs.models import Firing, Run, Trigger
+from runs.triggers import changes, cron, schedule
 from tests.runs.conftest import ANNA
 
 pytestmark = pytest.mark.django_db
@@ -117,3 +117,17 @@ def test_two_beats_at_once_start_nothing_twice(target, make_trigger):
     while schedule.tick(now):
         pass
     assert Run.objects.count() == Firing.objects.count() == 16
+
+
+def test_one_whose_zone_had_vanished_goes_on_when_it_is_back(target, make_trigger, monkeypatch):
+    trigger = make_trigger(now=MIDNIGHT)
+    due = trigger.next_due_at
+    with monkeypatch.context() as gone:
+        gone.setattr(cron, "_known", lambda: frozenset({"UTC"}))
+        schedule.tick(due)
+        schedule.take_up(due)
+        assert trigger.firings.get().status == "failed"
+        assert not Trigger.objects.due(due + timedelta(days=9)).exists()
+    schedule.take_up(due + timedelta(minutes=1))
+    trigger.refresh_from_db()
+    assert trigger.next_due_at == due + timedelta(days=1)
