@@ -10,12 +10,16 @@ from typing import Any
 import redis
 from billiard.pool import EX_OK, EX_RECYCLE
 from celery import Celery, bootsteps
-from celery.signals import celeryd_after_setup, worker_process_init
+from celery.signals import celeryd_after_setup, task_prerun, worker_process_init
 from django.conf import settings
+from django.db import close_old_connections
 
 from config.embedded.processes import die_with_parent
 from runs import heartbeat
 from runs.engine.obituary import tell_of_end
+
+# Tasks after which a process opens another connection: what grows in one is given back.
+REUSED = 5_000
 
 
 class Heartbeat(bootsteps.StartStopStep):
@@ -93,7 +97,16 @@ def _take_from_all_queues(instance: Any, **_: Any) -> None:
             instance.app.amqp.queues.select_add(queue)
 
 
+def _look_at_connection(**_: Any) -> None:
+    """Before each task: one that broke is opened anew, a good one is kept."""
+    close_old_connections()
+
+
 def install(app: Celery) -> None:
+    # A new connection costs PostgreSQL more than the work of a node: nothing is cached or planned
+    # on it. Celery would close it after each task, and before.
+    app.conf["CELERY_DB_REUSE_MAX"] = REUSED
+    task_prerun.connect(_look_at_connection, weak=False)
     celeryd_after_setup.connect(_take_from_all_queues, weak=False)
     app.steps["consumer"].add(Heartbeat)
     app.steps["consumer"].add(Obituary)
