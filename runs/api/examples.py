@@ -28,6 +28,7 @@ _RUN: dict[str, Any] = {
     "ended_by": "",
     "reason": "",
     "last_seq": 24,
+    "held": False,
     "draining": 0,
     "url": "https://portal.example/admin/runs/run/run_01kb2x7v9zeq3t8m4r6c5n0a1d/",
 }

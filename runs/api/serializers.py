@@ -109,6 +109,7 @@ class RunSerializer(serializers.Serializer):
     ended_by = serializers.CharField()
     reason = serializers.CharField()
     last_seq = serializers.IntegerField(help_text="Number of the newest event.")
+    held = serializers.BooleanField(help_text="Under legal hold: it is not deleted.")
     draining = serializers.IntegerField(
         help_text="Nodes of a run that has ended which still finish their present operation."
     )

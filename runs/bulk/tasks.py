@@ -7,7 +7,8 @@ from celery import shared_task
 from django.db import connection, transaction
 from django.utils import timezone
 
-from runs.bulk import operations, work
+from runs import doomed
+from runs.bulk import exports, operations, work
 from runs.engine import hints
 from runs.engine.patience import is_passing
 from runs.engine.trouble import Trouble
@@ -49,6 +50,14 @@ def bulk_tick() -> None:
     resting = BulkOperation.objects.at_rest(timezone.now() - work.REST)
     for operation_id in list(resting.values_list("pk", flat=True)[:MOST_WOKEN]):
         send(str(operation_id))
+
+
+@shared_task(name="runs.sweep_storage", ignore_result=True)
+def sweep_storage() -> None:
+    """Delete what is past its time in storage."""
+    now = timezone.now()
+    exports.sweep(now)
+    doomed.sweep(now)
 
 
 def begin(operation: BulkOperation) -> None:
