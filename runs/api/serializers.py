@@ -228,6 +228,10 @@ class ReasonSerializer(StrictSerializer):
     )  # fmt: skip
 
 
+class HoldSerializer(StrictSerializer):
+    reason = serializers.CharField(max_length=500, help_text="Why; it is kept in the audit.")
+
+
 class LimitSerializer(ReasonSerializer):
     max_active = serializers.IntegerField(
         min_value=1, max_value=MOST_ACTIVE, allow_null=True,
