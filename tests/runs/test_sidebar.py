@@ -33,12 +33,13 @@ def test_a_superuser_sees_what_is_built_and_no_more(rf):
     ("permissions", "groups"),
     [
         ((), {}),
-        (("runs.view_run",), {"OPERATE": ["Runs", "Decisions", "Automation"], "BUILD": ["API"]}),
+        (("runs.view_run",), {"OPERATE": ["Runs", "Decisions"], "BUILD": ["API"]}),
         (("runs.view_workflow",), {"BUILD": ["Workflows"]}),
+        (("runs.view_trigger",), {"OPERATE": ["Automation"]}),
         (("runs.view_user", "auth.view_group"), {"MANAGE": ["Users", "Groups"]}),
         (
             ("runs.view_run", "runs.view_auditentry"),
-            {"OPERATE": ["Runs", "Decisions", "Automation"], "BUILD": ["API"], "MANAGE": ["Audit"]},
+            {"OPERATE": ["Runs", "Decisions"], "BUILD": ["API"], "MANAGE": ["Audit"]},
         ),
     ],
 )
