@@ -7,18 +7,14 @@ first, for later, and spares it in the transaction that names it: killed in betw
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.core.files.storage import default_storage
 from django.db import transaction
 
-from runs.engine.trouble import Trouble
 from runs.models import DoomedObject
 
-logger = logging.getLogger(__name__)
-_trouble = Trouble(logger, "objects in storage wait for their deletion")
 # Objects that are deleted between two looks at the list.
 BATCH = 100
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
@@ -49,22 +45,18 @@ def spare(name: str) -> bool:
 
 
 def sweep(now: datetime, most: int = 1_000) -> int:
-    """Delete what is due; gives how many are gone. Not within a transaction: it asks storage."""
+    """Delete what is due; gives how many are gone. Not within a transaction: it asks storage, and
+    raises what that raises; what is left then is tried again after a while."""
     gone = 0
     while gone < most and (names := _taken(now)):
-        deleted = []
+        deleted: list[str] = []
         try:
             for name in names:
                 default_storage.delete(name)
                 deleted.append(name)
-        except Exception as error:  # storages raise whatever their libraries do
-            _trouble.met(error)
-        else:
-            _trouble.over()
-        DoomedObject.objects.filter(pk__in=deleted).delete()
+        finally:
+            DoomedObject.objects.filter(pk__in=deleted).delete()
         gone += len(deleted)
-        if len(deleted) < len(names):
-            break
     return gone
 
 

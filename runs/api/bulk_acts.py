@@ -57,8 +57,10 @@ def permission_of(kind: Any) -> str | None:
 def permission_for(public_id: Any) -> str | None:
     """What acting on this operation needs; None where there is none."""
     operation_id = ids.decode("bulk", public_id) if isinstance(public_id, str) else None
+    if operation_id is None:
+        return None
     found = BulkOperation.objects.filter(pk=operation_id).values_list("kind", flat=True)
-    return permission_of(found.first()) if operation_id else None
+    return permission_of(found.first())
 
 
 def find_operation(public_id: str) -> BulkOperation:

@@ -101,8 +101,11 @@ def downloads(operation: BulkOperation, now: datetime | None = None) -> Download
         until = operation.ended_at + _kept()
     return Download(
         operation,
-        operation.done,
-        *(found[f"all_{name}"] for name in names),
+        runs=operation.done,
+        events=found["all_events"],
+        missing=found["all_missing"],
+        stored_bytes=found["all_bytes"],
+        bytes=found["all_unpacked"],
         until=until,
         is_over=until is not None and until <= (now or timezone.now()),
     )
@@ -175,7 +178,7 @@ async def _texts(operation: BulkOperation) -> AsyncIterator[bytes]:
     while parts := await sync_to_async(_parts)(operation, number):
         for part in parts:
             texts = _unpacked(part)
-            while text := await sync_to_async(next)(texts, b""):
+            while text := await sync_to_async(_next)(texts):
                 yield text
             number = part.number
 
@@ -200,3 +203,7 @@ def _unpacked(part: ExportPart) -> Iterator[bytes]:
         yield text
     if digest.hexdigest() != part.sha256 or not inflate.eof:
         raise Damaged(part.name)
+
+
+def _next(texts: Iterator[bytes]) -> bytes:
+    return next(texts, b"")

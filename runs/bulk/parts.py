@@ -71,7 +71,7 @@ def make(operation: BulkOperation, count: int) -> Iterator[Part]:
                 _fill(part, operation, timezone.now())
         part.bytes = file.tell()
         file.seek(0)
-        part.sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        part.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         yield part
 

@@ -16,6 +16,7 @@ from runs.models import BulkOperation
 
 logger = logging.getLogger(__name__)
 _trouble = Trouble(logger, "bulk operations wait for the database")
+_storage = Trouble(logger, "objects in storage wait for their deletion")
 # Operations that are woken in one tick.
 MOST_WOKEN = 100
 
@@ -57,7 +58,12 @@ def sweep_storage() -> None:
     """Delete what is past its time in storage."""
     now = timezone.now()
     exports.sweep(now)
-    doomed.sweep(now)
+    try:
+        doomed.sweep(now)
+    except Exception as error:  # storages raise whatever their libraries do
+        _storage.met(error)
+    else:
+        _storage.over()
 
 
 def begin(operation: BulkOperation) -> None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from runs import doomed, lifecycle
 from runs.actors import Actor
+from runs.bulk import tasks
 from runs.models import DoomedObject, Run
 from tests.runs.conftest import changed
 
@@ -48,28 +49,46 @@ def test_what_is_doomed_goes_and_what_is_not_stays():
     assert default_storage.exists("spared")
 
 
-def test_storage_being_away_is_said_once_and_tried_again_later(monkeypatch, caplog):
+def test_storage_being_away_delays_it(monkeypatch):
     now = timezone.now()
     kept("a", "b")
     doomed.doom(["a", "b"], "old", now=now)
     real = FileSystemStorage.delete
 
+    def away(storage, name):
+        if name == "b":
+            raise OSError("storage does not answer")
+        real(storage, name)
+
+    monkeypatch.setattr(FileSystemStorage, "delete", away)
+    with pytest.raises(OSError, match="does not answer"):
+        doomed.sweep(now)
+    assert DoomedObject.objects.get().name == "b"
+    assert doomed.sweep(now + timedelta(seconds=29)) == 0
+    with pytest.raises(OSError, match="does not answer"):
+        doomed.sweep(now + timedelta(seconds=30))
+    assert doomed.sweep(now + timedelta(seconds=80)) == 0
+    assert not doomed.spare("b")
+    monkeypatch.setattr(FileSystemStorage, "delete", real)
+    assert doomed.sweep(now + timedelta(seconds=90)) == 1
+    assert not default_storage.exists("b")
+
+
+def test_storage_being_away_is_said_once(monkeypatch, caplog):
     def away(*_):
         raise OSError("storage does not answer")
 
     monkeypatch.setattr(FileSystemStorage, "delete", away)
+    doomed.doom(["a", "b"], "old", now=timezone.now())
     with caplog.at_level(logging.INFO):
-        assert doomed.sweep(now) == 0
-        assert doomed.sweep(now + timedelta(seconds=29)) == 0
-        assert set(DoomedObject.objects.values_list("tries", flat=True)) == {1}
-        assert doomed.sweep(now + timedelta(seconds=30)) == 0
-        assert doomed.sweep(now + timedelta(seconds=80)) == 0
-        assert set(DoomedObject.objects.values_list("tries", flat=True)) == {2}
-        assert not doomed.spare("a")
-        monkeypatch.setattr(FileSystemStorage, "delete", real)
-        assert doomed.sweep(now + timedelta(seconds=90)) == 2
-    assert len([r for r in caplog.records if "storage" in r.message]) == 2
-    assert not default_storage.exists("a")
+        for _ in range(3):
+            DoomedObject.objects.update(due_at=timezone.now())
+            tasks.sweep_storage()
+        monkeypatch.undo()
+        DoomedObject.objects.update(due_at=timezone.now())
+        tasks.sweep_storage()
+    assert ["wait" in r.message for r in caplog.records if "storage" in r.message] == [True, True]
+    assert not DoomedObject.objects.exists()
 
 
 def test_a_run_that_is_deleted_takes_its_archive_along(make_run, monkeypatch):
