@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import BigIntegerField, F, Func, TextField
+from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Cast
 from django.utils import timezone
 
@@ -145,7 +146,9 @@ def _retries(
 ) -> list[recorder.NewRun]:
     """A new run for each of these, with its input; `outcome` is told of it."""
     first = Event.objects.filter(run__in=[run.id for run in originals], seq=1)
-    inputs = dict(first.values_list("run_id", "data__input"))
+    # Not "data__input": Django tries that as a relation first, and the error that it keeps holds
+    # this frame, with all inputs in it, until the next collection of garbage.
+    inputs = dict(first.values_list("run_id", KeyTransform("input", "data")))
     new_runs = []
     for run in originals:
         if run.id in refused:

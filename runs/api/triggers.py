@@ -8,16 +8,15 @@ from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from runs.api import examples
+from runs.api import examples, trigger_acts
 from runs.api.acts import LIST_SECONDS
 from runs.api.pagination import FiringPages, TriggerPages
-from runs.api.permissions import lacking
-from runs.api.problems import MEDIA_TYPE, Conflict, Outdated, RuleRefused
+from runs.api.problems import MEDIA_TYPE
 from runs.api.serializers import ReasonSerializer
 from runs.api.trigger_shapes import (
     KINDS,
@@ -33,18 +32,12 @@ from runs.api.trigger_shapes import (
     TriggerDetailSerializer,
     TriggerSerializer,
     TryTriggerSerializer,
-    tried,
 )
 from runs.api.views import ApiViewSet
-from runs.models import ApiToken, Firing, Trigger, User
-from runs.payload import bounded
-from runs.scopes import Scope
+from runs.models import Trigger, User
 from runs.timeouts import statement_timeout
-from runs.triggers import changes, signatures, trial
-from runs.triggers.rule import Retry, Rule, RuleError, parse
+from runs.triggers import changes, signatures
 
-PAYLOAD_BYTES = 1_000_000
-_MOST = 2**63
 _PLACE = OpenApiParameter(
     "Location", response=[201], location=OpenApiParameter.HEADER, description="The new trigger."
 )
@@ -77,14 +70,7 @@ class TriggerViewSet(ApiViewSet):
     serializer_class = TriggerSerializer
 
     def get_queryset(self) -> QuerySet[Trigger]:
-        return Trigger.objects.select_related("created_by")
-
-    def get_object(self) -> Trigger:
-        number = int(self.kwargs["trigger_id"])
-        trigger = self.get_queryset().filter(pk=number).first() if number < _MOST else None
-        if trigger is None:
-            raise NotFound(f"There is no trigger {str(number)[:20]}.")
-        return trigger
+        return trigger_acts.shown_triggers()
 
     # -- Found and read ----------------------------------------------------------------------
 
@@ -102,26 +88,28 @@ class TriggerViewSet(ApiViewSet):
     def list(self, request: Request) -> Response:
         """Triggers, by name."""
         self.refuse_unknown("kind", "enabled", "workflow", "name")
-        rows = self._filtered(request).defer("rule")
+        given: dict[str, Any] = request.query_params.dict()
+        given["kind"] = _one_of(request, "kind", KINDS)
+        enabled = _one_of(request, "enabled", ("true", "false"))
+        given["enabled"] = None if enabled is None else enabled == "true"
+        rows = trigger_acts.listed(given)
         page = self.paginate_queryset(rows)
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     @extend_schema(responses=TriggerDetailSerializer)
     def retrieve(self, request: Request, trigger_id: int) -> Response:  # noqa: ARG002
         """One trigger with its rule."""
-        return Response(self._detail(self.get_object()))
+        return Response(self._detail(trigger_acts.find_trigger(trigger_id)))
 
     @extend_schema(
         parameters=[OpenApiParameter("status", enum=STATUSES, description="Only these.")],
         responses=FiringSerializer(many=True),
     )
     @action(detail=True, pagination_class=FiringPages, serializer_class=FiringSerializer)
-    def firings(self, request: Request, trigger_id: int) -> Response:  # noqa: ARG002
+    def firings(self, request: Request, trigger_id: int) -> Response:
         """What it did in the last 30 days, newest first, and why nothing where it did nothing."""
         self.refuse_unknown("status")
-        rows = Firing.objects.filter(trigger=self.get_object()).defer("payload")
-        if status := _one_of(request, "status", STATUSES):
-            rows = rows.filter(status=status)
+        rows = trigger_acts.firings_of(trigger_id, _one_of(request, "status", STATUSES))
         with statement_timeout(LIST_SECONDS):
             page = self.paginate_queryset(rows)
         return self.get_paginated_response(FiringSerializer(page, many=True).data)
@@ -130,10 +118,7 @@ class TriggerViewSet(ApiViewSet):
     @action(detail=True, url_path="firings/<int:number>", pagination_class=None)
     def firing(self, request: Request, trigger_id: int, number: int) -> Response:  # noqa: ARG002
         """One of them, with what happened."""
-        rows = Firing.objects.filter(trigger=self.get_object())
-        found = rows.filter(pk=number).first() if number < _MOST else None
-        if found is None:
-            raise NotFound("There is no such firing of it, or no more.")
+        found = trigger_acts.find_firing(trigger_id, number)
         return Response(FiringDetailSerializer(found).data)
 
     # -- Made and changed --------------------------------------------------------------------
@@ -148,16 +133,7 @@ class TriggerViewSet(ApiViewSet):
         """Make a trigger. A token needs the scope `triggers`, and `execute` or `retry` for what the
         rule does. Of a webhook the answer holds the `secret`."""
         given = _checked(MakeTriggerSerializer, request)
-        self._check_scopes(given["kind"], given["rule"])
-        try:
-            trigger = changes.make(
-                self._person, given["kind"], given["name"], given["rule"],
-                description=given["description"], enabled=given["enabled"], now=self.now,
-            )  # fmt: skip
-        except RuleError as error:
-            raise RuleRefused(error) from None
-        except changes.NotAllowed as error:
-            raise PermissionDenied(str(error)) from None
+        trigger = trigger_acts.make(given, by=self._person, token=request.auth, now=self.now)
         secret = signatures.secret_of(trigger) if trigger.hook else None
         place = reverse("api:trigger-detail", args=[trigger.pk], request=request)
         headers = {"Location": place, "Cache-Control": "no-store"}
@@ -168,52 +144,38 @@ class TriggerViewSet(ApiViewSet):
         responses={200: TriggerDetailSerializer, **_RULE_REFUSED},
         examples=[examples.TRIGGER_CHANGE],
     )
-    def partial_update(self, request: Request, trigger_id: int) -> Response:  # noqa: ARG002
+    def partial_update(self, request: Request, trigger_id: int) -> Response:
         """Change its name, description or rule. A run that it has started is not touched."""
-        trigger, given = self.get_object(), _checked(ChangeTriggerSerializer, request)
-        rule = given.get("rule", trigger.rule)
-        self._check_scopes(trigger.kind, rule)
-        try:
-            trigger = changes.change(
-                self._person, trigger, given["revision"], given.get("name", trigger.name), rule,
-                description=given.get("description", trigger.description), now=self.now,
-            )  # fmt: skip
-        except RuleError as error:
-            raise RuleRefused(error) from None
-        except changes.NotAllowed as error:
-            raise PermissionDenied(str(error)) from None
-        except changes.Outdated:
-            newest = self.get_object().revision
-            raise Outdated(
-                newest, f"Somebody changed it meanwhile, to revision {newest}; look at it first."
-            ) from None
+        trigger_acts.find_trigger(trigger_id)
+        given = _checked(ChangeTriggerSerializer, request)
+        trigger = trigger_acts.change(
+            trigger_id, given, by=self._person, token=request.auth, now=self.now
+        )
         return Response(self._detail(trigger))
 
     @extend_schema(parameters=[_REASON], responses={204: None})
-    def destroy(self, request: Request, trigger_id: int) -> Response:  # noqa: ARG002
+    def destroy(self, request: Request, trigger_id: int) -> Response:
         """Delete a trigger and the record of what it did. The runs that it started stay."""
         self.refuse_unknown("reason")
         query = ReasonSerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
-        changes.delete(self._person, self.get_object(), query.validated_data["reason"])
+        trigger = trigger_acts.find_trigger(trigger_id)
+        changes.delete(self._person, trigger, query.validated_data["reason"])
         return Response(status=204)
 
     @extend_schema(responses=TriggerDetailSerializer, examples=[examples.SWITCH])
     @action(detail=True, methods=["post"], serializer_class=SwitchSerializer)
-    def switch(self, request: Request, trigger_id: int) -> Response:  # noqa: ARG002
+    def switch(self, request: Request, trigger_id: int) -> Response:
         """Switch it on or off. What passes while it is off is not caught up."""
-        trigger, given = self.get_object(), self.checked(request)
-        changes.switch(self._person, trigger, given["on"], now=self.now, reason=given["reason"])
-        return Response(self._detail(self.get_object()))
+        given = self.checked(request)
+        trigger = trigger_acts.switch(trigger_id, given, by=self._person, now=self.now)
+        return Response(self._detail(trigger))
 
     @extend_schema(request=None, responses=SecretSerializer)
     @action(detail=True, methods=["post"], serializer_class=SecretSerializer)
-    def secret(self, request: Request, trigger_id: int) -> Response:  # noqa: ARG002
+    def secret(self, request: Request, trigger_id: int) -> Response:
         """Give a webhook a new secret: what is signed with the former one is refused at once."""
-        trigger = self.get_object()
-        if not trigger.hook:
-            raise Conflict("Only a webhook has a secret.")
-        trigger = changes.renew_secret(self._person, trigger)
+        trigger = trigger_acts.renew_secret(trigger_id, by=self._person)
         shown = {
             "hook_url": reverse("api:hook", args=[trigger.hook], request=request),
             "secret": signatures.secret_of(trigger),
@@ -228,25 +190,15 @@ class TriggerViewSet(ApiViewSet):
     @action(
         detail=True, methods=["post"], url_path="test", serializer_class=TryTriggerSerializer
     )  # fmt: skip
-    def try_out(self, request: Request, trigger_id: int) -> Response:  # noqa: ARG002
+    def try_out(self, request: Request, trigger_id: int) -> Response:
         """What it would do with a payload. With `start` it does so, also where it is off; that
         takes the permission and the scope to start runs, or to retry them."""
-        trigger, given = self.get_object(), self.checked(request)
-        try:
-            rule = parse(trigger.kind, trigger.rule)
-            payload = given.get("payload")
-            if payload is None:
-                payload = trial.sample(trigger, self.now)
-            bounded(payload, PAYLOAD_BYTES, "the payload")
-            preview, firing = trial.preview(rule, payload), None
-            if given["start"]:
-                self._check_token(rule)
-                firing = changes.test(self._person, trigger, payload, now=self.now)
-        except RuleError as error:
-            raise RuleRefused(error) from None
-        except changes.NotAllowed as error:
-            raise PermissionDenied(str(error)) from None
-        return Response(tried(payload, preview, firing))
+        trigger_acts.find_trigger(trigger_id)
+        given = self.checked(request)
+        told = trigger_acts.try_out(
+            trigger_id, given, by=self._person, token=request.auth, now=self.now
+        )
+        return Response(told)
 
     # ----------------------------------------------------------------------------------------
 
@@ -256,37 +208,6 @@ class TriggerViewSet(ApiViewSet):
 
     def _detail(self, trigger: Trigger) -> dict[str, Any]:
         return TriggerDetailSerializer(trigger, context=self.get_serializer_context()).data
-
-    def _filtered(self, request: Request) -> QuerySet[Trigger]:
-        rows, given = self.get_queryset(), request.query_params
-        if kind := _one_of(request, "kind", KINDS):
-            rows = rows.filter(kind=kind)
-        if enabled := _one_of(request, "enabled", ("true", "false")):
-            rows = rows.filter(enabled=enabled == "true")
-        if unfit := [each for each in ("workflow", "name") if "\0" in given.get(each, "")]:
-            raise ValidationError({each: ["It holds a NUL character."] for each in unfit})
-        if workflow := given.get("workflow"):
-            rows = rows & Trigger.objects.about(workflow)
-        if name := given.get("name"):
-            rows = rows.filter(name__icontains=name)
-        return rows
-
-    def _check_scopes(self, kind: str, raw: Any) -> None:
-        try:
-            rule = parse(kind, raw)
-        except RuleError:  # which is said better, with the rest of what is wrong
-            return
-        self._check_token(rule)
-
-    def _check_token(self, rule: Rule) -> None:
-        """A trigger acts as long as it is there: a token that may start no runs makes none."""
-        token = self.request.auth
-        if not isinstance(token, ApiToken):
-            return
-        for target in rule.targets:
-            scope = Scope.RETRY if isinstance(target, Retry) else Scope.EXECUTE
-            if not token.allows(scope):
-                raise PermissionDenied(lacking(token, scope))
 
 
 def _one_of(request: Request, name: str, choices: Any) -> str | None:

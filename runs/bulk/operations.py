@@ -14,8 +14,8 @@ from runs.actors import Actor
 from runs.bulk import selection
 from runs.bulk.parts import FORMATS
 from runs.filters import RunFilter
-from runs.models import AuditEntry, BulkOperation, BulkOutcome
-from runs.models.bulk import MOST_CHOSEN, BulkKind, BulkState, OutcomeStatus
+from runs.models import AuditEntry, BulkOperation
+from runs.models.bulk import MOST_CHOSEN, BulkKind, BulkState
 from runs.timeouts import statement_timeout
 
 logger = logging.getLogger(__name__)
@@ -144,13 +144,12 @@ def count(operation: BulkOperation) -> int | None:
         logger.info("%s is not counted: %s", operation.public_id, error)
         return None
     # What was visited before it was counted may be out of the filter by now, as what was deleted.
-    fresh = BulkOperation.objects.filter(pk=operation.pk).values_list("visited", "state")
-    visited, state = fresh.get()
+    fresh = BulkOperation.objects.filter(pk=operation.pk).values_list("visited", "done", "state")
+    visited, done, state = fresh.get()
     if state in (BulkState.FINISHED, BulkState.ABORTED):
         return None
-    gone = BulkOutcome.objects.filter(operation=operation.pk, status=OutcomeStatus.DONE)
-    if operation.kind in (BulkKind.DELETE, BulkKind.TERMINATE) and visited:
-        total += gone.count()
+    if operation.kind in (BulkKind.DELETE, BulkKind.TERMINATE):
+        total += done
     BulkOperation.objects.filter(pk=operation.pk, total=None).update(total=max(total, visited))
     return total
 

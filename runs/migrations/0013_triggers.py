@@ -123,6 +123,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='firing',
+            index=models.Index(fields=['trigger', 'status', '-id'], name='firings_by_status'),
+        ),
+        migrations.AddIndex(
+            model_name='firing',
             index=models.Index(fields=['fired_at'], name='firings_age'),
         ),
         migrations.AddConstraint(

@@ -154,6 +154,7 @@ class Firing(models.Model):
         constraints = [models.UniqueConstraint(fields=["trigger", "key"], name="firings_key")]
         indexes = [
             models.Index(fields=["trigger", "-id"], name="firings_newest"),
+            models.Index(fields=["trigger", "status", "-id"], name="firings_by_status"),
             models.Index(fields=["fired_at"], name="firings_age"),
         ]
 

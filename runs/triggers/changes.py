@@ -87,7 +87,7 @@ def change(
     parsed = checked(trigger.kind, name, description, rule, of=trigger)
     check_allowed(by, parsed)
     with transaction.atomic():
-        trigger = Trigger.objects.select_for_update().get(pk=trigger.pk)
+        trigger = Trigger.objects.select_for_update(no_key=True).get(pk=trigger.pk)
         if trigger.revision != revision:
             raise Outdated
         what = _difference(trigger, name.strip(), description.strip(), rule)
@@ -106,7 +106,7 @@ def change(
 def switch(by: User, trigger: Trigger, on: bool, *, now: datetime, reason: str = "") -> bool:
     """On or off; False where it was so already. What passed while it was off is not caught up."""
     with transaction.atomic():
-        trigger = Trigger.objects.select_for_update().get(pk=trigger.pk)
+        trigger = Trigger.objects.select_for_update(no_key=True).get(pk=trigger.pk)
         if trigger.enabled == on:
             return False
         trigger.enabled = on
@@ -121,7 +121,7 @@ def switch(by: User, trigger: Trigger, on: bool, *, now: datetime, reason: str =
 def renew_secret(by: User, trigger: Trigger) -> Trigger:
     """A new secret: calls that are signed with the former one are refused from now on."""
     with transaction.atomic():
-        trigger = Trigger.objects.select_for_update().get(pk=trigger.pk)
+        trigger = Trigger.objects.select_for_update(no_key=True).get(pk=trigger.pk)
         trigger.salt = new_salt()
         trigger.save(update_fields=["salt"])
         _note(by, "new_secret", trigger)

@@ -84,6 +84,9 @@ def fire(trigger: Trigger, happening: Happening, *, now: datetime) -> tuple[Firi
         if trigger.source == Source.TIME:
             # Of two firings the second one sees the run that the first one started.
             trigger = Trigger.objects.select_for_update(no_key=True).get(pk=trigger.pk)
+        else:
+            # It may have been switched off since it was read.
+            trigger = Trigger.objects.filter(pk=trigger.pk).first() or trigger
         firing_id = _insert(trigger, happening, now)
         if firing_id is None:
             return Firing.objects.get(trigger=trigger, key=happening.key[:200]), False

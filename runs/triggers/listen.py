@@ -12,12 +12,13 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from runs import conditions, ids, outbox, paths
 from runs.engine.patience import is_passing
@@ -100,7 +101,10 @@ def tick(now: datetime, seconds: float = SECONDS) -> int:
 
 def _listeners() -> list[Listener]:
     found = []
-    for trigger in Trigger.objects.listening().order_by("pk")[:MAX_TRIGGERS]:
+    triggers = list(Trigger.objects.listening().order_by("pk")[: MAX_TRIGGERS + 1])
+    if len(triggers) > MAX_TRIGGERS:
+        logger.error("only the oldest %d triggers that wait for runs are heard", MAX_TRIGGERS)
+    for trigger in triggers[:MAX_TRIGGERS]:
         try:
             found.append(Listener(trigger, parse(trigger.kind, trigger.rule)))
         except RuleError:  # its page says so
@@ -134,6 +138,7 @@ def _act_on(lines: Sequence[Line], listeners: Sequence[Listener], now: datetime)
             if is_passing(error):
                 raise
             logger.exception("trigger %s cannot act on %s", listener.trigger, run.public_id)
+            _note_failed(listener.trigger, found, error, now)
     for trigger_id, counts in passed.items():
         _note_passed(by_id[trigger_id].trigger, counts, now)
 
@@ -168,9 +173,25 @@ def _fire(found: Found, listener: Listener, run: Run, now: datetime) -> bool:
     # Looked at here, before anything is written: most events of a busy workflow may not fit.
     if condition and not conditions.holds(condition, partial(paths.resolve, context=payload)):
         return False
-    key = f"event:{ids.encode('run', found.run_id)}:{found.seq}"
-    firing.fire(listener.trigger, Happening(key, payload, cause=run.pk), now=now)
+    firing.fire(listener.trigger, Happening(_key(found), payload, cause=run.pk), now=now)
     return True
+
+
+def _note_failed(trigger: Trigger, found: Found, error: Exception, now: datetime) -> None:
+    """Where its page shows it; unless the trigger itself is gone."""
+    with suppress(DatabaseError), transaction.atomic():
+        firing.note(
+            trigger,
+            _key(found),
+            FiringStatus.FAILED,
+            f"{type(error).__name__}: {error}",
+            now=now,
+            cause=found.run_id,
+        )
+
+
+def _key(found: Found) -> str:
+    return f"event:{ids.encode('run', found.run_id)}:{found.seq}"
 
 
 def _note_passed(trigger: Trigger, counts: Counter[uuid.UUID], now: datetime) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from django.db.models.fields.json import KeyTransform
+
 from runs import context, paths
 from runs.models import Event, Node, Run
 
@@ -21,7 +23,7 @@ def of_run(run: Run, mentioned: Collection[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"run": _row(run)}
     if "data" in roots:
         first = Event.objects.filter(run=run.pk, seq=1)
-        found["data"] = first.values_list("data__input", flat=True).first()
+        found["data"] = first.values_list(KeyTransform("input", "data"), flat=True).first()
     if "output" in roots:
         found["output"] = context.output_of(run)
     if keys := {key for path in mentioned if (key := paths.node_of(path))}:
@@ -79,6 +81,6 @@ def _outputs(run: Run, keys: set[str]) -> dict[str, Any]:
     rows = Node.objects.filter(run=run.pk, key__in=keys, output_seq__isnull=False)
     seqs = {seq: key for key, seq in rows.values_list("key", "output_seq") if seq}
     events = Event.objects.filter(run=run.pk, seq__in=seqs)
-    for seq, output in events.values_list("seq", "data__output"):
+    for seq, output in events.values_list("seq", KeyTransform("output", "data")):
         found[seqs[seq]]["output"] = output
     return found

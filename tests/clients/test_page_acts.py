@@ -105,3 +105,32 @@ def test_versions_are_listed_and_read(call, workflow):
     assert [version["number"] for version in listed] == [1]
     assert call("workflows.version", id="invoices", number=2)["definition"] == {"nodes": [node]}
     assert refusal(call, "workflows.version", id="invoices", number=3) == "NOT_FOUND"
+
+
+def test_a_trigger_is_made_tried_switched_and_deleted(call, workflow):
+    then = {"start": "invoices", "input": {"document": "$.body.file"}}
+    made = call("triggers.create", "mutate", kind="webhook", name="in", rule={"then": [then]})
+    assert made["secret"].startswith("whsec_")
+    one, payload = {"id": made["id"]}, {"body": {"file": "a.pdf"}}
+    tried = call("triggers.test", "mutate", **one, payload=payload)
+    assert (tried["targets"][0]["input"], tried["firing"]) == ({"document": "a.pdf"}, None)
+    fired = call("triggers.test", "mutate", **one, payload=payload, start=True)["firing"]
+    assert call("runs.get", id=fired["outcomes"][0]["run"])["trigger"] == "webhook"
+    assert [each["id"] for each in call("triggers.firings", **one)] == [fired["id"]]
+    assert call("triggers.firings", **one, before=fired["id"]) == []
+    changed = call("triggers.change", "mutate", **one, revision=1, name="orders")
+    assert (changed["name"], changed["rule"]) == ("orders", {"then": [then]})
+    assert refusal(call, "triggers.change", "mutate", **one, revision=1, name="x") == "CONFLICT"
+    assert not call("triggers.switch", "mutate", **one, on=False)["enabled"]
+    assert [each["name"] for each in call("triggers.list", enabled=False)] == ["orders"]
+    assert call("triggers.list", after="orders") == []
+    assert call("triggers.delete", "mutate", **one, reason="done") == one
+    assert refusal(call, "triggers.get", **one) == "NOT_FOUND"
+    reasons = AuditEntry.objects.filter(target_type="trigger").order_by("id")
+    assert reasons.last().reason == "done"
+
+
+def test_a_workflow_is_paused_resumed_and_limited(call, workflow):
+    assert call("workflows.pause", "mutate", id="invoices", reason="upgrade")["pause_reason"]
+    assert not call("workflows.resume", "mutate", id="invoices")["pause_reason"]
+    assert call("workflows.limit", "mutate", id="invoices", max_active=3)["max_active"] == 3

@@ -51,6 +51,15 @@ for (const outcome of await client.bulk.outcomes.query({ id: bulk.id, status: "f
   console.log(outcome.run, newRun, secondsLeft, exported);
 }
 await client.runs.hold.mutate({ id, reason: "case 114" });
+const made = await client.triggers.create.mutate({
+  kind: "webhook",
+  name: "orders",
+  rule: { then: [{ start: "invoice_processing", input: "$.body" }] },
+});
+const secret: string | null = made.secret;
+const tried = await client.triggers.test.mutate({ id: made.id, payload: { body: {} } });
+await client.triggers.switch.mutate({ id: made.id, on: !tried.holds });
+await client.workflows.limit.mutate({ id: "invoice_processing", max_active: null });
 client.runs.stream.subscribe(undefined, {
   onData(notice) {
     const changed: string[] = notice.reset ? [] : notice.runs.map((each) => each.id);
@@ -98,5 +107,8 @@ await client.tokens.create.mutate({ name: "x" });
 // @ts-expect-error nobody answers so
 await client.decisions.answer.mutate({ run: id, node: "review", act: "withdrawn" });
 
+// @ts-expect-error it says which revision it changes
+await client.triggers.change.mutate({ id: made.id, name: "x" });
+
 console.log(rest, events[0]?.seq, further, question?.due_at);
-console.log(next, seq, failedAt, again, missing, cost);
+console.log(next, seq, failedAt, again, missing, cost, secret);

@@ -324,19 +324,19 @@ export interface ExportedRun {
 }
 
 export interface RetryInput {
-  /** The run's id. */
-  id: string;
   /** Why; it is kept in the audit. */
   reason?: string;
+  /** The run's id. */
+  id: string;
   /** Go on from the failed node: results of nodes that completed are reused. */
   from_failed?: boolean;
 }
 
 export interface ActInput {
-  /** The run's id. */
-  id: string;
   /** Why; it is kept in the audit. */
   reason?: string;
+  /** The run's id. */
+  id: string;
 }
 
 export interface HoldInput {
@@ -556,6 +556,22 @@ export interface ExecuteInput {
 
 export interface Started {
   /** The new run's id. */
+  id: string;
+}
+
+export interface PauseInput {
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  /** The workflow's id. */
+  id: string;
+}
+
+export interface LimitWorkflowInput {
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  /** Runs that may be active at once; null: any number. */
+  max_active: number | null;
+  /** The workflow's id. */
   id: string;
 }
 
@@ -831,6 +847,212 @@ export interface AnswerInput {
   node: string;
 }
 
+export interface TriggersInput {
+  /** Most entries that are given. */
+  limit?: number;
+  /** The last given trigger's name: the list goes on behind it. */
+  after?: string;
+  kind?: "schedule" | "webhook" | "event" | "automation";
+  /** Only those that are on, or off. */
+  enabled?: boolean | null;
+  /** Only those that start runs of this workflow, or wait for something in its runs. */
+  workflow?: string;
+  /** Only those whose name holds these letters. */
+  name?: string;
+}
+
+export interface Trigger {
+  id: number;
+  name: string;
+  description: string;
+  kind: "schedule" | "webhook" | "event" | "automation";
+  /** Whether it is on. */
+  enabled: boolean;
+  /** Of a schedule that is on. */
+  next_due_at: string | null;
+  /** Of a webhook: where its calls go. */
+  hook_url: string | null;
+  /** Counts its changes. */
+  revision: number;
+  created_at: string;
+  created_by: string | null;
+  changed_at: string;
+}
+
+export interface TriggerInput {
+  /** The trigger's number. */
+  id: number;
+}
+
+export interface TriggerDetail {
+  id: number;
+  name: string;
+  description: string;
+  kind: "schedule" | "webhook" | "event" | "automation";
+  /** Whether it is on. */
+  enabled: boolean;
+  /** Of a schedule that is on. */
+  next_due_at: string | null;
+  /** Of a webhook: where its calls go. */
+  hook_url: string | null;
+  /** Counts its changes. */
+  revision: number;
+  created_at: string;
+  created_by: string | null;
+  changed_at: string;
+  /** When, if and then; see the README. */
+  rule: Record<string, unknown>;
+}
+
+export interface MakeTriggerInput {
+  name: string;
+  description?: string;
+  kind: "schedule" | "webhook" | "event" | "automation";
+  /** When, if and then; see the README. */
+  rule: Record<string, unknown>;
+  enabled?: boolean;
+}
+
+export interface NewTrigger {
+  id: number;
+  name: string;
+  description: string;
+  kind: "schedule" | "webhook" | "event" | "automation";
+  /** Whether it is on. */
+  enabled: boolean;
+  /** Of a schedule that is on. */
+  next_due_at: string | null;
+  /** Of a webhook: where its calls go. */
+  hook_url: string | null;
+  /** Counts its changes. */
+  revision: number;
+  created_at: string;
+  created_by: string | null;
+  changed_at: string;
+  /** When, if and then; see the README. */
+  rule: Record<string, unknown>;
+  /** Of a webhook: what its calls are signed with, `whsec_…`. */
+  secret: string | null;
+}
+
+export interface ChangeTriggerInput {
+  /** The trigger's when you read it: refused if somebody changed it since. */
+  revision: number;
+  name?: string;
+  description?: string;
+  /** When, if and then; see the README. */
+  rule?: Record<string, unknown>;
+  /** The trigger's number. */
+  id: number;
+}
+
+export interface SwitchTriggerInput {
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  on: boolean;
+  /** The trigger's number. */
+  id: number;
+}
+
+export interface Secret {
+  hook_url: string;
+  secret: string;
+}
+
+export interface DeleteTriggerInput {
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  /** The trigger's number. */
+  id: number;
+}
+
+export interface DeletedTrigger {
+  /** The number of the trigger that is no more. */
+  id: number;
+}
+
+export interface FiringsInput {
+  /** The trigger's number. */
+  id: number;
+  /** Most entries that are given. */
+  limit?: number;
+  /** The last given firing's number: the list goes on behind it. */
+  before?: number;
+  /** Only these. */
+  status?: "started" | "skipped" | "refused" | "failed";
+}
+
+export interface Firing {
+  id: number;
+  fired_at: string;
+  status: "started" | "skipped" | "refused" | "failed";
+  reason: string;
+  outcomes: Outcome[];
+  /** How many alike stand in this entry. */
+  count: number;
+  is_test: boolean;
+  /** The run whose event it was. */
+  cause: string | null;
+}
+
+export interface Outcome {
+  target: string;
+  /** The run that was started; empty where none was. */
+  run: string;
+  /** Why none was. */
+  why: string;
+}
+
+export interface FiringInput {
+  /** The trigger's number. */
+  id: number;
+  /** The firing's. */
+  number: number;
+}
+
+export interface FiringDetail {
+  id: number;
+  fired_at: string;
+  status: "started" | "skipped" | "refused" | "failed";
+  reason: string;
+  outcomes: Outcome[];
+  /** How many alike stand in this entry. */
+  count: number;
+  is_test: boolean;
+  /** The run whose event it was. */
+  cause: string | null;
+  /** What happened; parts that are too large are left out. */
+  payload: Record<string, unknown> | null;
+}
+
+export interface TryTriggerInput {
+  /** What it is to meet, by the names that its rule's paths begin with; without it, what it met last or might meet. */
+  payload?: Record<string, unknown>;
+  /** true: do it in earnest, also where it is off. */
+  start?: boolean;
+  /** The trigger's number. */
+  id: number;
+}
+
+export interface Tried {
+  payload: Record<string, unknown>;
+  /** Whether the rule's condition holds. */
+  holds: boolean;
+  targets: Trial[];
+  /** What was done, with `start`. */
+  firing: Firing | null;
+}
+
+export interface Trial {
+  target: string;
+  /** What a run would be started with, or was. */
+  input: unknown;
+  /** Why it could not be started. */
+  why: string;
+  /** How the input breaks the workflow's schema. */
+  violations: string[];
+}
+
 export interface ViewsInput {
   /** Most entries that are given. */
   limit?: number;
@@ -909,8 +1131,10 @@ export interface ErrorShape {
     code: "BAD_REQUEST" | "UNAUTHORIZED" | "FORBIDDEN" | "NOT_FOUND" | "METHOD_NOT_SUPPORTED" | "CONFLICT" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "UNPROCESSABLE_CONTENT" | "TOO_MANY_REQUESTS" | "INTERNAL_SERVER_ERROR" | "SERVICE_UNAVAILABLE";
     httpStatus: number;
     path?: string;
-    /** What is wrong with the input. */
-    errors?: { field: string; message: string }[];
+    /** What is wrong with the input; `place` is where in a trigger's rule. */
+    errors?: { field: string; message: string; place?: string }[];
+    /** What somebody else made of it meanwhile: the number of its newest version or revision. */
+    newest?: number;
     /** The run's state, where it stands against the act, and what can be done instead. */
     state?: "created" | "active" | "completed" | "failed" | "terminated";
     actions?: string[];
@@ -1061,6 +1285,24 @@ export type AppRouter = TRPCBuiltRouter<
         output: Started;
         meta: object;
       }>;
+      /** Lets queued and new runs wait; active ones go on. */
+      pause: TRPCMutationProcedure<{
+        input: PauseInput;
+        output: Workflow;
+        meta: object;
+      }>;
+      /** Lets queued runs start again, in the order of their creation. */
+      resume: TRPCMutationProcedure<{
+        input: PauseInput;
+        output: Workflow;
+        meta: object;
+      }>;
+      /** How many of its runs may be active at once; the others wait in their order. */
+      limit: TRPCMutationProcedure<{
+        input: LimitWorkflowInput;
+        output: Workflow;
+        meta: object;
+      }>;
     };
     bulk: {
       /** Begins an act on many runs: those of a filter, named ones, or those for which an earlier one failed. */
@@ -1129,6 +1371,68 @@ export type AppRouter = TRPCBuiltRouter<
       answer: TRPCMutationProcedure<{
         input: AnswerInput;
         output: DecisionDetail;
+        meta: object;
+      }>;
+    };
+    triggers: {
+      /** Triggers by name, without their rules. */
+      list: TRPCQueryProcedure<{
+        input: TriggersInput | undefined;
+        output: Trigger[];
+        meta: object;
+      }>;
+      /** One trigger with its rule. */
+      get: TRPCQueryProcedure<{
+        input: TriggerInput;
+        output: TriggerDetail;
+        meta: object;
+      }>;
+      /** A new trigger. Of a webhook the answer holds the secret, this once. */
+      create: TRPCMutationProcedure<{
+        input: MakeTriggerInput;
+        output: NewTrigger;
+        meta: object;
+      }>;
+      /** Changes its name, description or rule; refused if somebody changed it since. */
+      change: TRPCMutationProcedure<{
+        input: ChangeTriggerInput;
+        output: TriggerDetail;
+        meta: object;
+      }>;
+      /** Switches it on or off. What passes while it is off is not caught up. */
+      switch: TRPCMutationProcedure<{
+        input: SwitchTriggerInput;
+        output: TriggerDetail;
+        meta: object;
+      }>;
+      /** A new secret for a webhook: the former one is refused at once. */
+      secret: TRPCMutationProcedure<{
+        input: TriggerInput;
+        output: Secret;
+        meta: object;
+      }>;
+      /** Deletes it and the record of what it did. The runs that it started stay. */
+      delete: TRPCMutationProcedure<{
+        input: DeleteTriggerInput;
+        output: DeletedTrigger;
+        meta: object;
+      }>;
+      /** What it did in the last 30 days, the newest first. */
+      firings: TRPCQueryProcedure<{
+        input: FiringsInput;
+        output: Firing[];
+        meta: object;
+      }>;
+      /** One of them, with what happened. */
+      firing: TRPCQueryProcedure<{
+        input: FiringInput;
+        output: FiringDetail;
+        meta: object;
+      }>;
+      /** What it would do with a payload; with `start` it does so, also where it is off. */
+      test: TRPCMutationProcedure<{
+        input: TryTriggerInput;
+        output: Tried;
         meta: object;
       }>;
     };

@@ -9,6 +9,7 @@ from runs.api.trpc import (
     decision_procedures,
     run_procedures,
     token_procedures,
+    trigger_procedures,
     view_procedures,
     workflow_procedures,
 )
@@ -21,6 +22,7 @@ PROCEDURES: Mapping[str, Procedure] = {
         *workflow_procedures.PROCEDURES,
         *bulk_procedures.PROCEDURES,
         *decision_procedures.PROCEDURES,
+        *trigger_procedures.PROCEDURES,
         *view_procedures.PROCEDURES,
         *token_procedures.PROCEDURES,
     )

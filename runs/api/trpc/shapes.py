@@ -19,9 +19,11 @@ from runs.api.serializers import (
     EventQuerySerializer,
     EventSerializer,
     HoldSerializer,
+    LimitSerializer,
     MakeVersionSerializer,
     MakeWorkflowSerializer,
     OneOf,
+    ReasonSerializer,
     RunSerializer,
     StartSerializer,
     StrictSerializer,
@@ -95,11 +97,8 @@ class RunInput(Input):
     id = serializers.CharField(max_length=ID_LENGTH, help_text="The run's id.")
 
 
-class ActInput(RunInput):
-    reason = serializers.CharField(
-        max_length=500, required=False, allow_blank=True, default="",
-        help_text="Why; it is kept in the audit.",
-    )  # fmt: skip
+class ActInput(ReasonSerializer, RunInput):
+    pass
 
 
 class HoldInput(HoldSerializer, RunInput):
@@ -199,6 +198,14 @@ class MakeWorkflowInput(MakeWorkflowSerializer, Input):
 
 class PublishInput(MakeVersionSerializer, Input):
     id = serializers.CharField(max_length=WORD_LENGTH, help_text="The workflow's id.")
+
+
+class PauseInput(ReasonSerializer, WorkflowInput):
+    pass
+
+
+class LimitWorkflowInput(LimitSerializer, WorkflowInput):
+    pass
 
 
 # -- Given -----------------------------------------------------------------------------------

@@ -152,8 +152,10 @@ export interface ErrorShape {{
     code: {_union(CODES)};
     httpStatus: number;
     path?: string;
-    /** What is wrong with the input. */
-    errors?: {{ field: string; message: string }}[];
+    /** What is wrong with the input; `place` is where in a trigger's rule. */
+    errors?: {{ field: string; message: string; place?: string }}[];
+    /** What somebody else made of it meanwhile: the number of its newest version or revision. */
+    newest?: number;
     /** The run's state, where it stands against the act, and what can be done instead. */
     state?: {_union(RunState)};
     actions?: string[];

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from runs import idempotency
+from runs import idempotency, workflow_state
 from runs.api import acts, workflow_acts
 from runs.api.pagination import VersionPages
 from runs.api.problems import KeyReused
@@ -18,7 +18,9 @@ from runs.api.serializers import (
 from runs.api.trpc.procedure import Asking, Procedure
 from runs.api.trpc.shapes import (
     ExecuteInput,
+    LimitWorkflowInput,
     MakeWorkflowInput,
+    PauseInput,
     PublishInput,
     StartedSerializer,
     VersionInput,
@@ -79,6 +81,28 @@ def execute_workflow(asking: Asking, given: dict[str, Any]) -> dict[str, str]:
     return {"id": answer.shown["id"]}
 
 
+def pause_workflow(asking: Asking, given: dict[str, Any]) -> Any:
+    workflow, reason = acts.find_workflow(given["id"]), given["reason"]
+    workflow_state.pause(workflow, by=asking.actor, reason=reason, now=asking.now)
+    return _state(asking, given)
+
+
+def resume_workflow(asking: Asking, given: dict[str, Any]) -> Any:
+    workflow = acts.find_workflow(given["id"])
+    workflow_state.resume(workflow, by=asking.actor, reason=given["reason"])
+    return _state(asking, given)
+
+
+def limit_workflow(asking: Asking, given: dict[str, Any]) -> Any:
+    workflow, most = acts.find_workflow(given["id"]), given["max_active"]
+    workflow_state.limit(workflow, most, by=asking.actor, reason=given["reason"])
+    return _state(asking, given)
+
+
+def _state(asking: Asking, given: dict[str, Any]) -> Any:
+    return WorkflowSerializer(acts.find_workflow(given["id"]), context=asking.context).data
+
+
 PROCEDURES = (
     Procedure(
         "workflows.list", "query", "runs.view_workflow", WorkflowsInput, WorkflowSerializer,
@@ -112,5 +136,18 @@ PROCEDURES = (
         "workflows.execute", "mutation", "runs.execute_workflow", ExecuteInput,
         StartedSerializer, execute_workflow,
         says="Starts a run. Input that breaks the workflow's schema makes one that has failed.",
+    ),
+    Procedure(
+        "workflows.pause", "mutation", "runs.change_workflow", PauseInput, WorkflowSerializer,
+        pause_workflow, says="Lets queued and new runs wait; active ones go on.",
+    ),
+    Procedure(
+        "workflows.resume", "mutation", "runs.change_workflow", PauseInput, WorkflowSerializer,
+        resume_workflow, says="Lets queued runs start again, in the order of their creation.",
+    ),
+    Procedure(
+        "workflows.limit", "mutation", "runs.change_workflow", LimitWorkflowInput,
+        WorkflowSerializer, limit_workflow,
+        says="How many of its runs may be active at once; the others wait in their order.",
     ),
 )  # fmt: skip

@@ -49,7 +49,7 @@ class Triggers(TriggerView):
         if kind:
             triggers = triggers.filter(kind=kind)
         if workflow:
-            triggers = of_workflow(triggers, workflow)
+            triggers = triggers & Trigger.objects.about(workflow)
         chosen = {"q": searched, "kind": kind, "workflow": workflow}
         if after:
             triggers = triggers.filter(name__gt=after)
@@ -72,15 +72,6 @@ class Triggers(TriggerView):
             "without_workflow": _query({**chosen, "workflow": ""}),
         }
         return self.page("runs/automation/list.html", context)
-
-
-def of_workflow(triggers: QuerySet[Trigger], slug: str) -> QuerySet[Trigger]:
-    """Those that wait for its runs, or start some."""
-    return triggers.filter(
-        Q(rule__then__contains=[{"start": slug}])
-        | Q(rule__when__run_ends__workflow=slug)
-        | Q(rule__when__event__workflow=slug)
-    )
 
 
 def _with_last(triggers: QuerySet[Trigger]) -> QuerySet[Trigger]:

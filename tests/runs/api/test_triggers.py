@@ -6,6 +6,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from runs import tokens
+from runs.api import trigger_acts
 from runs.models import AuditEntry, Firing, Run, Trigger
 from runs.models.trigger import FiringStatus
 from runs.triggers import firing, schedule
@@ -363,3 +364,14 @@ def test_what_it_did_is_listed_newest_first(client, django_assert_max_num_querie
     assert client.get(f"{TRIGGERS}{other['id']}/firings/{number}/").status_code == 404
     assert client.get(f"{TRIGGERS}{2**70}/").status_code == 404
     assert client.get(f"{TRIGGERS}{shown['id']}/firings/{2**70}/").status_code == 404
+
+
+def test_a_trigger_that_is_deleted_while_it_is_changed_is_not_there(client, monkeypatch):
+    shown = made(client)
+    row = Trigger.objects.get()
+    # Found, and gone before it is locked.
+    monkeypatch.setattr(trigger_acts, "find_trigger", lambda _: row)
+    Trigger.objects.all().delete()
+    path = f"{TRIGGERS}{shown['id']}/"
+    assert client.patch(path, {"revision": 1, "name": "x"}, format="json").status_code == 404
+    assert post(client, shown, "switch", on=False).status_code == 404

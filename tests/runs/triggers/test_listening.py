@@ -249,3 +249,18 @@ def test_old_firings_are_forgotten_but_not_those_whose_run_goes_on(invoice, targ
     assert firing.prune(later) == 1
     assert TriggeredRun.objects.count() == Firing.objects.count() == 1
     assert Trigger.objects.count() == 1
+
+
+def test_what_goes_wrong_unexpectedly_shows_at_the_trigger(
+    invoice, target, make_trigger, monkeypatch
+):
+    trigger = make_trigger("event", ON_FAILURE)
+    end(start(invoice))
+
+    def break_down(*_, **__):
+        raise ZeroDivisionError("odd")
+
+    monkeypatch.setattr(firing, "_chain", break_down)
+    listen_now()
+    row = trigger.firings.get()
+    assert (row.status, row.reason) == ("failed", "ZeroDivisionError: odd")

@@ -14,7 +14,7 @@ from runs.bulk import work
 from runs.live import public_event
 from runs.models import BulkOperation, Event, Run, User
 from tests.runs.api.conftest import INPUT
-from tests.runs.api.trpc.test_view import ask
+from tests.runs.api.trpc.test_view import HOOK, ask
 
 _ANYTHING = (serializers.SerializerMethodField, serializers.JSONField)
 
@@ -129,6 +129,28 @@ def test_what_bulk_operations_give(client, run_in):
         ("bulk.start", {"kind": "export", "runs": [str(Run.objects.first())]}), ("bulk.list", {}),
         ("bulk.get", own), ("bulk.outcomes", own), ("bulk.pause", own), ("bulk.resume", own),
         ("bulk.abort", own),
+    ):  # fmt: skip
+        told = ask(client, path, given).json()["result"]["data"]
+        procedure = PROCEDURES[path]
+        assert told
+        assert list(misfits(procedure.gives(many=procedure.gives_many), told)) == []
+
+
+def test_what_there_is_of_triggers_and_of_a_workflow_s_state(client, workflow):
+    made = ask(client, "triggers.create", HOOK).json()["result"]["data"]
+    assert list(misfits(PROCEDURES["triggers.create"].gives(), made)) == []
+    trigger = {"id": made["id"]}
+    fire = {**trigger, "payload": {"body": {}}, "start": True}
+    tried = ask(client, "triggers.test", fire).json()["result"]["data"]
+    for path, given in (
+        ("triggers.test", trigger), ("triggers.list", {"workflow": "invoices"}),
+        ("triggers.get", trigger), ("triggers.firings", trigger),
+        ("triggers.firing", {**trigger, "number": tried["firing"]["id"]}),
+        ("triggers.change", {**trigger, "revision": 1, "description": "Paid ones"}),
+        ("triggers.switch", {**trigger, "on": False}), ("triggers.secret", trigger),
+        ("triggers.delete", trigger), ("workflows.pause", {"id": "invoices", "reason": "x"}),
+        ("workflows.limit", {"id": "invoices", "max_active": 2}),
+        ("workflows.resume", {"id": "invoices"}),
     ):  # fmt: skip
         told = ask(client, path, given).json()["result"]["data"]
         procedure = PROCEDURES[path]

@@ -5,20 +5,24 @@ import logging
 from urllib.parse import quote
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 from rest_framework.throttling import BaseThrottle
 
 from runs import ids
 from runs.api.trpc import run_procedures, view
 from runs.api.trpc.procedures import PROCEDURES
-from runs.models import SavedView, User
+from runs.models import Firing, SavedView, Trigger, User
 from tests.runs.api.conftest import ALL, INPUT, stored
 from tests.runs.api.test_access import bulk_for
 
 DEFINITION = {"nodes": [{"id": "only", "kind": "executor", "executor": "probe.noop"}]}
 START = {"workflow_id": "invoices", "input": INPUT}
 ANSWER = {"run": "{run}", "node": "review", "act": "approved"}
-# Procedure, input, the permission it needs, the state its run is in (“view”: a saved view).
+RULE = {"then": [{"start": "invoices", "input": INPUT}]}
+HOOK = {"kind": "webhook", "name": "orders", "rule": RULE}
+# Procedure, input, the permission it needs, the state its run is in (“view”: a saved view;
+# “trigger”: a webhook, number 77, that did something).
 CALLS = [
     ("runs.list", {}, "view_run", "created"),
     ("runs.get", {"id": "{run}"}, "view_run", "created"),
@@ -62,7 +66,22 @@ CALLS = [
         "change_workflow",
         "created",
     ),
+    ("workflows.pause", {"id": "invoices", "reason": "upgrade"}, "change_workflow", "created"),
+    ("workflows.resume", {"id": "invoices"}, "change_workflow", "created"),
+    ("workflows.limit", {"id": "invoices", "max_active": 2}, "change_workflow", "created"),
+    ("triggers.list", {}, "view_trigger", "trigger"),
+    ("triggers.get", {"id": 77}, "view_trigger", "trigger"),
+    ("triggers.create", HOOK, "add_trigger", "created"),
+    ("triggers.change", {"id": 77, "revision": 1, "name": "x"}, "change_trigger", "trigger"),
+    ("triggers.switch", {"id": 77, "on": False}, "fire_trigger", "trigger"),
+    ("triggers.secret", {"id": 77}, "change_trigger", "trigger"),
+    ("triggers.delete", {"id": 77}, "delete_trigger", "trigger"),
+    ("triggers.firings", {"id": 77}, "view_trigger", "trigger"),
+    ("triggers.firing", {"id": 77, "number": 77}, "view_trigger", "trigger"),
+    ("triggers.test", {"id": 77}, "fire_trigger", "trigger"),
 ]
+# Who makes or changes a trigger must also be allowed what it does.
+ALSO = {"triggers.create": ["execute_workflow"], "triggers.change": ["execute_workflow"]}
 # What each may who is staff, for themselves.
 OWN = {"tokens.list", "tokens.revoke"}
 MUTATIONS = [call for call in CALLS if PROCEDURES[call[0]].kind == "mutation"]
@@ -86,11 +105,24 @@ def test_every_procedure_is_asked_below():
     assert {path for path, procedure in PROCEDURES.items() if not procedure.permission} == OWN
 
 
+def a_trigger():
+    now = timezone.now()
+    row = Trigger.objects.create(
+        pk=77, name="orders", kind="webhook", source="call", rule=RULE, enabled_at=now, hook="h"
+    )
+    met = {"body": {"document": "a.pdf"}, "headers": {}, "query": {}}
+    Firing.objects.create(pk=77, trigger=row, key="k", fired_at=now, status="skipped", payload=met)
+    return row.pk
+
+
 @pytest.fixture
 def made(run_in):
     """A run in a state, a bulk operation, or a saved view."""
 
     def make(state):
+        if state == "trigger":
+            run_in()  # with the workflow
+            return a_trigger()
         if state.startswith("bulk"):
             return bulk_for(run_in("created"), f"{state.partition(' ')[2]}/")
         if state != "view":
@@ -104,7 +136,7 @@ def made(run_in):
 
 @pytest.mark.parametrize(("path", "given", "permission", "state"), CALLS)
 def test_staff_with_the_permission_may(login, made, path, given, permission, state):
-    response = ask(login(permission), path, given, made(state))
+    response = ask(login(permission, *ALSO.get(path, [])), path, given, made(state))
     assert response.status_code == 200
     assert list(json.loads(b"".join(response))) == ["result"]
     assert response["Content-Type"] == "application/json"
@@ -236,6 +268,13 @@ def test_the_streams_procedure_is_no_call(client):
         ("views.create", {"name": "Mine", "query": "?state=gone"}, ["query"]),
         ("views.create", {"name": "Mine", "query": "", "is_shared": "yes"}, ["is_shared"]),
         ("workflows.versions", {"id": "invoices", "before": 0}, ["before"]),
+        ("triggers.list", {"kind": "cron"}, ["kind"]),
+        ("triggers.list", {"enabled": "yes"}, ["enabled"]),
+        ("triggers.get", {"id": 2**63}, ["id"]),
+        ("triggers.create", {**HOOK, "rule": []}, ["rule"]),
+        ("triggers.firings", {"id": 77, "status": "done"}, ["status"]),
+        ("workflows.limit", {"id": "invoices", "max_active": 0}, ["max_active"]),
+        ("workflows.pause", {"id": "invoices", "reson": "x"}, ["reson"]),
         ("tokens.list", {"limit": 5}, ["limit"]),
     ],
 )
@@ -294,6 +333,23 @@ def test_an_unknown_run_or_workflow_is_not_found(client, workflow):
         assert code_of(ask(client, path, unknown)) == "NOT_FOUND"
         assert code_of(ask(client, path, {"id": "job_1"})) == "NOT_FOUND"
     assert code_of(ask(client, "workflows.execute", {**START, "workflow_id": "x"})) == "NOT_FOUND"
+
+
+def test_a_rule_that_cannot_be_kept_says_where(client, workflow):
+    wrong = {**HOOK, "rule": {"then": [{"start": "gone"}]}}
+    response = ask(client, "triggers.create", wrong)
+    assert (response.status_code, code_of(response)) == (422, "UNPROCESSABLE_CONTENT")
+    (error,) = response.json()["error"]["data"]["errors"]
+    assert (error["field"], error["place"]) == ("rule.then.0.start", "then.0.start")
+
+
+def test_who_changes_a_trigger_late_is_told_the_newest(client, made):
+    made("trigger")
+    change = {"id": 77, "revision": 1, "name": "paid orders"}
+    assert ask(client, "triggers.change", change).status_code == 200
+    response = ask(client, "triggers.change", {**change, "name": "unpaid"})
+    assert (response.status_code, code_of(response)) == (409, "CONFLICT")
+    assert response.json()["error"]["data"]["newest"] == 2
 
 
 # -- What goes wrong -------------------------------------------------------------------------
