@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from runs.api.trpc import (
+    bulk_procedures,
     decision_procedures,
     run_procedures,
     token_procedures,
@@ -19,6 +20,7 @@ PROCEDURES: Mapping[str, Procedure] = {
     for procedure in (
         *run_procedures.PROCEDURES,
         *workflow_procedures.PROCEDURES,
+        *bulk_procedures.PROCEDURES,
         *decision_procedures.PROCEDURES,
         *trigger_procedures.PROCEDURES,
         *view_procedures.PROCEDURES,

@@ -10,7 +10,17 @@ from rest_framework.test import APIClient
 from runs import lifecycle, recorder
 from runs.actors import Actor
 from runs.engine import worker
-from runs.models import AuditEntry, Event, Firing, Node, OutboxLine, ReadyNode, Run, Trigger, User
+from runs.models import (
+    AuditEntry,
+    Event,
+    Firing,
+    Node,
+    OutboxLine,
+    ReadyNode,
+    Run,
+    Trigger,
+    User,
+)
 from runs.rows import NewEvent
 from runs.states import Kind, RunState
 from tests.runs.conftest import changed, executor_node
@@ -20,6 +30,7 @@ ALL = (
     "view_run", "view_workflow", "execute_workflow", "retry_run", "terminate_run", "export_run",
     "delete_run", "add_workflow", "change_workflow", "ingest_event", "decide_decision",
     "view_trigger", "add_trigger", "change_trigger", "delete_trigger", "fire_trigger",
+    "hold_run",
 )  # fmt: skip
 
 
@@ -131,12 +142,16 @@ def waiting(publish, node=None, data=None):
 
 @pytest.fixture
 def run_in(workflow, publish):
-    """Make a run and bring it into a state, one of a run's or “waiting” for a person; `seconds`
-    is how long it then took."""
+    """Make a run and bring it into a state, one of a run's, “waiting” for a person or “held”;
+    `seconds` is how long it then took."""
 
     def make(state=RunState.CREATED, *, seconds=2.0, **fields):
         if state == "waiting":
             return waiting(publish)
+        if state == "held":
+            run = make("created", **fields)
+            lifecycle.hold(Run.objects.filter(pk=run.pk), by=ANNA, reason="court", audited=False)
+            return run
         now = timezone.now()
         run = lifecycle.start(workflow, INPUT, trigger="manual", by=ANNA, now=now, **fields)
         *events, last = [None, *_ENDS[state]]

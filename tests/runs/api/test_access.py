@@ -4,12 +4,13 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from runs import ids
 from runs.api.document import document
 from runs.api.urls import urlpatterns
-from runs.models import Firing, SavedView, Trigger, User
+from runs.models import BulkOperation, Firing, SavedView, Trigger, User
 from runs.scopes import Scope, scope_of
 from tests.runs.api.conftest import ALL, INPUT, stored
 
@@ -19,6 +20,7 @@ NEW_WORKFLOW = {"id": "new", "definition": DEFINITION}
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
 VIEW = {"name": "Mine", "query": "?state=failed"}
 APPROVED = {"act": "approved"}
+BULK = {"kind": "retry", "filter": {"state": "failed"}}
 RULE = {"then": [{"start": "invoices", "input": INPUT}]}
 TRIGGER = {"name": "New", "kind": "webhook", "rule": RULE}
 REPORT = [
@@ -34,6 +36,20 @@ ADDRESSES = [
     ("get", "/api/runs/{run}/events/", None, "view_run", "created", 200),
     ("post", "/api/runs/{run}/retry/", {}, "retry_run", "failed", 201),
     ("post", "/api/runs/{run}/terminate/", {}, "terminate_run", "active", 200),
+    ("post", "/api/runs/{run}/hold/", {"reason": "court"}, "hold_run", "created", 200),
+    ("post", "/api/runs/{run}/release/", {}, "hold_run", "held", 200),
+    ("get", "/api/bulk/", None, "view_run", "created", 200),
+    ("post", "/api/bulk/", BULK, "retry_run", "failed", 202),
+    ("post", "/api/bulk/preview/", {"kind": "retry", "filter": {}}, "view_run", "created", 200),
+    ("get", "/api/bulk/{bulk}/", None, "view_run", "created", 200),
+    ("patch", "/api/bulk/{bulk}/", {"rate": 5}, "terminate_run", "created", 200),
+    ("post", "/api/bulk/{bulk}/pause/", {}, "terminate_run", "created", 200),
+    ("post", "/api/bulk/{bulk}/resume/", {}, "terminate_run", "created", 200),
+    ("post", "/api/bulk/{bulk}/abort/", {}, "terminate_run", "created", 200),
+    ("post", "/api/bulk/{bulk}/again/", {}, "terminate_run", "created", 202),
+    ("get", "/api/bulk/{bulk}/outcomes/", None, "view_run", "created", 200),
+    ("get", "/api/bulk/{bulk}/outcomes/file/", None, "view_run", "created", 200),
+    ("get", "/api/bulk/{bulk}/download/", None, "export_run", "created", 200),
     ("get", "/api/runs/{run}/timeline/", None, "view_run", "created", 200),
     ("get", "/api/runs/{run}/logs/", None, "export_run", "created", 200),
     ("get", "/api/runs/{run}/export/", None, "export_run", "created", 200),
@@ -61,6 +77,16 @@ ADDRESSES = [
         "created",
         201,
     ),
+    ("post", "/api/workflows/{workflow}/pause/", {}, "change_workflow", "created", 200),
+    ("post", "/api/workflows/{workflow}/resume/", {}, "change_workflow", "created", 200),
+    (
+        "post",
+        "/api/workflows/{workflow}/limit/",
+        {"max_active": 5},
+        "change_workflow",
+        "created",
+        200,
+    ),
     ("post", "/api/events/", REPORT, "ingest_event", "created", 200),
     ("get", "/api/decisions/", None, "view_run", "created", 200),
     ("get", "/api/decisions/{run}/review/", None, "view_run", "waiting", 200),
@@ -82,6 +108,8 @@ WITH_ID = [address for address in ADDRESSES if "{" in address[1]]
 CHANGES = [address for address in ADDRESSES if address[0] != "get"]
 # Of one's own tokens, which takes no permission: test_own_tokens asks there.
 OWN = {("get", "/api/tokens/"), ("post", "/api/tokens/"), ("delete", "/api/tokens/{token}/")}
+# What changes nothing, in the state that is asked in here: nothing is audited.
+IDLE = {"/api/bulk/preview/", "/api/workflows/{workflow}/resume/"}
 # For who can sign, and has no account: test_hooks asks there.
 SIGNED = {("post", "/api/hooks/{hook}/")}
 # A page of its own, and procedures that test_view asks for one by one.
@@ -95,6 +123,7 @@ PARAMETERS = {
     "node": "review",
     "trigger_id": "{trigger}",
     "hook": "{hook}",
+    "bulk_id": "{bulk}",
 }
 
 
@@ -104,7 +133,8 @@ def ask(client, method, address, body, run="", workflow="invoices", view=None):
         view = view or own_view().public_id
     if "{trigger}" in address and not trigger:
         trigger, firing = (row.pk for row in a_trigger())
-    places = {"run": run, "workflow": workflow, "view": view, "trigger": trigger}
+    bulk = (view or bulk_for(run, address)) if "{bulk}" in address else ""
+    places = {"run": run, "bulk": bulk, "workflow": workflow, "view": view, "trigger": trigger}
     path = address.format(**places, firing=firing)
     if body is None:
         return getattr(client, method)(path)
@@ -126,6 +156,21 @@ def a_trigger():
         trigger=trigger, key="1", fired_at=MADE, status="skipped"
     )
     return trigger, firing
+
+
+def bulk_for(run, address):
+    """An operation in the state in which the address does something."""
+    kind = "export" if "download" in address else "terminate"
+    states = {"resume/": "paused", "again/": "finished", "download/": "finished"}
+    state = next((state for end, state in states.items() if address.endswith(end)), "running")
+    now = timezone.now()
+    return BulkOperation.objects.create(
+        kind=kind, state=state, actor="anna", reason="wrong file",
+        created_at=now, bound=now, moved_at=now, chosen=[run.pk], total=1,
+        ended_at=now if state == "finished" else None,
+        visited=int("again" in address), failed=int("again" in address),
+        options={"format": "json", "with_logs": False},
+    ).public_id  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from runs.api.trpc import run_procedures, view
 from runs.api.trpc.procedures import PROCEDURES
 from runs.models import Firing, SavedView, Trigger, User
 from tests.runs.api.conftest import ALL, INPUT, stored
+from tests.runs.api.test_access import bulk_for
 
 DEFINITION = {"nodes": [{"id": "only", "kind": "executor", "executor": "probe.noop"}]}
 START = {"workflow_id": "invoices", "input": INPUT}
@@ -36,6 +37,16 @@ CALLS = [
     ("runs.exportAll", {"status": "failed"}, "export_run", "failed"),
     ("runs.counts", {"workflow_id": "invoices"}, "view_run", "failed"),
     ("runs.events", {"id": "{run}"}, "view_run", "completed"),
+    ("runs.hold", {"id": "{run}", "reason": "court"}, "hold_run", "created"),
+    ("runs.release", {"id": "{run}"}, "hold_run", "held"),
+    ("bulk.start", {"kind": "retry", "filter": {"status": "failed"}}, "retry_run", "failed"),
+    ("bulk.get", {"id": "{run}"}, "view_run", "bulk"),
+    ("bulk.list", {}, "view_run", "bulk"),
+    ("bulk.outcomes", {"id": "{run}"}, "view_run", "bulk"),
+    ("bulk.pause", {"id": "{run}"}, "terminate_run", "bulk"),
+    ("bulk.resume", {"id": "{run}"}, "terminate_run", "bulk resume"),
+    ("bulk.abort", {"id": "{run}"}, "terminate_run", "bulk"),
+    ("bulk.again", {"id": "{run}"}, "terminate_run", "bulk again"),
     ("decisions.list", {}, "view_run", "waiting"),
     ("decisions.get", {"run": "{run}", "node": "review"}, "view_run", "waiting"),
     ("decisions.answer", ANSWER, "decide_decision", "waiting"),
@@ -106,12 +117,14 @@ def a_trigger():
 
 @pytest.fixture
 def made(run_in):
-    """A run in a state, a saved view or a trigger."""
+    """A run in a state, a bulk operation, or a saved view."""
 
     def make(state):
         if state == "trigger":
             run_in()  # with the workflow
             return a_trigger()
+        if state.startswith("bulk"):
+            return bulk_for(run_in("created"), f"{state.partition(' ')[2]}/")
         if state != "view":
             return run_in(state)
         owner = User.objects.filter(username="olga").first() or User.objects.create_user("someone")
