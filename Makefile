@@ -9,6 +9,9 @@
 
 PYTHON := .venv/bin/python
 PACKAGES := config runs
+# What was compiled is kept, also where the environment says otherwise: the tests start some
+# hundred processes, and each would compile the portal anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test long chaos check bench screenshots lock installed installed-dev chromium
 

@@ -182,7 +182,7 @@ class RunsAct(PermissionRequiredMixin, View):
                 reason=form.cleaned_data["reason"],
                 rate=form.cleaned_data["rate"],
                 at_least=counted.total if counted else 0,
-                options=form.options,
+                options=self._options(act, form),
             )
         except operations.NotPossible as error:
             form.add_error(None, str(error))
@@ -192,6 +192,13 @@ class RunsAct(PermissionRequiredMixin, View):
             return self._lead(self.back)
         tasks.begin(operation)
         return self._lead(reverse("bulk_operation", args=[operation.public_id]))
+
+    def _options(self, act: Act, form: AskForm) -> dict[str, Any]:
+        if act.kind != BulkKind.EXPORT:
+            return form.options
+        # What the file's links to runs begin with.
+        pages = self.request.build_absolute_uri(reverse("admin:runs_run_changelist"))
+        return form.options | {"pages": pages}
 
     def _is_done_at_once(self, operation: BulkOperation) -> bool:
         few = operation.chosen is not None and len(operation.chosen) <= AT_ONCE

@@ -74,7 +74,7 @@ def test_a_correction_is_typed_refused_mended_and_goes_on(asked):
     expect(page.locator("#asked-title")).to_have_text("Check invoice 4711")
     page.get_by_label("Total").fill("a lot")
     page.get_by_role("button", name="Send correction").click()
-    expect(page.locator(".op-error")).to_have_text("Give a number, such as 12.50.")
+    expect(page.locator(".op-error").first).to_have_text("Give a number, such as 12.50.")
     expect(page.get_by_label("Total")).to_have_value("a lot")
     page.get_by_label("Total").fill("99.5")
     page.get_by_label("Comment").fill("misread")

@@ -11,7 +11,7 @@ from tests import servers as session_servers
 from tests.clients.node import Client, installed
 from tests.runs.api.conftest import ALL, run_in, workflow  # noqa: F401
 from tests.runs.conftest import (  # noqa: F401
-    _flush_by_the_purge_path,
+    _emptied_quickly,
     make_run,
     publish,
     version,

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.django_db
 
 WORKER = heartbeat.Process("worker", "runs@here", ("runs",))
 CONTROL = heartbeat.Process("worker", "control@here", ("control",))
+BULK = heartbeat.Process("worker", "bulk@here", ("bulk",))
 BEAT = heartbeat.Process("beat", "1@here")
 
 
@@ -50,6 +51,7 @@ def ask() -> tuple[int, dict]:
 def test_all_is_well_with_workers_and_beat():
     heartbeat.give(WORKER)
     heartbeat.give(CONTROL)
+    heartbeat.give(BULK)
     heartbeat.give(BEAT)
     assert ask() == (200, {"status": "ok", "parts": dict.fromkeys(PARTS, "ok")})
 
@@ -59,19 +61,19 @@ def test_a_queue_without_a_worker_shows():
     heartbeat.give(BEAT)
     status, answer = ask()
     assert (status, answer["status"]) == (503, "starting")
-    assert answer["parts"]["worker"] == "missing for control"
+    assert answer["parts"]["worker"] == "missing for bulk, control"
     assert answer["parts"]["beat"] == "ok"
 
 
 def test_one_worker_may_serve_all_queues():
-    heartbeat.give(heartbeat.Process("worker", "all@here", ("control", "runs")))
+    heartbeat.give(heartbeat.Process("worker", "all@here", ("bulk", "control", "runs")))
     assert ask()[1]["parts"]["worker"] == "ok"
 
 
 def test_a_worker_that_fell_silent_is_missing(monkeypatch):
     heartbeat.give(WORKER)
     monkeypatch.setattr(heartbeat, "ALIVE", -1)
-    assert ask()[1]["parts"]["worker"] == "missing for control, runs"
+    assert ask()[1]["parts"]["worker"] == "missing for bulk, control, runs"
 
 
 def test_a_worker_that_said_good_bye_is_missing_at_once():

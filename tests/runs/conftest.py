@@ -5,44 +5,24 @@ from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import Group
-from django.db import OperationalError, connection, transaction
+from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
-from psycopg.errors import DeadlockDetected
 
 from runs import ids, recorder
 from runs.actors import Actor
 from runs.models import Workflow
 from runs.rows import NewEvent
 from runs.states import Kind
+from tests import emptying
 
 ANNA = Actor(name="anna", ref_type="user", ref_id="user_anna")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _flush_by_the_purge_path(django_db_setup, django_db_blocker):
-    """Cleaning up after a committed test truncates the log, which only the purge may do."""
-    plain = connection.ops.execute_sql_flush
-
-    def purge(sql_list):
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute("SET LOCAL runs.purge = 'on'")
-            plain(sql_list)
-
-    def execute_sql_flush(sql_list):
-        # A real worker may be at it still, and hold tables in another order than a truncation.
-        for _ in range(4):
-            try:
-                return purge(sql_list)
-            except OperationalError as error:
-                if not isinstance(error.__cause__, DeadlockDetected):
-                    raise
-        return purge(sql_list)
-
-    connection.ops.execute_sql_flush = execute_sql_flush
-    yield
-    connection.ops.execute_sql_flush = plain
+def _emptied_quickly(django_db_setup, django_db_blocker):
+    with emptying.quickly():
+        yield
 
 
 @pytest.fixture

@@ -225,8 +225,15 @@ def test_firings_are_read_page_by_page(trigger, django_assert_max_num_queries):
     assert "Reason 69." in text(client.get(address, {"before": older[1]}))
 
 
+def test_who_may_not_start_runs_fires_none(trigger):
+    address = reverse("trigger_test", args=[trigger.pk])
+    answer = visitor(*FIRES).post(address, {"payload": "{}", "act": "fire"})
+    assert "starts runs, which you may not" in text(answer)
+    assert not Run.objects.exists()
+
+
 def test_it_is_tried_before_it_is_fired(trigger):
-    client = visitor(*FIRES)
+    client = visitor(*FIRES, "runs.execute_workflow")
     address = reverse("trigger_test", args=[trigger.pk])
     assert "Nothing has been started yet" in text(client.get(address))
     assert not Run.objects.exists()

@@ -35,9 +35,10 @@ def test_a_superuser_sees_what_is_built_and_no_more(rf):
         ((), {}),
         (
             ("runs.view_run",),
-            {"OPERATE": ["Runs", "Decisions", "Automation", "Bulk operations"], "BUILD": ["API"]},
+            {"OPERATE": ["Runs", "Decisions", "Bulk operations"], "BUILD": ["API"]},
         ),
         (("runs.view_workflow",), {"BUILD": ["Workflows"]}),
+        (("runs.view_trigger",), {"OPERATE": ["Automation"]}),
         (("runs.view_user", "auth.view_group"), {"MANAGE": ["Users", "Groups"]}),
         (
             ("runs.view_run", "runs.view_auditentry"),

@@ -12,7 +12,7 @@ from runs import json_text
 from runs.models import Trigger
 from runs.models.trigger import FiringStatus
 from runs.payload import PayloadError, bounded
-from runs.triggers import trial
+from runs.triggers import changes, trial
 from runs.triggers.rule import RuleError, parse
 from runs.views.automation import words
 from runs.views.automation.base import TriggerView
@@ -40,7 +40,10 @@ class TestTrigger(TriggerView):
             return self._shown(trigger, text, refusal, status=422)
         if request.POST.get("act") != "fire":
             return self._shown(trigger, text, payload=payload)
-        fired = trial.fire(trigger, payload, now=self.now)
+        try:
+            fired = changes.test(self.user, trigger, payload, now=self.now)
+        except (changes.NotAllowed, RuleError) as error:
+            return self._shown(trigger, text, str(error), payload, status=422)
         if fired.status == FiringStatus.STARTED:
             count = len(fired.outcomes)
             messages.success(request, f"Fired: {count} run{'s' if count > 1 else ''} started.")

@@ -35,7 +35,7 @@ class AskForm(forms.Form):
             )
         if act.kind == BulkKind.EXPORT:
             self.fields["format"] = forms.ChoiceField(choices=FORMATS)
-            self.fields["logs"] = forms.BooleanField(required=False)
+            self.fields["with_logs"] = forms.BooleanField(required=False)
         if act.kind == BulkKind.DELETE:
             # `shown` is the figure as the page said it.
             self.fields["shown"] = forms.CharField(required=False, max_length=20)
@@ -58,7 +58,7 @@ class AskForm(forms.Form):
         if given.get("begin") == "failed":
             return {"from_failed": True}
         if "format" in self.fields:
-            return {"format": given["format"], "logs": given["logs"]}
+            return {"format": given["format"], "with_logs": given["with_logs"]}
         return {}
 
 

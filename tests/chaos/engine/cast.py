@@ -67,7 +67,7 @@ class Cast:
         env = {
             **os.environ,
             "ENGINE_LEASE_SECONDS": str(lease),
-            "ENGINE_REDISPATCH_SECONDS": "2",
+            "ENGINE_REDISPATCH_SECONDS": "4",
             "PRIVATE_HOSTS": f"127.0.0.1:{self.service_port}",
             "API_TOKEN_RATE": "1000000",
             "API_USER_RATE": "1000000",

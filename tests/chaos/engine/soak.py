@@ -26,7 +26,8 @@ from tests.chaos.processes import Counter, Failed, Part, counter, parts
 # Seconds between two mishaps.
 PAUSES = (0.3, 2.0)
 STARTING_PATIENCE = 60.0
-ENDING_PATIENCE = 150.0
+# Without anything new: longer than a lost hint or a lease is ever waited for.
+ENDING_PATIENCE = 100.0
 # By default the runs are started over so many seconds for each.
 SECONDS_A_RUN = 0.4
 
@@ -109,23 +110,26 @@ class Soak:
         callers.answer(1)
 
     def _wait_for_the_end(self, callers: Part) -> None:
+        """For as long as anything goes on. What does not end is told by the judgement."""
         from django.db import Error, connection
+        from django.db.models import Max
 
-        from runs.models import Lease, Run
+        from runs.models import Event, Lease, Run
 
-        def all_ended() -> bool:
+        newest, deadline = None, time.monotonic() + ENDING_PATIENCE
+        while time.monotonic() < deadline:
             if callers.has_answer:
                 raise Failed(f"the callers ended too early: {callers.answer(0)}")
             try:
-                return not Run.objects.open().exists() and not Lease.objects.exists()
+                if not Run.objects.open().exists() and not Lease.objects.exists():
+                    return
+                last = Event.objects.aggregate(newest=Max("id"))["newest"]
             except Error:
                 connection.close()
-                return False
-
-        # What does not end is told by the judgement.
-        deadline = time.monotonic() + ENDING_PATIENCE
-        while not all_ended() and time.monotonic() < deadline:
-            time.sleep(0.3)
+            else:
+                if last != newest:
+                    newest, deadline = last, time.monotonic() + ENDING_PATIENCE
+            time.sleep(0.5)
 
     def _judge(self, cast: Any, told: Any, mishaps: int, seconds: float) -> list[str]:
         from datetime import timedelta
@@ -144,7 +148,13 @@ class Soak:
             *judging.of_marks(cast.marks.read_text().splitlines()),
             *judging.of_sent(model_server.sent(cast.calls)),
         ]
-        outbox.prune_all(timezone.now() + timedelta(hours=1))
+
+        def drained() -> bool:
+            outbox.prune_all(timezone.now() + timedelta(hours=1))
+            return not OutboxLine.objects.exists()
+
+        # Who reads it may be a little behind.
+        wait_until(drained, 15)
         if left := OutboxLine.objects.count():
             problems.append(f"{left} lines of the outbox cannot be pruned")
         counts = {**judging.figures(), "mishaps": mishaps, "seconds": round(seconds)}
