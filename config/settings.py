@@ -237,12 +237,15 @@ CELERY_TASK_ROUTES = {
         "bulk_tick",
     )
 }
-CELERY_TASK_ROUTES |= {f"runs.{name}": {"queue": "bulk"} for name in ("bulk_work", "bulk_count")}
+CELERY_TASK_ROUTES |= {
+    f"runs.{name}": {"queue": "bulk"} for name in ("bulk_work", "bulk_count", "sweep_storage")
+}
 CELERY_BEAT_SCHEDULE = {
     "engine tick": {"task": "runs.tick", "schedule": 1.0, "options": {"expires": 5}},
     "keep schedules": {"task": "runs.keep_schedules", "schedule": 1.0, "options": {"expires": 5}},
     "listen to runs": {"task": "runs.listen", "schedule": 1.0, "options": {"expires": 5}},
     "bulk operations": {"task": "runs.bulk_tick", "schedule": 2.0, "options": {"expires": 5}},
+    "sweep storage": {"task": "runs.sweep_storage", "schedule": 60.0, "options": {"expires": 60}},
     "prune firings": {"task": "runs.prune_firings", "schedule": 60.0, "options": {"expires": 60}},
     "prune outbox": {"task": "runs.prune_outbox", "schedule": 60.0, "options": {"expires": 60}},
 }
@@ -302,6 +305,8 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage",
     },
 }
+# Days for which the files of an export are kept.
+EXPORT_DAYS = _number("EXPORT_DAYS", 7)
 STATIC_URL = "/static/"
 STATIC_ROOT = None if LOCAL else os.environ.get("STATIC_ROOT") or BASE_DIR / "build" / "static"
 WHITENOISE_USE_FINDERS = LOCAL
@@ -339,6 +344,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RunStateEnum": "runs.api.document.RUN_STATES",
         "NodeStatusEnum": "runs.api.document.NODE_STATUSES",
+        "BulkKindEnum": "runs.models.bulk.BulkKind.values",
+        "BulkStateEnum": "runs.models.bulk.BulkState.values",
+        "OutcomeStatusEnum": "runs.models.bulk.OutcomeStatus.values",
         "AttemptStatusEnum": "runs.api.document.ATTEMPT_STATUSES",
         "WaitCauseEnum": "runs.api.run_timeline.WAIT_CAUSES",
         "DecisionActEnum": "runs.api.decisions.ACTS",

@@ -76,15 +76,8 @@ class Export:
             shown = [run for run in page.runs if self.last is None or _is_upto(run, self.last)]
             events = Event.objects.filter(run__in=[run.pk for run in shown]).order_by()
             counted = dict(events.values_list("run").annotate(count=Count("pk")))
-        rows = [self._row(run, counted.get(run.pk, 0)) for run in shown]
+        rows = [row_of(run, counted.get(run.pk, 0), self.now, self.pages) for run in shown]
         return rows, page.older if len(shown) == len(page.runs) else None
-
-    def _row(self, run: Run, events: int) -> dict[str, Any]:
-        name = VersionName(run.workflow.slug, run.version.number)
-        shown = public_run(run, name, self.now, self.pages)
-        del shown["draining"]
-        # Numbers of events go up to last_seq without a gap: that is how a loss would show.
-        return {**shown, "events": events, "missing": run.last_seq - events}
 
 
 def export_of(wanted: RunFilter, now: datetime, pages: str, after: Cursor | None = None) -> Export:
@@ -96,16 +89,38 @@ def export_of(wanted: RunFilter, now: datetime, pages: str, after: Cursor | None
     return Export(wanted, now, pages, min(found, MOST), after, last)
 
 
+def row_of(run: Run, events: int, now: datetime, pages: str) -> dict[str, Any]:
+    """A run of a file; `events` are stored of it."""
+    name = VersionName(run.workflow.slug, run.version.number)
+    shown = public_run(run, name, now, pages)
+    del shown["draining"]
+    # Numbers of events go up to last_seq without a gap: that is how a loss would show.
+    return {**shown, "events": events, "missing": run.last_seq - events}
+
+
+def event_line(event: Event) -> dict[str, Any]:
+    """An event of a file."""
+    return {
+        "seq": event.seq,
+        "kind": event.kind,
+        "at": stamp(event.at),
+        "node": event.node or None,
+        "attempt": event.attempt,
+        "actor": event.actor or None,
+        "data": event.data,
+    }
+
+
 def _is_upto(run: Run, last: Cursor) -> bool:
     return (run.created_at, run.pk) >= (last.created_at, last.id)
 
 
 async def as_json(export: Export) -> AsyncIterator[str]:
     """One object. Its end says how many runs stand in it, so that a broken-off one shows."""
-    yield f'{{"export": {_compact(export.told())},\n "runs": [\n'
+    yield f'{{"export": {compact(export.told())},\n "runs": [\n'
     count, before = 0, ""
     async for rows in export.rows():
-        yield before + ",\n".join(map(_compact, rows))
+        yield before + ",\n".join(map(compact, rows))
         count, before = count + len(rows), ",\n"
     yield f'\n ],\n "count": {count}\n}}\n'
 
@@ -114,27 +129,27 @@ async def as_ndjson(export: Export) -> AsyncIterator[str]:
     """A run a line; the last line tells of the export, so that a broken-off one shows."""
     count = 0
     async for rows in export.rows():
-        yield "".join(f"{_compact(row)}\n" for row in rows)
+        yield "".join(f"{compact(row)}\n" for row in rows)
         count += len(rows)
-    yield _compact({"export": {**export.told(), "count": count}}) + "\n"
+    yield compact({"export": {**export.told(), "count": count}}) + "\n"
 
 
 async def as_csv(export: Export) -> AsyncIterator[str]:
-    yield _lines([_COLUMNS])
+    yield csv_lines([COLUMNS])
     async for rows in export.rows():
-        yield _lines([[_cell(value) for value in _flat(row).values()] for row in rows])
+        yield csv_lines([[cell(value) for value in flat(row).values()] for row in rows])
 
 
-_COLUMNS = (
+COLUMNS = (
     "id", "job_id", "workflow_id", "workflow_version", "state", "created_at", "started_at",
     "completed_at", "duration_ms", "trigger", "triggered_by", "ref_type", "ref_id", "retry_of",
     "first_run", "cost", "input_tokens", "output_tokens", "cached_tokens", "nodes_total",
     "nodes_done", "error_node", "error_kind", "error_message", "ended_by", "reason", "last_seq",
-    "events", "missing", "url",
+    "events", "missing", "held", "url",
 )  # fmt: skip
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
+def flat(row: dict[str, Any]) -> dict[str, Any]:
     error = row["error"] or {}
     flat = {
         **row,
@@ -142,21 +157,21 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
         **{f"nodes_{name}": count for name, count in row["nodes"].items()},
         **{f"error_{name}": error.get(name) for name in ("node", "kind", "message")},
     }
-    return {name: flat[name] for name in _COLUMNS}
+    return {name: flat[name] for name in COLUMNS}
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
     """As it is, but no text that a spreadsheet would execute."""
     if isinstance(value, str) and value.startswith(_FORMULAS):
         return f"'{value}"
     return value
 
 
-def _lines(rows: Any) -> str:
+def csv_lines(rows: Any) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue()
 
 
-def _compact(value: Any) -> str:
+def compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -42,6 +42,7 @@ class RunLine(NamedTuple):
     ended_by: str
     reason: str
     last_seq: int
+    held_at: datetime | None
     draining: int
 
 
@@ -76,6 +77,7 @@ def public_run(run: Run | RunLine, name: VersionName, now: datetime, pages: str)
         "ended_by": run.ended_by,
         "reason": run.reason,
         "last_seq": run.last_seq,
+        "held": run.held_at is not None,
         "draining": getattr(run, "draining", 0),
         "url": f"{pages}{public_id}/",
     }

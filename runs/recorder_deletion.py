@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db import connection
 
+from runs import doomed
 from runs.models import DeletedRun, Run
 from runs.states import FINAL_STATES
 
@@ -51,6 +52,9 @@ def delete(runs: Sequence[Run], *, by: str, reason: str, now: datetime) -> None:
         )
         for run in runs
     )
+    # Once logs are archived: the object goes after the row that names it.
+    archived = [key for run in runs if (key := getattr(run, "archive_key", ""))]
+    doomed.doom(archived, "its run was deleted", now=now)
     with connection.cursor() as cursor:
         cursor.execute(_PURGE, ["on"])
         for statement in _DELETE:

@@ -18,6 +18,7 @@ class Scope(TextChoices):
     TERMINATE = "terminate", "Terminate runs"
     EXPORT = "export", "Export runs"
     DELETE = "delete", "Delete runs for good"
+    HOLD = "hold", "Put runs under legal hold, and end it"
     DECIDE = "decide", "Approve, reject and correct what waits for a person"
     WORKFLOWS = "workflows", "Make workflows and publish their versions"
     TRIGGERS = "triggers", "Make, change, switch and test what starts runs by itself"

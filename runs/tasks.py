@@ -1,6 +1,6 @@
 """Where Celery looks for tasks of this app."""
 
-from runs.bulk.tasks import bulk_count, bulk_tick, bulk_work
+from runs.bulk.tasks import bulk_count, bulk_tick, bulk_work, sweep_storage
 from runs.engine.tasks import execute, process_ended, prune_outbox, tick
 from runs.triggers.tasks import keep_schedules, listen_to_runs, prune_firings
 
@@ -14,5 +14,6 @@ __all__ = [
     "process_ended",
     "prune_firings",
     "prune_outbox",
+    "sweep_storage",
     "tick",
 ]

@@ -28,6 +28,7 @@ _RUN: dict[str, Any] = {
     "ended_by": "",
     "reason": "",
     "last_seq": 24,
+    "held": False,
     "draining": 0,
     "url": "https://portal.example/admin/runs/run/run_01kb2x7v9zeq3t8m4r6c5n0a1d/",
 }
@@ -161,3 +162,60 @@ TRY_TRIGGER = OpenApiExample(
     {"payload": {"body": {"event": "order.paid"}, "headers": {}, "query": {}}},
     request_only=True,
 )
+_BULK: dict[str, Any] = {
+    "id": "bulk_01kb2xa3r4f6qtw2m0z5k7h9ce",
+    "kind": "retry",
+    "state": "running",
+    "reason": "the mail server is back",
+    "by": "maria.keller",
+    "created_at": "2026-11-26T14:10:02.118Z",
+    "ended_at": None,
+    "filter": {"state": "failed", "created_from": "2026-11-25T14:10:02Z"},
+    "failed_of": None,
+    "options": {"from_failed": True},
+    "rate": None,
+    "at_least": 0,
+    "total": 40000,
+    "visited": 12000,
+    "done": 11988,
+    "skipped": 12,
+    "failed": 0,
+    "per_second": 1180.4,
+    "seconds_left": 24,
+    "trouble": "",
+    "url": "https://portal.example/api/bulk/bulk_01kb2xa3r4f6qtw2m0z5k7h9ce/",
+}
+BULK = OpenApiExample("A retry under way", _BULK, response_only=True, status_codes=["200"])
+BULK_RATE = OpenApiExample("Fifty a second", {"rate": 50}, request_only=True)
+BULKS = [
+    OpenApiExample(
+        "Retry what failed today",
+        {
+            "kind": "retry",
+            "filter": {"state": "failed", "created": "24h"},
+            "reason": "the mail server is back",
+            "options": {"from_failed": True},
+        },
+        request_only=True,
+    ),
+    OpenApiExample(
+        "Delete by a filter",
+        {
+            "kind": "delete",
+            "filter": {"workflow": "load_test", "created_before": "2026-11-01"},
+            "reason": "only a test",
+            "expected_at_most": 5000,
+        },
+        request_only=True,
+    ),
+    OpenApiExample(
+        "Export with logs",
+        {
+            "kind": "export",
+            "filter": {"workflow": "invoice_processing", "created": "30d"},
+            "options": {"format": "ndjson", "with_logs": True},
+        },
+        request_only=True,
+    ),
+]
+HOLD = OpenApiExample("For a case", {"reason": "case 2026-114"}, request_only=True)

@@ -62,5 +62,8 @@ def lacking(token: ApiToken, scope: str | None) -> str:
 
 
 def needed_by(view: Any) -> str:
+    # Where it is what is asked for that decides, the view has found it out by now.
+    if needed := getattr(view, "needed", None):
+        return needed
     action = getattr(view, "action", None)
     return getattr(view, "permissions", {}).get(action, view.permission)

@@ -55,6 +55,11 @@ class Conflict(exceptions.APIException):
     default_detail = "This cannot be done now."
 
 
+class Gone(exceptions.APIException):
+    status_code = 410
+    default_detail = "It is not kept any more."
+
+
 class Unprocessable(exceptions.APIException):
     status_code = 422
     default_detail = "This cannot be done as it is asked for."

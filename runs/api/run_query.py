@@ -20,7 +20,7 @@ FIELDS = tuple(RunSerializer().fields)
 BOUNDS = {"created_after": "created_from", "created_before": "created_to"}
 NAMES = (*FilterForm.base_fields, *BOUNDS)
 
-_WORDS = {
+WORDS = {
     "state": "Runs in this state; `running` and `queued` are the page's words for two of them.",
     "workflow": "Runs of the workflow with this id.",
     "created": "Runs created in the last hour, day, week or month, up to now.",
@@ -41,9 +41,9 @@ def _parameter(name: str) -> OpenApiParameter:
     field = FilterForm.base_fields.get(name)
     examples = [OpenApiExample("a time", "2026-11-21T14:59:00Z")] if name in _TIMES else []
     if name in _TIMES:
-        words = f"{_WORDS[name]} Without an offset it is UTC."
+        words = f"{WORDS[name]} Without an offset it is UTC."
     else:
-        words = _WORDS[name]
+        words = WORDS[name]
     choices = [str(key) for key, _ in getattr(field, "choices", ())]
     return OpenApiParameter(name, description=words, enum=choices or None, examples=examples)
 

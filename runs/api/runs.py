@@ -38,6 +38,7 @@ from runs.api.serializers import (
     EventQuerySerializer,
     EventSerializer,
     ExportSerializer,
+    HoldSerializer,
     JobSerializer,
     ReasonSerializer,
     RetrySerializer,
@@ -87,6 +88,8 @@ class RunViewSet(ApiViewSet):
     permissions = {
         "retry": "runs.retry_run",
         "terminate": "runs.terminate_run",
+        "hold": "runs.hold_run",
+        "release": "runs.hold_run",
         "destroy": "runs.delete_run",
         "logs": "runs.export_run",
         "export": "runs.export_run",
@@ -268,6 +271,18 @@ class RunViewSet(ApiViewSet):
     def terminate(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
         """Ends a queued or active run at once; nodes in flight finish what they are doing."""
         return self.run_response(self._done(lifecycle.terminate, request))
+
+    @extend_schema(responses=RunDetailSerializer, examples=[examples.HOLD])
+    @action(detail=True, methods=["post"], serializer_class=HoldSerializer)
+    def hold(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
+        """Legal hold: the run and all that belongs to it are kept until it is released."""
+        return self.run_response(self._done(lifecycle.hold, request))
+
+    @extend_schema(responses=RunDetailSerializer, examples=[examples.REASON])
+    @action(detail=True, methods=["post"], serializer_class=ReasonSerializer)
+    def release(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
+        """Take the legal hold from the run."""
+        return self.run_response(self._done(lifecycle.release, request))
 
     @extend_schema(parameters=[_REASON], responses={204: None})
     def destroy(self, request: Request, run_id: str) -> Response:  # noqa: ARG002

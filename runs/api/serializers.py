@@ -109,6 +109,7 @@ class RunSerializer(serializers.Serializer):
     ended_by = serializers.CharField()
     reason = serializers.CharField()
     last_seq = serializers.IntegerField(help_text="Number of the newest event.")
+    held = serializers.BooleanField(help_text="Under legal hold: it is not deleted.")
     draining = serializers.IntegerField(
         help_text="Nodes of a run that has ended which still finish their present operation."
     )
@@ -225,6 +226,10 @@ class ReasonSerializer(StrictSerializer):
         max_length=500, required=False, allow_blank=True, default="",
         help_text="Why; it is kept in the audit.",
     )  # fmt: skip
+
+
+class HoldSerializer(StrictSerializer):
+    reason = serializers.CharField(max_length=500, help_text="Why; it is kept in the audit.")
 
 
 class LimitSerializer(ReasonSerializer):

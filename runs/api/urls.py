@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 from rest_framework.routers import DefaultRouter
 
+from runs.api.bulk import BulkViewSet
 from runs.api.decisions import DecisionViewSet
 from runs.api.document import SchemaView
 from runs.api.hooks import HookView
@@ -21,6 +22,7 @@ router = DefaultRouter(use_regex_path=False)
 router.APIRootView = IndexView
 router.include_format_suffixes = False
 router.register("runs", RunViewSet, basename="run")
+router.register("bulk", BulkViewSet, basename="bulk")
 router.register("workflows", WorkflowViewSet, basename="workflow")
 router.register("views", SavedViewSet, basename="view")
 router.register("triggers", TriggerViewSet, basename="trigger")

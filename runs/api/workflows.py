@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -17,6 +16,7 @@ from rest_framework.reverse import reverse
 from runs import idempotency, workflow_state
 from runs.api import examples, workflow_acts
 from runs.api.acts import find_workflow, shown_workflows, start
+from runs.api.keys import KEY, REPEATED, key_of
 from runs.api.pagination import VersionPages, WorkflowPages
 from runs.api.problems import KeyReused
 from runs.api.serializers import (
@@ -33,23 +33,7 @@ from runs.api.serializers import (
 )
 from runs.api.views import LOCATION, ApiViewSet
 from runs.models import User, Workflow
-from runs.models.idempotency import KEY_LENGTH
 
-KEY_HEADER = "Idempotency-Key"
-
-_KEY = OpenApiParameter(
-    KEY_HEADER,
-    location=OpenApiParameter.HEADER,
-    description=(
-        "A word of yours for this request, 255 characters at most. Sent again within 24 hours with"
-        " the same body it starts nothing and gives the same answer; with another body it is"
-        " refused."
-    ),
-)
-_REPEATED = OpenApiParameter(
-    "Idempotency-Replayed", bool, OpenApiParameter.HEADER, response=[201],
-    description="true: this is the answer to an earlier request with the same key.",
-)  # fmt: skip
 _PAUSED = OpenApiParameter(
     "Workflow-Paused", bool, OpenApiParameter.HEADER, response=[201],
     description="true: the run starts when the workflow is resumed.",
@@ -184,7 +168,7 @@ class WorkflowViewSet(ApiViewSet):
 
     @extend_schema(
         responses={201: RunDetailSerializer},
-        parameters=[_KEY, LOCATION, _REPEATED, _PAUSED],
+        parameters=[KEY, LOCATION, REPEATED, _PAUSED],
         examples=[examples.START],
     )
     @action(detail=True, methods=["post"], url_path="runs", serializer_class=StartSerializer)
@@ -193,7 +177,7 @@ class WorkflowViewSet(ApiViewSet):
 
         While the workflow is paused the run is taken and waits, queued: the answer then has the
         header `Workflow-Paused`."""
-        workflow, given, key = self.get_object(), self.checked(request), _key(request)
+        workflow, given, key = self.get_object(), self.checked(request), key_of(request)
 
         def act() -> tuple[uuid.UUID, dict[str, Any]]:
             run = start(workflow, given, by=self.actor, now=self.now)
@@ -227,13 +211,3 @@ def _checked(serializer: type, request: Request) -> dict[str, Any]:
     given = serializer(data=request.data)
     given.is_valid(raise_exception=True)
     return given.validated_data
-
-
-def _key(request: Request) -> str | None:
-    key = request.headers.get(KEY_HEADER)
-    if key is None:
-        return None
-    if not (1 <= len(key) <= KEY_LENGTH and key.isascii() and key.isprintable()):
-        said = f"1 to {KEY_LENGTH} printable ASCII characters."
-        raise ValidationError({KEY_HEADER: [said]})
-    return key

@@ -15,7 +15,12 @@ from runs.models.bulk import BulkKind
 
 Act = Callable[..., Outcome]
 # Runs of one step: it is a transaction, and must stay a short one.
-CHUNK = {BulkKind.RETRY: 200, BulkKind.HOLD: 500, BulkKind.RELEASE: 500}
+CHUNK = {
+    BulkKind.RETRY: 200,
+    BulkKind.EXPORT: 1_000,
+    BulkKind.HOLD: 500,
+    BulkKind.RELEASE: 500,
+}
 USUAL_CHUNK = 400
 # Events that one step deletes, about; a run with more is a step of its own.
 DELETED_EVENTS = 20_000
@@ -27,6 +32,7 @@ PERMISSIONS = {
     BulkKind.HOLD: "runs.hold_run",
     BulkKind.RELEASE: "runs.hold_run",
 }
+# What is done to runs; an export only reads them.
 _ACTS: dict[str, Act] = {
     BulkKind.RETRY: lifecycle.retry,
     BulkKind.TERMINATE: lifecycle.terminate,

@@ -12,6 +12,7 @@ from django.db import DatabaseError, transaction
 
 from runs.actors import Actor
 from runs.bulk import selection
+from runs.bulk.parts import FORMATS
 from runs.filters import RunFilter
 from runs.models import AuditEntry, BulkOperation, BulkOutcome
 from runs.models.bulk import MOST_CHOSEN, BulkKind, BulkState, OutcomeStatus
@@ -55,6 +56,8 @@ def make(
         raise NotPossible(f"The limit is 1 to {MAX_RATE:,} runs a second.")
     if kind in (BulkKind.TERMINATE, BulkKind.DELETE, BulkKind.HOLD) and not reason.strip():
         raise NotPossible("Say why: the reason is kept in the audit.")
+    if kind == BulkKind.EXPORT:
+        options = export_options(options or {})
     named = sorted(set(chosen)) if chosen is not None else None
     total = len(named) if named is not None else failed_of.failed if failed_of else None
     operation = BulkOperation(
@@ -82,6 +85,14 @@ def make(
     return operation
 
 
+def export_options(given: dict[str, Any]) -> dict[str, Any]:
+    """The options of an export, with what was left out. Raises NotPossible."""
+    kind = given.get("format", FORMATS[0])
+    if kind not in FORMATS:
+        raise NotPossible(f"A file is one of {', '.join(FORMATS)}.")
+    return {**given, "format": kind, "with_logs": bool(given.get("with_logs"))}
+
+
 def pause(operation: BulkOperation, *, by: Actor, now: datetime) -> bool:
     return _switch(operation, (BulkState.RUNNING,), BulkState.PAUSED, by, "pause", now)
 
@@ -96,10 +107,13 @@ def abort(operation: BulkOperation, *, by: Actor, now: datetime) -> bool:
     return _switch(operation, both, BulkState.ABORTED, by, "abort", now)
 
 
-def set_rate(operation: BulkOperation, rate: int | None) -> None:
+def set_rate(operation: BulkOperation, rate: int | None, *, by: Actor | None = None) -> None:
     if rate is not None and not 1 <= rate <= MAX_RATE:
         raise NotPossible(f"The limit is 1 to {MAX_RATE:,} runs a second.")
-    BulkOperation.objects.filter(pk=operation.pk).update(rate=rate)
+    with transaction.atomic():
+        BulkOperation.objects.filter(pk=operation.pk).update(rate=rate)
+        if by is not None:
+            _note(by, "limit bulk", operation)
 
 
 def again(operation: BulkOperation, *, by: Actor, now: datetime) -> BulkOperation:

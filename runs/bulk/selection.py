@@ -57,6 +57,15 @@ def following(operation: BulkOperation, count: int) -> Next:
     return Next([run_id for _, run_id in rows], *rows[-1])
 
 
+def cut(found: Next, run_ids: list[uuid.UUID]) -> Next:
+    """The same with fewer runs: the cursor stands behind the last of them."""
+    last = run_ids[-1]
+    at = None
+    if found.cursor_at is not None:
+        at = Run.objects.values_list("created_at", flat=True).get(pk=last)
+    return Next(run_ids, at, last, [each for each in found.gone if each < last])
+
+
 def _named(operation: BulkOperation, named: list[uuid.UUID], count: int) -> Next:
     after = operation.cursor_id or _NONE
     chosen = [run_id for run_id in named if run_id > after][:count]

@@ -7,7 +7,8 @@ from celery import shared_task
 from django.db import connection, transaction
 from django.utils import timezone
 
-from runs.bulk import operations, work
+from runs import doomed
+from runs.bulk import exports, operations, work
 from runs.engine import hints
 from runs.engine.patience import is_passing
 from runs.engine.trouble import Trouble
@@ -15,6 +16,7 @@ from runs.models import BulkOperation
 
 logger = logging.getLogger(__name__)
 _trouble = Trouble(logger, "bulk operations wait for the database")
+_storage = Trouble(logger, "objects in storage wait for their deletion")
 # Operations that are woken in one tick.
 MOST_WOKEN = 100
 
@@ -49,6 +51,19 @@ def bulk_tick() -> None:
     resting = BulkOperation.objects.at_rest(timezone.now() - work.REST)
     for operation_id in list(resting.values_list("pk", flat=True)[:MOST_WOKEN]):
         send(str(operation_id))
+
+
+@shared_task(name="runs.sweep_storage", ignore_result=True)
+def sweep_storage() -> None:
+    """Delete what is past its time in storage."""
+    now = timezone.now()
+    exports.sweep(now)
+    try:
+        doomed.sweep(now)
+    except Exception as error:  # storages raise whatever their libraries do
+        _storage.met(error)
+    else:
+        _storage.over()
 
 
 def begin(operation: BulkOperation) -> None:

@@ -2,7 +2,7 @@
 
 A step is one transaction: it locks the operation, does the act to the next runs, writes what became
 of each, and moves the cursor. Killed at any point, it has happened as a whole or not at all; two
-workers at one operation take turns.
+workers at one operation take turns. Of an export, which writes files beside, see `export_work`.
 """
 
 from __future__ import annotations
@@ -10,18 +10,15 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum, auto
 
-from django.db import connection, transaction
-from django.db.models import F
+from django.db import transaction
 from django.utils import timezone
 
 from runs.actors import Actor
-from runs.bulk import kinds, selection
+from runs.bulk import export_work, kinds, progress, selection
+from runs.bulk.progress import Moved, Results
 from runs.engine.patience import is_passing
 from runs.lifecycle import Outcome
 from runs.models import BulkOperation, Run
@@ -33,36 +30,6 @@ logger = logging.getLogger(__name__)
 SLICE = 2.0
 # One that has moved less lately than this may have lost its message.
 REST = timedelta(seconds=5)
-_INSERT = """
-INSERT INTO bulk_outcomes (operation_id, run_id, status, reason, new_run)
-SELECT %s, * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::uuid[])
-"""
-
-
-class Moved(Enum):
-    """What came of a step."""
-
-    ON = auto()
-    # It is finished, paused or aborted.
-    OUT = auto()
-    # Another worker is at it.
-    BUSY = auto()
-
-
-@dataclass(slots=True)
-class Results:
-    """What became of each run of a step."""
-
-    rows: dict[uuid.UUID, tuple[OutcomeStatus, str, uuid.UUID | None]] = field(default_factory=dict)
-
-    def say(
-        self, run_id: uuid.UUID, status: OutcomeStatus, reason: str = "",
-        new_run: uuid.UUID | None = None,
-    ) -> None:  # fmt: skip
-        self.rows[run_id] = (status, reason[:300], new_run)
-
-    def counts(self) -> Counter[OutcomeStatus]:
-        return Counter(status for status, _, _ in self.rows.values())
 
 
 def work(operation_id: uuid.UUID, seconds: float = SLICE) -> bool:
@@ -91,31 +58,30 @@ def step(operation_id: uuid.UUID) -> tuple[Moved, int, int | None]:
         if operation.state != BulkState.RUNNING:
             return Moved.OUT, 0, None
         now = timezone.now()
-        found = selection.following(operation, _size(operation))
-        run_ids = _within(operation, found.run_ids)
-        if len(run_ids) < len(found.run_ids):
-            found = _cut(found, run_ids)
-        if not run_ids and not found.gone:
-            _finish(operation, now)
-            return Moved.OUT, 0, None
-        results = Results()
-        for run_id in found.gone:
-            results.say(run_id, OutcomeStatus.SKIPPED, "it is not there any more")
-        if run_ids:
-            _act(operation, run_ids, results, now)
-        _write(operation, results)
-        counts = results.counts()
-        BulkOperation.objects.filter(pk=operation.pk).update(
-            cursor_at=found.cursor_at,
-            cursor_id=found.cursor_id,
-            visited=F("visited") + len(results.rows),
-            done=F("done") + counts[OutcomeStatus.DONE],
-            skipped=F("skipped") + counts[OutcomeStatus.SKIPPED],
-            failed=F("failed") + counts[OutcomeStatus.FAILED],
-            moved_at=now,
-            worked=F("worked") + timedelta(seconds=time.monotonic() - begun),
-            trouble="",
-        )
+        if operation.kind != BulkKind.EXPORT:
+            return _do(operation, now, begun)
+        if not export_work.take(operation, now):
+            return Moved.BUSY, 0, None
+    # Its files are written outside of any transaction.
+    moved, visited = export_work.step(operation, _size(operation), begun)
+    return moved, visited, operation.rate
+
+
+def _do(operation: BulkOperation, now: datetime, begun: float) -> tuple[Moved, int, int | None]:
+    """Within the transaction that locked it."""
+    found = selection.following(operation, _size(operation))
+    run_ids = _within(operation, found.run_ids)
+    if len(run_ids) < len(found.run_ids):
+        found = selection.cut(found, run_ids)
+    if not run_ids and not found.gone:
+        progress.finish(operation, now)
+        return Moved.OUT, 0, None
+    results = Results()
+    for run_id in found.gone:
+        results.say(run_id, OutcomeStatus.SKIPPED, "it is not there any more")
+    if run_ids:
+        _act(operation, run_ids, results, now)
+    progress.advance(operation, found, results, now, time.monotonic() - begun)
     return Moved.ON, len(results.rows), operation.rate
 
 
@@ -145,15 +111,6 @@ def _within(operation: BulkOperation, run_ids: list[uuid.UUID]) -> list[uuid.UUI
         if place and total > kinds.DELETED_EVENTS:
             return run_ids[:place]
     return run_ids
-
-
-def _cut(found: selection.Next, run_ids: list[uuid.UUID]) -> selection.Next:
-    """The same with fewer runs: the cursor stands behind the last of them."""
-    last = run_ids[-1]
-    at = None
-    if found.cursor_at is not None:
-        at = Run.objects.values_list("created_at", flat=True).get(pk=last)
-    return selection.Next(run_ids, at, last, [each for each in found.gone if each < last])
 
 
 def _act(
@@ -189,28 +146,3 @@ def _take(results: Results, run_ids: Sequence[uuid.UUID], came: Outcome) -> None
         else:
             why = came.skipped.get(run_id, "it is not there any more")
             results.say(run_id, OutcomeStatus.SKIPPED, why)
-
-
-def _write(operation: BulkOperation, results: Results) -> None:
-    rows = results.rows
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _INSERT,
-            [
-                operation.pk,
-                list(rows),
-                [status.value for status, _, _ in rows.values()],
-                [reason for _, reason, _ in rows.values()],
-                [new_run for _, _, new_run in rows.values()],
-            ],
-        )
-
-
-def _finish(operation: BulkOperation, now: datetime) -> None:
-    BulkOperation.objects.filter(pk=operation.pk).update(
-        state=BulkState.FINISHED,
-        ended_at=now,
-        moved_at=now,
-        total=F("visited"),
-        trouble="",
-    )

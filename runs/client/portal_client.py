@@ -177,6 +177,91 @@ class Portal:
         run = self.run(run_id)
         return run["state"] in _FINAL and run["last_seq"] <= after
 
+    def hold(self, run_id: str, reason: str) -> dict[str, Any]:
+        """Legal hold: it is not deleted until it is released."""
+        return self._send("POST", _path("runs", run_id, "hold"), {"reason": reason})
+
+    def release(self, run_id: str, reason: str = "") -> dict[str, Any]:
+        return self._send("POST", _path("runs", run_id, "release"), {"reason": reason})
+
+    # -- Many runs at once -------------------------------------------------------------------
+
+    def start_bulk(self, kind: str, *, key: str | None = None, **more: Any) -> dict[str, Any]:
+        """`retry`, `terminate`, `delete`, `export`, `hold` or `release` the runs of a `filter`, the
+        named `runs`, or those for which the operation `failed_of` failed. `more` is one of these,
+        `reason`, `rate`, `options`, `expected_at_most`. The same `key` begins it once."""
+        headers = {"Idempotency-Key": key} if key is not None else {}
+        return self._send("POST", "bulk/", {"kind": kind, **more}, headers)
+
+    def preview_bulk(self, kind: str, **meant: Any) -> dict[str, Any]:
+        """How many runs are meant, by state, and how many will be skipped; `meant` as above."""
+        return self._send("POST", _path("bulk", "preview"), {"kind": kind, **meant})
+
+    def bulk(self, bulk_id: str) -> dict[str, Any]:
+        return self._get(_path("bulk", bulk_id))
+
+    def bulks(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Newest first; filters `kind`, `state`."""
+        return self._all("bulk/", filters)
+
+    def progress(self, bulk_id: str, every: float = 1.0) -> Iterator[dict[str, Any]]:
+        """The operation as it is, again and again, until it has ended: the last one tells how. One
+        that is paused is waited for."""
+        while True:
+            try:
+                told = self.bulk(bulk_id)
+            except Refused as refused:
+                _rest(refused)
+                continue
+            except (OSError, http.client.HTTPException):
+                time.sleep(_RECONNECT)
+                continue
+            yield told
+            if told["state"] in ("finished", "aborted"):
+                return
+            time.sleep(every)
+
+    def wait_for_bulk(self, bulk_id: str, every: float = 1.0) -> dict[str, Any]:
+        """How it ended."""
+        for told in self.progress(bulk_id, every):
+            ended = told
+        return ended
+
+    def pause_bulk(self, bulk_id: str) -> dict[str, Any]:
+        return self._send("POST", _path("bulk", bulk_id, "pause"))
+
+    def resume_bulk(self, bulk_id: str) -> dict[str, Any]:
+        return self._send("POST", _path("bulk", bulk_id, "resume"))
+
+    def abort_bulk(self, bulk_id: str) -> dict[str, Any]:
+        """For good; what is done stays done."""
+        return self._send("POST", _path("bulk", bulk_id, "abort"))
+
+    def limit_bulk(self, bulk_id: str, rate: int | None) -> dict[str, Any]:
+        """Runs a second at most; None: as fast as it goes."""
+        return self._send("PATCH", _path("bulk", bulk_id), {"rate": rate})
+
+    def bulk_again(self, bulk_id: str, key: str | None = None) -> dict[str, Any]:
+        """The same act on those of its runs for which it failed: a new operation."""
+        headers = {"Idempotency-Key": key} if key is not None else {}
+        return self._send("POST", _path("bulk", bulk_id, "again"), None, headers)
+
+    def outcomes(self, bulk_id: str, status: str | None = None) -> Iterator[dict[str, Any]]:
+        """What became of each run: `run`, `status`, `reason`, `new_run`."""
+        return self._lines(_path("bulk", bulk_id, "outcomes", "file") + _query({"status": status}))
+
+    def download(self, bulk_id: str, path: str) -> int:
+        """The file of an export that is finished, into `path`; gives how many runs it holds. One
+        that breaks off raises OSError."""
+        with self._open("GET", _path("bulk", bulk_id, "download")) as answer:
+            with open(path, "wb") as file:
+                try:
+                    while piece := answer.read(1 << 20):
+                        file.write(piece)
+                except http.client.HTTPException as error:
+                    raise OSError(f"the file broke off: {error!r}") from error
+            return int(answer.headers["Export-Runs"])
+
     # -- Decisions ---------------------------------------------------------------------------
 
     def decisions(self, show: str = "open") -> Iterator[dict[str, Any]]:

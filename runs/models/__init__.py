@@ -3,6 +3,7 @@ from runs.models.bulk import BulkOperation, BulkOutcome
 from runs.models.decision import Decision
 from runs.models.deleted import DeletedRun
 from runs.models.event import Event
+from runs.models.export_part import DoomedObject, ExportPart
 from runs.models.idempotency import IdempotencyKey
 from runs.models.llm_call import LLMCall
 from runs.models.login import LoginTry
@@ -24,8 +25,10 @@ __all__ = [
     "BulkOutcome",
     "Decision",
     "DeletedRun",
+    "DoomedObject",
     "Event",
     "ExecutorLimit",
+    "ExportPart",
     "Firing",
     "IdempotencyKey",
     "LLMCall",

@@ -90,6 +90,8 @@ class BulkOperation(models.Model):
     moved_at = models.DateTimeField()
     worked = models.DurationField(default=timedelta)
     ended_at = models.DateTimeField(null=True)
+    # Of an export: until when the worker that makes the next file has it for itself.
+    taken_until = models.DateTimeField(null=True)
     # Why it does not move, where something is in its way.
     trouble = models.CharField(max_length=500, blank=True)
 

@@ -159,6 +159,11 @@ class Run(models.Model):
                 fields=["first"], name="jobs_first", condition=models.Q(first__isnull=False)
             ),
             models.Index(
+                fields=["created_at", "id"],
+                name="jobs_held",
+                condition=models.Q(held_at__isnull=False),
+            ),
+            models.Index(
                 fields=["start_deadline"],
                 name="jobs_start_deadline",
                 condition=models.Q(state=RunState.CREATED, start_deadline__isnull=False),

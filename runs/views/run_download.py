@@ -11,6 +11,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 
 from runs.context import STORED_BYTES, context_of, job_of, stamp
+from runs.exports import event_line
 from runs.models import Event, Run
 
 # Events, and bytes of their data as stored, that are in memory at a time.
@@ -45,18 +46,7 @@ def _page(run_id: uuid.UUID, seq: int, upto: int) -> list[dict[str, Any]]:
         if last and total > PAGE_BYTES:
             break
         last = number
-    return [
-        {
-            "seq": event.seq,
-            "kind": event.kind,
-            "at": stamp(event.at),
-            "node": event.node or None,
-            "attempt": event.attempt,
-            "actor": event.actor or None,
-            "data": event.data,
-        }
-        for event in events.filter(seq__lte=last)
-    ]
+    return [event_line(event) for event in events.filter(seq__lte=last)]
 
 
 async def as_json(run: Run, now: datetime) -> AsyncIterator[str]:

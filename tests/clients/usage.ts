@@ -38,6 +38,19 @@ await client.decisions.answer.mutate({ run: id, node: "review", act: "corrected"
 const view = await client.views.create.mutate({ name: "Failed", query: "?state=failed" });
 await client.views.update.mutate({ id: view.id, is_default: true });
 await client.tokens.list.query();
+const bulk = await client.bulk.start.mutate({
+  kind: "retry",
+  filter: { status: "failed", created: "24h" },
+  options: { from_failed: true },
+});
+const progress = await client.bulk.get.query({ id: bulk.id });
+const secondsLeft: number | null = progress.seconds_left;
+const exported: number | undefined = progress.export?.runs;
+for (const outcome of await client.bulk.outcomes.query({ id: bulk.id, status: "failed" })) {
+  const newRun: string | null = outcome.new_run;
+  console.log(outcome.run, newRun, secondsLeft, exported);
+}
+await client.runs.hold.mutate({ id, reason: "case 114" });
 client.runs.stream.subscribe(undefined, {
   onData(notice) {
     const changed: string[] = notice.reset ? [] : notice.runs.map((each) => each.id);
@@ -78,6 +91,8 @@ await client.workflows.execute.mutate({ workflow_id: "invoice_processing" });
 // @ts-expect-error money is text
 const cost: number = run.cost;
 
+// @ts-expect-error nothing is burnt
+await client.bulk.start.mutate({ kind: "burn", filter: {} });
 // @ts-expect-error no token is made here
 await client.tokens.create.mutate({ name: "x" });
 // @ts-expect-error nobody answers so

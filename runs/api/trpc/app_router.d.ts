@@ -66,6 +66,8 @@ export interface ListedRun {
   reason: string;
   /** Number of the newest event. */
   last_seq: number;
+  /** Under legal hold: it is not deleted. */
+  held: boolean;
   /** Nodes of a run that has ended which still finish their present operation. */
   draining: number;
   /** The run's page in the portal. */
@@ -158,6 +160,8 @@ export interface Run {
   reason: string;
   /** Number of the newest event. */
   last_seq: number;
+  /** Under legal hold: it is not deleted. */
+  held: boolean;
   /** Nodes of a run that has ended which still finish their present operation. */
   draining: number;
   /** The run's page in the portal. */
@@ -309,6 +313,8 @@ export interface ExportedRun {
   reason: string;
   /** Number of the newest event. */
   last_seq: number;
+  /** Under legal hold: it is not deleted. */
+  held: boolean;
   /** The run's page in the portal. */
   url: string;
   /** Events that are stored. */
@@ -331,6 +337,13 @@ export interface ActInput {
   id: string;
   /** Why; it is kept in the audit. */
   reason?: string;
+}
+
+export interface HoldInput {
+  /** Why; it is kept in the audit. */
+  reason: string;
+  /** The run's id. */
+  id: string;
 }
 
 export interface Deleted {
@@ -537,13 +550,220 @@ export interface ExecuteInput {
   /** Its id with you. */
   ref_id?: string;
   workflow_id: string;
-  /** A word of yours for this call: sent again within 24 hours, it starts nothing and gives the same run. */
+  /** A word of yours for this call: sent again within 24 hours, it starts nothing and gives the same answer. */
   idempotency_key?: string | null;
 }
 
 export interface Started {
   /** The new run's id. */
   id: string;
+}
+
+export interface StartBulkInput {
+  /** All that it finds; {}: all runs. */
+  filter?: FilterInput;
+  /** These, by their ids. */
+  runs?: string[];
+  /** Those for which this operation, which has ended, failed. */
+  failed_of?: string;
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release";
+  /** Why; kept in the audit. Needed to terminate, delete and hold. */
+  reason?: string;
+  /** Runs a second at most; null: as fast as it goes. */
+  rate?: number | null;
+  options?: MakeBulkOptions;
+  /** Refused where more runs are meant than this. Needed to delete by a filter: a filter that is wider than it was thought to be cannot be undone there. */
+  expected_at_most?: number | null;
+  /** A word of yours for this call: sent again within 24 hours, it starts nothing and gives the same answer. */
+  idempotency_key?: string | null;
+}
+
+export interface FilterInput {
+  /** A state, or its word on the page. */
+  status?: "queued" | "running" | "completed" | "failed" | "terminated" | "created" | "active";
+  workflow_id?: string;
+  /** A range that ends now. */
+  created?: "1h" | "24h" | "7d" | "30d";
+  /** A time such as 2026-11-21T14:59:00Z. */
+  created_from?: string;
+  /** A day alone is its end. */
+  created_to?: string;
+  /** The same as created_from. */
+  created_after?: string;
+  /** A day alone is its beginning. */
+  created_before?: string;
+  triggered_by?: string;
+  trigger?: "manual" | "api" | "schedule" | "webhook" | "event" | "automation";
+  /** A reference's id, or its beginning. */
+  ref?: string;
+  /** An error's kind, “@” and the node, if one failed. */
+  error?: string;
+  /** Text of an error; give created or created_from too. */
+  q?: string;
+}
+
+export interface MakeBulkOptions {
+  /** Of retry: go on from the failed node, with what was done before. */
+  from_failed?: boolean;
+  /** Of export: the kind of file. */
+  format?: "json" | "ndjson" | "csv";
+  /** Of export: with all events of each run. */
+  with_logs?: boolean;
+}
+
+export interface Bulk {
+  id: string;
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release";
+  state: "running" | "paused" | "finished" | "aborted";
+  reason: string;
+  by: string;
+  created_at: string;
+  ended_at: string | null;
+  /** As it was frozen; null: runs were named, or are those that failed elsewhere. */
+  filter: Record<string, string> | null;
+  /** The operation whose failures it does. */
+  failed_of: string | null;
+  options: BulkOptions;
+  /** Runs a second at most. */
+  rate: number | null;
+  /** How many runs were counted at its beginning. */
+  at_least: number;
+  /** null: not counted yet. */
+  total: number | null;
+  visited: number;
+  done: number;
+  skipped: number;
+  failed: number;
+  /** Runs, on average. */
+  per_second: number | null;
+  seconds_left: number | null;
+  /** Why it does not move, if it does not. */
+  trouble: string;
+  url: string;
+}
+
+export interface BulkOptions {
+  from_failed?: boolean;
+  format?: "json" | "ndjson" | "csv";
+  with_logs?: boolean;
+}
+
+export interface BulkInput {
+  /** The operation's id. */
+  id: string;
+}
+
+export interface BulkDetail {
+  id: string;
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release";
+  state: "running" | "paused" | "finished" | "aborted";
+  reason: string;
+  by: string;
+  created_at: string;
+  ended_at: string | null;
+  /** As it was frozen; null: runs were named, or are those that failed elsewhere. */
+  filter: Record<string, string> | null;
+  /** The operation whose failures it does. */
+  failed_of: string | null;
+  options: BulkOptions;
+  /** Runs a second at most. */
+  rate: number | null;
+  /** How many runs were counted at its beginning. */
+  at_least: number;
+  /** null: not counted yet. */
+  total: number | null;
+  visited: number;
+  done: number;
+  skipped: number;
+  failed: number;
+  /** Runs, on average. */
+  per_second: number | null;
+  seconds_left: number | null;
+  /** Why it does not move, if it does not. */
+  trouble: string;
+  url: string;
+  export: BulkExport | null;
+}
+
+export interface BulkExport {
+  runs: number;
+  /** Events that are stored of these runs. */
+  events: number;
+  /** Events that should be and are not. */
+  missing: number;
+  /** Size of the file, unpacked, about. */
+  bytes: number;
+  /** Whether it can be downloaded. */
+  is_ready: boolean;
+  /** Until when. */
+  until: string | null;
+}
+
+export interface BulksInput {
+  /** Most entries that are given. */
+  limit?: number;
+  /** The last given one's: the list goes on behind it. */
+  cursor?: string | null;
+  kind?: "retry" | "terminate" | "delete" | "export" | "hold" | "release";
+  state?: "running" | "paused" | "finished" | "aborted";
+}
+
+export interface ListedBulk {
+  id: string;
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release";
+  state: "running" | "paused" | "finished" | "aborted";
+  reason: string;
+  by: string;
+  created_at: string;
+  ended_at: string | null;
+  /** As it was frozen; null: runs were named, or are those that failed elsewhere. */
+  filter: Record<string, string> | null;
+  /** The operation whose failures it does. */
+  failed_of: string | null;
+  options: BulkOptions;
+  /** Runs a second at most. */
+  rate: number | null;
+  /** How many runs were counted at its beginning. */
+  at_least: number;
+  /** null: not counted yet. */
+  total: number | null;
+  visited: number;
+  done: number;
+  skipped: number;
+  failed: number;
+  /** Runs, on average. */
+  per_second: number | null;
+  seconds_left: number | null;
+  /** Why it does not move, if it does not. */
+  trouble: string;
+  url: string;
+  /** Where the list goes on behind this operation. */
+  cursor: string;
+}
+
+export interface OutcomesInput {
+  /** The operation's id. */
+  id: string;
+  /** Most entries that are given. */
+  limit?: number;
+  /** The last given entry's run: it goes on behind it. */
+  cursor?: string | null;
+  status?: "done" | "skipped" | "failed";
+}
+
+export interface BulkOutcome {
+  run: string;
+  status: "done" | "skipped" | "failed";
+  reason: string;
+  /** The run that a retry made. */
+  new_run: string | null;
+}
+
+export interface AgainInput {
+  /** The operation's id. */
+  id: string;
+  /** A word of yours for this call: sent again within 24 hours, it starts nothing and gives the same answer. */
+  idempotency_key?: string | null;
 }
 
 export interface DecisionsInput {
@@ -669,7 +889,7 @@ export interface Token {
   name: string;
   /** What the token begins with. */
   prefix: string;
-  scopes: ("view" | "execute" | "retry" | "terminate" | "export" | "delete" | "decide" | "workflows" | "triggers" | "views" | "ingest" | "retention")[];
+  scopes: ("view" | "execute" | "retry" | "terminate" | "export" | "delete" | "hold" | "decide" | "workflows" | "triggers" | "views" | "ingest" | "retention")[];
   created_at: string;
   expires_at: string | null;
   /** To the minute. */
@@ -739,6 +959,18 @@ export type AppRouter = TRPCBuiltRouter<
       }>;
       /** Ends a queued or active run at once. */
       terminate: TRPCMutationProcedure<{
+        input: ActInput;
+        output: Run;
+        meta: object;
+      }>;
+      /** Legal hold: the run and all that belongs to it are kept until it is released. */
+      hold: TRPCMutationProcedure<{
+        input: HoldInput;
+        output: Run;
+        meta: object;
+      }>;
+      /** Takes the legal hold from the run. */
+      release: TRPCMutationProcedure<{
         input: ActInput;
         output: Run;
         meta: object;
@@ -827,6 +1059,56 @@ export type AppRouter = TRPCBuiltRouter<
       execute: TRPCMutationProcedure<{
         input: ExecuteInput;
         output: Started;
+        meta: object;
+      }>;
+    };
+    bulk: {
+      /** Begins an act on many runs: those of a filter, named ones, or those for which an earlier one failed. */
+      start: TRPCMutationProcedure<{
+        input: StartBulkInput;
+        output: Bulk;
+        meta: object;
+      }>;
+      /** How far an operation is; of an export, also what there is to download. */
+      get: TRPCQueryProcedure<{
+        input: BulkInput;
+        output: BulkDetail;
+        meta: object;
+      }>;
+      /** Operations, newest first. */
+      list: TRPCQueryProcedure<{
+        input: BulksInput | undefined;
+        output: ListedBulk[];
+        meta: object;
+      }>;
+      /** What became of each run, by the runs' ids. */
+      outcomes: TRPCQueryProcedure<{
+        input: OutcomesInput;
+        output: BulkOutcome[];
+        meta: object;
+      }>;
+      /** Lets it rest; what is done stays done. */
+      pause: TRPCMutationProcedure<{
+        input: BulkInput;
+        output: Bulk;
+        meta: object;
+      }>;
+      /** Lets one that is paused go on. */
+      resume: TRPCMutationProcedure<{
+        input: BulkInput;
+        output: Bulk;
+        meta: object;
+      }>;
+      /** Ends it for good; what is done stays done. */
+      abort: TRPCMutationProcedure<{
+        input: BulkInput;
+        output: Bulk;
+        meta: object;
+      }>;
+      /** The same act on those of its runs for which it failed, as a new operation. */
+      again: TRPCMutationProcedure<{
+        input: AgainInput;
+        output: Bulk;
         meta: object;
       }>;
     };

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -58,12 +58,19 @@ class Procedure:
     is_tracked: bool = False
     # Where the permission's name does not tell which scope a token needs.
     scope: Scope | None = None
+    # Where the input decides which permission it takes: gives that, or None for the usual one.
+    permission_for: Callable[[Any], str | None] | None = None
     says: str = ""
 
     @property
     def scopes(self) -> dict[None, Scope]:
         """As a view has it, for its only act."""
         return {None: self.scope} if self.scope else {}
+
+    def judged(self, given: Any) -> Procedure:
+        """As it is to be permitted, with this input that is not checked yet."""
+        needed = self.permission_for(given) if self.permission_for else None
+        return replace(self, permission=needed) if needed else self
 
     def checked(self, given: Any) -> dict[str, Any]:
         """The call's input; none is as good as an empty one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from runs.api.trpc import (
+    bulk_procedures,
     decision_procedures,
     run_procedures,
     token_procedures,
@@ -18,6 +19,7 @@ PROCEDURES: Mapping[str, Procedure] = {
     for procedure in (
         *run_procedures.PROCEDURES,
         *workflow_procedures.PROCEDURES,
+        *bulk_procedures.PROCEDURES,
         *decision_procedures.PROCEDURES,
         *view_procedures.PROCEDURES,
         *token_procedures.PROCEDURES,

@@ -31,6 +31,7 @@ from runs.api.trpc.shapes import (
     EventsInput,
     EventsSerializer,
     ExportInput,
+    HoldInput,
     ListedRunSerializer,
     ListInput,
     NoInput,
@@ -49,8 +50,8 @@ from runs.timeouts import statement_timeout
 from runs.views.run_download import as_json
 
 # What the filter calls them.
-_FILTER_NAMES = {"status": "state", "workflow_id": "workflow"}
-_INPUT_NAMES = {own: name for name, own in _FILTER_NAMES.items()}
+FILTER_NAMES = {"status": "state", "workflow_id": "workflow"}
+_INPUT_NAMES = {own: name for name, own in FILTER_NAMES.items()}
 
 
 def list_runs(asking: Asking, given: dict[str, Any]) -> list[dict[str, Any]]:
@@ -74,7 +75,7 @@ def export_runs(asking: Asking, given: dict[str, Any]) -> JsonParts:
 
 def _wanted(given: dict[str, Any]) -> RunFilter:
     try:
-        return wanted_runs({_FILTER_NAMES.get(name, name): said for name, said in given.items()})
+        return wanted_runs({FILTER_NAMES.get(name, name): said for name, said in given.items()})
     except ValidationError as refused:
         errors = cast(dict[str, Any], refused.detail)
         named = {_INPUT_NAMES.get(name, name): said for name, said in errors.items()}
@@ -174,6 +175,16 @@ PROCEDURES = (
         "runs.terminate", "mutation", "runs.terminate_run", ActInput, RunSerializer,
         _change(lifecycle.terminate),
         says="Ends a queued or active run at once.",
+    ),
+    Procedure(
+        "runs.hold", "mutation", "runs.hold_run", HoldInput, RunSerializer,
+        _change(lifecycle.hold),
+        says="Legal hold: the run and all that belongs to it are kept until it is released.",
+    ),
+    Procedure(
+        "runs.release", "mutation", "runs.hold_run", ActInput, RunSerializer,
+        _change(lifecycle.release),
+        says="Takes the legal hold from the run.",
     ),
     Procedure(
         "runs.delete", "mutation", "runs.delete_run", ActInput, DeletedSerializer, delete_run,

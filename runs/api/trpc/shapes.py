@@ -18,6 +18,7 @@ from runs.api.pagination import (
 from runs.api.serializers import (
     EventQuerySerializer,
     EventSerializer,
+    HoldSerializer,
     MakeVersionSerializer,
     MakeWorkflowSerializer,
     OneOf,
@@ -74,6 +75,15 @@ def limit(pages: type[KeyPages] | type[EventPages]) -> serializers.IntegerField:
     )  # fmt: skip
 
 
+def key() -> serializers.RegexField:
+    return serializers.RegexField(
+        r"^[ -~]+\Z", max_length=KEY_LENGTH, required=False, allow_null=True, default=None,
+        error_messages={"invalid": "Printable ASCII characters only."},
+        help_text="A word of yours for this call: sent again within 24 hours, it starts nothing"
+        " and gives the same answer.",
+    )  # fmt: skip
+
+
 # -- Taken -----------------------------------------------------------------------------------
 
 
@@ -90,6 +100,10 @@ class ActInput(RunInput):
         max_length=500, required=False, allow_blank=True, default="",
         help_text="Why; it is kept in the audit.",
     )  # fmt: skip
+
+
+class HoldInput(HoldSerializer, RunInput):
+    pass
 
 
 class RetryInput(ActInput):
@@ -155,12 +169,7 @@ class StreamInput(Input):
 
 class ExecuteInput(StartSerializer, Input):
     workflow_id = serializers.CharField(max_length=WORD_LENGTH)
-    idempotency_key = serializers.RegexField(
-        r"^[ -~]+\Z", max_length=KEY_LENGTH, required=False, allow_null=True, default=None,
-        error_messages={"invalid": "Printable ASCII characters only."},
-        help_text="A word of yours for this call: sent again within 24 hours, it starts nothing"
-        " and gives the same run.",
-    )  # fmt: skip
+    idempotency_key = key()
 
 
 class WorkflowInput(Input):

@@ -109,7 +109,7 @@ class TrpcView(APIView):
         """One call's answer, whatever it meets: the others of its batch go on."""
         procedure = PROCEDURES.get(call.path)
         try:
-            self._check(request, procedure, call.path)
+            self._check(request, procedure, call)
             assert procedure is not None
             assert procedure.answer is not None
             given = procedure.checked(call.input)
@@ -121,16 +121,18 @@ class TrpcView(APIView):
                 log_refusal(request, failure)
             return wire.error(failure, call.path)
 
-    def _check(self, request: Request, procedure: Procedure | None, path: str) -> None:
+    def _check(self, request: Request, procedure: Procedure | None, call: Call) -> None:
         """Raises what stands against the call."""
         self.check_throttles(request)
         if procedure is None:
-            raise Failure("NOT_FOUND", f"There is no procedure “{path[:100]}”.")
+            raise Failure("NOT_FOUND", f"There is no procedure “{call.path[:100]}”.")
         method = request.method or ""
         if method not in METHODS[procedure.kind]:
             raise MethodNotAllowed(method, f"A {procedure.kind} is not called by {method}.")
         if procedure.answer is None:
             raise Failure("BAD_REQUEST", "A subscription is not called in a batch.")
+        if request.user.is_authenticated:
+            procedure = procedure.judged(call.input)
         for asked in self.get_permissions() if procedure.permission else [Staff()]:
             # It reads from the procedure, as from a view, which permission is needed.
             if not asked.has_permission(request, procedure):  # type: ignore[arg-type]

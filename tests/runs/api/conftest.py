@@ -10,7 +10,18 @@ from rest_framework.test import APIClient
 from runs import lifecycle, recorder
 from runs.actors import Actor
 from runs.engine import worker
-from runs.models import AuditEntry, Event, Firing, Node, OutboxLine, ReadyNode, Run, Trigger, User
+from runs.models import (
+    AuditEntry,
+    BulkOperation,
+    Event,
+    Firing,
+    Node,
+    OutboxLine,
+    ReadyNode,
+    Run,
+    Trigger,
+    User,
+)
 from runs.rows import NewEvent
 from runs.states import Kind, RunState
 from tests.runs.conftest import changed, executor_node
@@ -20,6 +31,7 @@ ALL = (
     "view_run", "view_workflow", "execute_workflow", "retry_run", "terminate_run", "export_run",
     "delete_run", "add_workflow", "change_workflow", "ingest_event", "decide_decision",
     "view_trigger", "add_trigger", "change_trigger", "delete_trigger", "fire_trigger",
+    "hold_run",
 )  # fmt: skip
 
 
@@ -150,5 +162,5 @@ def run_in(workflow, publish):
 
 def stored():
     """How much there is of all that an act may write."""
-    models = (Run, Event, Node, ReadyNode, OutboxLine, AuditEntry, Trigger, Firing)
+    models = (Run, Event, Node, ReadyNode, OutboxLine, AuditEntry, Trigger, Firing, BulkOperation)
     return {model.__name__: model.objects.count() for model in models}

@@ -4,12 +4,15 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
-from runs import ids
+from runs import ids, lifecycle
+from runs.actors import Actor
 from runs.api.document import document
 from runs.api.urls import urlpatterns
-from runs.models import Firing, SavedView, Trigger, User
+from runs.bulk import operations
+from runs.models import BulkOperation, Firing, Run, SavedView, Trigger, User
 from runs.scopes import Scope, scope_of
 from tests.runs.api.conftest import ALL, INPUT, stored
 
@@ -19,6 +22,7 @@ NEW_WORKFLOW = {"id": "new", "definition": DEFINITION}
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
 VIEW = {"name": "Mine", "query": "?state=failed"}
 APPROVED = {"act": "approved"}
+BULK = {"kind": "retry", "filter": {"state": "failed"}}
 RULE = {"then": [{"start": "invoices", "input": INPUT}]}
 TRIGGER = {"name": "New", "kind": "webhook", "rule": RULE}
 REPORT = [
@@ -34,6 +38,20 @@ ADDRESSES = [
     ("get", "/api/runs/{run}/events/", None, "view_run", "created", 200),
     ("post", "/api/runs/{run}/retry/", {}, "retry_run", "failed", 201),
     ("post", "/api/runs/{run}/terminate/", {}, "terminate_run", "active", 200),
+    ("post", "/api/runs/{run}/hold/", {"reason": "court"}, "hold_run", "created", 200),
+    ("post", "/api/runs/{run}/release/", {}, "hold_run", "held", 200),
+    ("get", "/api/bulk/", None, "view_run", "created", 200),
+    ("post", "/api/bulk/", BULK, "retry_run", "failed", 202),
+    ("post", "/api/bulk/preview/", {"kind": "retry", "filter": {}}, "view_run", "created", 200),
+    ("get", "/api/bulk/{bulk}/", None, "view_run", "created", 200),
+    ("patch", "/api/bulk/{bulk}/", {"rate": 5}, "terminate_run", "created", 200),
+    ("post", "/api/bulk/{bulk}/pause/", {}, "terminate_run", "created", 200),
+    ("post", "/api/bulk/{bulk}/resume/", {}, "terminate_run", "paused", 200),
+    ("post", "/api/bulk/{bulk}/abort/", {}, "terminate_run", "created", 200),
+    ("post", "/api/bulk/{bulk}/again/", {}, "terminate_run", "ended", 202),
+    ("get", "/api/bulk/{bulk}/outcomes/", None, "view_run", "created", 200),
+    ("get", "/api/bulk/{bulk}/outcomes/file/", None, "view_run", "created", 200),
+    ("get", "/api/bulk/{bulk}/download/", None, "export_run", "exported", 200),
     ("get", "/api/runs/{run}/timeline/", None, "view_run", "created", 200),
     ("get", "/api/runs/{run}/logs/", None, "export_run", "created", 200),
     ("get", "/api/runs/{run}/export/", None, "export_run", "created", 200),
@@ -60,6 +78,16 @@ ADDRESSES = [
         "change_workflow",
         "created",
         201,
+    ),
+    ("post", "/api/workflows/{workflow}/pause/", {}, "change_workflow", "created", 200),
+    ("post", "/api/workflows/{workflow}/resume/", {}, "change_workflow", "created", 200),
+    (
+        "post",
+        "/api/workflows/{workflow}/limit/",
+        {"max_active": 5},
+        "change_workflow",
+        "created",
+        200,
     ),
     ("post", "/api/events/", REPORT, "ingest_event", "created", 200),
     ("get", "/api/decisions/", None, "view_run", "created", 200),
@@ -95,6 +123,7 @@ PARAMETERS = {
     "node": "review",
     "trigger_id": "{trigger}",
     "hook": "{hook}",
+    "bulk_id": "{bulk}",
 }
 
 
@@ -104,7 +133,8 @@ def ask(client, method, address, body, run="", workflow="invoices", view=None):
         view = view or own_view().public_id
     if "{trigger}" in address and not trigger:
         trigger, firing = (row.pk for row in a_trigger())
-    places = {"run": run, "workflow": workflow, "view": view, "trigger": trigger}
+    bulk = (view or bulk_for(run)) if "{bulk}" in address else ""
+    places = {"run": run, "bulk": bulk, "workflow": workflow, "view": view, "trigger": trigger}
     path = address.format(**places, firing=firing)
     if body is None:
         return getattr(client, method)(path)
@@ -126,6 +156,38 @@ def a_trigger():
         trigger=trigger, key="1", fired_at=MADE, status="skipped"
     )
     return trigger, firing
+
+
+def bulk_for(run):
+    """The operation that goes with a run in such a state."""
+    return BulkOperation.objects.get(reason=str(run)).public_id
+
+
+def an_operation(run, state):
+    kind = "export" if state == "exported" else "terminate"
+    own = operations.make(
+        kind, by=Actor("anna", "user", "user_anna"), now=timezone.now(), chosen=[run.pk],
+        reason=str(run),
+    )  # fmt: skip
+    if state == "paused":
+        own.state = "paused"
+    elif state in ("ended", "exported"):
+        own.state, own.ended_at = "finished", timezone.now()
+        own.visited = own.failed = int(state == "ended")
+    own.save()
+
+
+@pytest.fixture
+def run_in(run_in):
+    def make(state):
+        own = {"held": "created", "paused": "created", "ended": "created", "exported": "created"}
+        run = run_in(own.get(state, state))
+        if state == "held":
+            lifecycle.hold(Run.objects.filter(pk=run.pk), by=Actor("a", "user", "u"), audited=False)
+        an_operation(run, state)
+        return run
+
+    return make
 
 
 @pytest.fixture(autouse=True)

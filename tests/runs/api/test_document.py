@@ -24,9 +24,11 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from runs import tokens
+from runs import ids, tokens
 from runs.api.document import document as document_of_code
-from runs.models import Run, SavedView, User
+from runs.bulk.operations import make as make_bulk
+from runs.filters import RunFilter
+from runs.models import BulkOperation, BulkOutcome, Run, SavedView, User
 from runs.scopes import scopes_of
 from tests.runs.api.conftest import ALL
 from tests.runs.api.test_access import a_trigger
@@ -77,7 +79,8 @@ def test_it_tells_of_every_address_and_of_nothing_else(client):
         "/api/triggers/", "/api/triggers/{trigger_id}/", "/api/triggers/{trigger_id}/firings/",
         "/api/triggers/{trigger_id}/firings/{number}/", "/api/triggers/{trigger_id}/secret/",
         "/api/triggers/{trigger_id}/switch/", "/api/triggers/{trigger_id}/test/",
-        "/api/hooks/{hook}/",
+        "/api/hooks/{hook}/", "/api/bulk/", "/api/bulk/{bulk_id}/", "/api/bulk/{bulk_id}/download/",
+        "/api/bulk/{bulk_id}/outcomes/", "/api/bulk/preview/", "/api/runs/{run_id}/hold/",
     }  # fmt: skip
     assert set(paths["/api/runs/{run_id}/"]) == {"get", "delete"}
 
@@ -169,7 +172,17 @@ def there(credentials):
         "node": ["review"],
         "view_id": [saved.public_id],
         "token_id": ["token_none"],
+        "bulk_id": [an_operation(kind) for kind in ("retry", "terminate", "export")],
     }
+
+
+def an_operation(kind):
+    by, ended = User.objects.get(username="random").as_actor(), kind == "export"
+    own = make_bulk(kind, by=by, now=timezone.now(), wanted=RunFilter(), reason="random")
+    if ended:
+        BulkOperation.objects.filter(pk=own.pk).update(state="finished", ended_at=timezone.now())
+    BulkOutcome.objects.create(operation=own, run_id=ids.new_id(), status="skipped", reason="no")
+    return own.public_id
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))

@@ -14,7 +14,8 @@ from runs import tokens
 from runs.api import acts
 from runs.client.portal_client import Portal, Refused
 from runs.filters import RunFilter
-from runs.models import AuditEntry, Run, SavedView
+from runs.bulk import work
+from runs.models import AuditEntry, BulkOperation, Run, SavedView
 from runs.scopes import scopes_of
 from tests.runs.api.conftest import ALL, INPUT, begun, gave, record
 from tests.runs.api.test_access import DEFINITION
@@ -68,6 +69,38 @@ def test_a_run_from_its_start_to_its_end(portal, workflow):
     portal.delete(run["id"], "private & gone")
     assert not Run.objects.exists()
     assert AuditEntry.objects.get(action="delete").reason == "private & gone"
+
+
+def test_many_runs_at_once(portal, run_in, tmp_path):
+    runs = [run_in("failed").public_id for _ in range(3)]
+    told = portal.preview_bulk("retry", filter={"state": "failed"})
+    assert (told["counts"]["failed"], told["skipped"]) == (3, [])
+    begun = portal.start_bulk("retry", key="a", filter={"state": "failed"}, rate=2)
+    assert portal.start_bulk("retry", key="a", filter={"state": "failed"}, rate=2) == begun
+    assert portal.pause_bulk(begun["id"])["state"] == "paused"
+    assert portal.limit_bulk(begun["id"], None)["rate"] is None
+    assert portal.resume_bulk(begun["id"])["state"] == "running"
+    told = []
+    for told in portal.progress(begun["id"], every=0.01):
+        work.step(BulkOperation.objects.get().pk)
+    assert (told["state"], told["done"]) == ("finished", 3)
+    assert {each["run"] for each in portal.outcomes(begun["id"])} == set(runs)
+    assert list(portal.outcomes(begun["id"], status="failed")) == []
+    assert [each["id"] for each in portal.bulks(kind="retry")] == [begun["id"]]
+    with pytest.raises(Refused, match="failed"):
+        portal.bulk_again(begun["id"])
+    export = portal.start_bulk("export", runs=runs, options={"format": "ndjson"})
+    work.work(BulkOperation.objects.get(kind="export").pk)
+    assert portal.wait_for_bulk(export["id"])["export"]["is_ready"]
+    path = tmp_path / "runs.ndjson"
+    assert portal.download(export["id"], str(path)) == 3
+    *lines, last = map(json.loads, path.read_text().splitlines())
+    assert {line["id"] for line in lines} == set(runs)
+    assert last["export"]["completeness"]["runs"] == 3
+    with pytest.raises(Refused):
+        portal.abort_bulk(export["id"])
+    assert portal.hold(runs[0], "court")["held"] is True
+    assert portal.release(runs[0])["held"] is False
 
 
 def test_lists_are_walked_through_page_by_page(portal, run_in):

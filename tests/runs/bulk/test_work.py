@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from runs import lifecycle, recorder
 from runs.actors import Actor
-from runs.bulk import operations, selection, work
+from runs.bulk import operations, progress, selection, work
 from runs.filters import RunFilter
 from runs.models import AuditEntry, BulkOperation, BulkOutcome, DeletedRun, Run
 from tests.runs.conftest import changed
@@ -122,15 +122,15 @@ def test_a_step_that_breaks_off_has_not_happened(failed, monkeypatch):
     failed(6)
     operation = begin("retry", ALL)
     work.step(operation.pk)
-    write = work._write
+    write = progress.write
 
     def die(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(work, "_write", die)
+    monkeypatch.setattr(progress, "write", die)
     with pytest.raises(KeyboardInterrupt):
         work.step(operation.pk)
-    monkeypatch.setattr(work, "_write", write)
+    monkeypatch.setattr(progress, "write", write)
     operation.refresh_from_db()
     assert operation.visited == 3
     assert Run.objects.exclude(retry_of=None).count() == 3

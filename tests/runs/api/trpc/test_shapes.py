@@ -10,8 +10,9 @@ from rest_framework import serializers
 from runs import tokens
 from runs.api.trpc.procedures import PROCEDURES
 from runs.api.trpc.run_procedures import STREAM_LOGS
+from runs.bulk import work
 from runs.live import public_event
-from runs.models import Event, User
+from runs.models import BulkOperation, Event, Run, User
 from tests.runs.api.conftest import INPUT
 from tests.runs.api.trpc.test_view import ask
 
@@ -112,6 +113,24 @@ def test_what_else_there_is(client, run_in):
         ("tokens.list", {}), ("tokens.revoke", {"id": token.public_id}),
     ):  # fmt: skip
         told = ask(client, path, given, run).json()["result"]["data"]
+        procedure = PROCEDURES[path]
+        assert told
+        assert list(misfits(procedure.gives(many=procedure.gives_many), told)) == []
+
+
+def test_what_bulk_operations_give(client, run_in):
+    run_in("failed")
+    given = {"kind": "retry", "filter": {"status": "failed"}, "idempotency_key": "a"}
+    shown = ask(client, "bulk.start", given).json()["result"]["data"]
+    assert ask(client, "bulk.start", given).json()["result"]["data"] == shown
+    work.step(BulkOperation.objects.get().pk)
+    own = {"id": shown["id"]}
+    for path, given in (
+        ("bulk.start", {"kind": "export", "runs": [str(Run.objects.first())]}), ("bulk.list", {}),
+        ("bulk.get", own), ("bulk.outcomes", own), ("bulk.pause", own), ("bulk.resume", own),
+        ("bulk.abort", own),
+    ):  # fmt: skip
+        told = ask(client, path, given).json()["result"]["data"]
         procedure = PROCEDURES[path]
         assert told
         assert list(misfits(procedure.gives(many=procedure.gives_many), told)) == []

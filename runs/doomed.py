@@ -1,0 +1,71 @@
+"""Deleting objects in storage, which no transaction of the database can do.
+
+Whoever takes the last row away that names an object dooms the object in the same transaction; the
+sweep deletes it afterwards, however often storage is away. Whoever writes an object dooms it
+first, for later, and spares it in the transaction that names it: killed in between, it is swept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.core.files.storage import default_storage
+from django.db import transaction
+
+from runs.models import DoomedObject
+
+# Objects that are deleted between two looks at the list.
+BATCH = 100
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
+
+
+def doom(
+    names: Iterable[str], reason: str, *, now: datetime, after: timedelta = timedelta(0)
+) -> None:
+    """Let the sweep delete them, not before `after`. Once doomed already, they go by this."""
+    rows = [
+        DoomedObject(name=name, doomed_at=now, due_at=now + after, reason=reason)
+        # In one order: two who doom the same must not wait for each other.
+        for name in sorted(names)
+    ]
+    if not rows:  # as when runs without an archive are deleted
+        return
+    DoomedObject.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["name"],
+        update_fields=["doomed_at", "due_at", "reason"],
+    )
+
+
+def spare(name: str) -> bool:
+    """Keep it after all. False: the sweep is at it, or has deleted it."""
+    return bool(DoomedObject.objects.filter(pk=name, tries=0).delete()[0])
+
+
+def sweep(now: datetime, most: int = 1_000) -> int:
+    """Delete what is due; gives how many are gone. Not within a transaction: it asks storage, and
+    raises what that raises; what is left then is tried again after a while."""
+    gone = 0
+    while gone < most and (names := _taken(now)):
+        deleted: list[str] = []
+        try:
+            for name in names:
+                default_storage.delete(name)
+                deleted.append(name)
+        finally:
+            DoomedObject.objects.filter(pk__in=deleted).delete()
+        gone += len(deleted)
+    return gone
+
+
+def _taken(now: datetime) -> list[str]:
+    """The next of them. They come again after a while, should this process not get to the end."""
+    with transaction.atomic():
+        due = list(DoomedObject.objects.due(now).select_for_update(skip_locked=True)[:BATCH])
+        for each in due:
+            each.due_at = now + min(FIRST_PAUSE * 2 ** min(each.tries, 10), LONGEST_PAUSE)
+            each.tries += 1
+        DoomedObject.objects.bulk_update(due, ["due_at", "tries"])
+    return [each.name for each in due]
