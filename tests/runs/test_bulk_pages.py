@@ -321,6 +321,29 @@ def test_the_audit_leads_to_the_operation(failed):
     assert f'href="{url(operation)}"' in page
 
 
+def test_an_export_can_be_downloaded_once_it_is_whole(failed):
+    failed(2)
+    taker = visitor("runs.view_run", "runs.export_run", name="tara")
+    data = {"act": "export", "all": "1", "filter": "?state=failed", "confirm": "1"}
+    answer = taker.post("/admin/runs/run/act/", {**data, "format": "ndjson", "with_logs": "on"})
+    operation = BulkOperation.objects.get()
+    assert answer["Location"] == url(operation)
+    link = f"/api/bulk/{operation.public_id}/download/"
+    coming = taker.get(url(operation)).content.decode()
+    assert "It can be downloaded once it is whole" in coming
+    assert link not in coming
+
+    finish(operation)
+    page = taker.get(url(operation))
+    assert link in page.content.decode()
+    assert re.search(r"2 runs, \d+ events · [\d.]+ k?B · kept until", text_of(page))
+    rows = [json.loads(line) for line in _read(taker.get(link)).splitlines()]
+    assert sum("id" in row for row in rows) >= 2
+
+    nina = visitor("runs.view_run", name="nina")
+    assert link not in nina.get(url(operation)).content.decode()
+
+
 @pytest.mark.parametrize("text", ["bulk_x", "run_01h455vb4pex5vsknk084sn02q", "%00"])
 def test_an_operation_that_is_not_there_is_not_found(olga, text):
     assert olga.get(f"{LIST}{text}/").status_code == 404

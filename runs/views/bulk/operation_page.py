@@ -17,7 +17,7 @@ from django.utils.http import content_disposition_header
 from django_htmx.http import HttpResponseClientRedirect
 
 from runs import ids
-from runs.bulk import operations, tasks
+from runs.bulk import exports, operations, tasks
 from runs.models import BulkOperation
 from runs.models.bulk import BulkState, OutcomeStatus
 from runs.views.bulk import outcomes, outcomes_file
@@ -87,6 +87,9 @@ class OperationPage(BulkView):
             "live_url": self._link(fragment="live", before=self.request.GET.get("before", "")),
             "seconds": 1 if operation.state == BulkState.RUNNING else 3,
             "can_repeat": not operation.is_open and operation.failed and self.may_act(operation),
+            # Of an export, its file.
+            "downloads": exports.downloads(operation, self.now),
+            "file_url": reverse("api:bulk-download", args=[operation.public_id]),
             **self._outcomes(operation, said),
         }
 
@@ -179,7 +182,7 @@ class OperationPage(BulkView):
             messages.warning(self.request, "It has ended meanwhile.")
         else:
             rate: int | None = form.cleaned_data["rate"]
-            operations.set_rate(operation, rate)
+            operations.set_rate(operation, rate, by=self.user.as_actor())
             said = f"at most {rate:,} runs a second" if rate else "as fast as it goes"
             messages.success(self.request, f"From now on: {said}.")
         return self._lead(operation)
