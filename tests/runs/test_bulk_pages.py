@@ -111,7 +111,7 @@ def test_the_list_is_paged_by_key_in_few_queries(olga, django_assert_max_num_que
         re.findall(r"/bulk/(bulk_\w+)/", rest)
     )
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
     last = BulkOperation.objects.newest_first()[49]
     plan = _after(last)[:51].explain()
     assert "bulk_newest" in plan
@@ -321,7 +321,13 @@ def test_the_audit_leads_to_the_operation(failed):
     assert f'href="{url(operation)}"' in page
 
 
-def test_an_export_can_be_downloaded_once_it_is_whole(failed):
+@pytest.mark.django_db(transaction=True)
+def test_an_export_can_be_downloaded_once_it_is_whole(failed, settings, tmp_path):
+    folder = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(tmp_path)},
+    }
+    settings.STORAGES = {**settings.STORAGES, "default": folder}
     failed(2)
     taker = visitor("runs.view_run", "runs.export_run", name="tara")
     data = {"act": "export", "all": "1", "filter": "?state=failed", "confirm": "1"}

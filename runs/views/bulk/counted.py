@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from django.db.models import BooleanField, Count, ExpressionWrapper, Q
+from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from runs.filters import STATES, RunFilter
 from runs.models import Run
@@ -100,8 +100,8 @@ def count_matching(wanted: RunFilter, now: datetime) -> Counted:
         for name, state in STATES.items():
             if wanted.state not in ("", name):
                 continue
-            runs = wanted.with_(state=name).apply(Run.objects.all(), now).order_by()
-            some = _cells(Run.objects.filter(pk__in=runs.values("pk")[: COUNT_CAP + 1]))
+            runs = wanted.with_(state=name).apply(Run.objects.all(), now)
+            some = _cells(runs, COUNT_CAP + 1)
             if sum(cell.count for cell in some) > COUNT_CAP:
                 capped.add(state)
                 some = _one_less(some)
@@ -109,12 +109,15 @@ def count_matching(wanted: RunFilter, now: datetime) -> Counted:
     return Counted(cells, frozenset(capped))
 
 
-def _cells(runs: RunQuerySet) -> list[Cell]:
+def _cells(runs: RunQuerySet, most: int | None = None) -> list[Cell]:
     held = ExpressionWrapper(Q(held_at__isnull=False), output_field=BooleanField())
     elsewhere = ExpressionWrapper(Q(source__isnull=False), output_field=BooleanField())
-    rows = runs.order_by().annotate(is_held_now=held, is_reported=elsewhere)
-    grouped = rows.values_list("state", "is_held_now", "is_reported").annotate(count=Count("pk"))
-    return [Cell(RunState(state), *rest) for state, *rest in grouped]
+    # Counted here: a database that groups what a limit has cut may join it to the whole table.
+    rows = runs.order_by().values_list("state", held, elsewhere)[:most]
+    return [
+        Cell(RunState(state), is_held, is_elsewhere, count)
+        for (state, is_held, is_elsewhere), count in Counter(rows).items()
+    ]
 
 
 def _one_less(cells: list[Cell]) -> list[Cell]:
