@@ -1,6 +1,6 @@
 """Long tests that break what the portal runs on: ``make chaos``, no part of ``make test``.
 
-``make chaos ARGS=engine`` runs one of the two suites, and ``ARGS="engine --seed 7"`` repeats what
+``make chaos ARGS=engine`` runs one of the suites, and ``ARGS="engine --seed 7"`` repeats what
 it printed as its seed; ``ARGS="engine --help"`` names the rest.
 """
 
@@ -11,7 +11,7 @@ from signal import SIGTERM
 
 from config.embedded.processes import die_with_parent
 
-SUITES = ("streams", "engine")
+SUITES = ("streams", "engine", "bulk")
 
 
 def main(arguments: list[str]) -> int:
@@ -26,7 +26,11 @@ def main(arguments: list[str]) -> int:
         from tests.chaos.engine import soak as soak_of_engine
 
         return soak_of_engine.main(rest)
-    print(f"There is no suite {suite!r}; there are {' and '.join(SUITES)}.")
+    if suite == "bulk":
+        from tests.chaos.bulk import soak as soak_of_bulk
+
+        return soak_of_bulk.main(rest)
+    print(f"There is no suite {suite!r}; there are {', '.join(SUITES)}.")
     return 2
 
 

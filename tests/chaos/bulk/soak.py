@@ -1,0 +1,237 @@
+"""The soak of bulk operations: killed at any point and started again, each run has one outcome.
+
+In each round several operations are asked for, which overlap, and are worked off while workers,
+the pulse, beat, Valkey and PostgreSQL are killed. At the end the tables must agree with each other
+and with what was asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from signal import SIGQUIT
+from typing import Any
+
+from config.embedded import portal
+from config.embedded.processes import Command, last_lines, stop
+from tests.bench.stage import Stage, standing
+from tests.chaos.processes import Failed
+
+# Seconds between two mishaps, and for which something is away.
+PAUSES = (0.1, 0.8)
+AWAY = (0.1, 1.5)
+# Without anything new in a round.
+PATIENCE = 90.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _options(arguments)
+    # Ending goes through all that cleans up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    begun = time.monotonic()
+
+    def say(what: str) -> None:
+        print(f"{time.monotonic() - begun:5.0f} s  {what}", flush=True)
+
+    say(f"seed {options.seed}: {options.runs:,} runs, {options.rounds} rounds")
+    try:
+        with standing() as at:
+            problems = Soak(at, options, say).run()
+    except Failed as failed:
+        problems = [str(failed)]
+    except KeyboardInterrupt:
+        return 130
+    if not problems:
+        say("all is as it must be")
+        return 0
+    print(f"\n{len(problems)} things are wrong (seed {options.seed}):", *problems, sep="\n  ")
+    return 1
+
+
+class Soak:
+    def __init__(self, at: Stage, options: argparse.Namespace, say: Callable[[str], None]) -> None:
+        self._at, self._options, self._say = at, options, say
+        self._dice = random.Random(options.seed)
+        self._meant: dict[uuid.UUID, set[uuid.UUID]] = {}
+        self._mishaps: Counter[str] = Counter()
+
+    def run(self) -> list[str]:
+        from django.db import connection
+
+        from tests.chaos.bulk import judging, stock
+        from tests.chaos.engine.cast import Player
+
+        stock.fill(self._options.runs, self._dice)
+        self._say("the runs are there")
+        env = dict(os.environ)
+        folder = self._at.folder
+        self._workers = [Player(_worker(folder, env, number)) for number in range(2)]
+        self._control = Player(portal.control(folder, env))
+        self._beat = Player(portal.beat(folder, env))
+        self._players = [*self._workers, self._control, self._beat]
+        try:
+            for number in range(1, self._options.rounds + 1):
+                self._round(number)
+            connection.close()
+            problems = judging.of_tables() + judging.of_meant(self._meant)
+            self._figures()
+            return problems
+        finally:
+            stop([player.child for player in self._players], grace=5)
+
+    def _round(self, number: int) -> None:
+        asked = self._ask()
+        mishaps = 0
+        deadline, before = time.monotonic() + PATIENCE, None
+        while (left := self._open()) is None or left[0]:
+            if left is not None and left != before:
+                before, deadline = left, time.monotonic() + PATIENCE
+            if time.monotonic() > deadline:
+                raise Failed(f"round {number} does not end: {self._standstill()}")
+            # One that is over before anything befell it proves little, so the first comes at once.
+            if mishaps < self._options.mishaps:
+                kind = self._dice.choice(list(self._kinds()))
+                self._kinds()[kind]()
+                self._mishaps[kind] += 1
+                mishaps += 1
+            time.sleep(self._dice.uniform(*PAUSES))
+            # As what runs them does: one that began without its database has ended.
+            for player in self._players:
+                player.start()
+        self._say(f"round {number}: {asked}, {mishaps} mishaps")
+
+    def _ask(self) -> str:
+        """Two or three operations at once; what each means is noted in the same moment."""
+        from django.db import transaction
+        from django.utils import timezone
+
+        from runs.actors import Actor
+        from runs.bulk import operations, selection, tasks
+        from runs.filters import RunFilter
+
+        by = Actor(name="carla", ref_type="user", ref_id="user_carla")
+        asked = []
+        for _ in range(self._dice.randint(2, 3)):
+            kind = self._dice.choice(["retry", "retry", "terminate", "delete", "hold", "release"])
+            wanted = RunFilter(workflow=self._dice.choice(["", "ocr", "mail", "ledger"]))
+            if kind == "retry":
+                wanted = wanted.with_(state="failed")
+            elif kind == "terminate":
+                wanted = wanted.with_(state="queued")
+            elif kind == "delete":
+                # Few enough that something is left for the rounds to come.
+                wanted = wanted.with_(workflow="ledger", state=self._dice.choice(
+                    ["completed", "terminated"]))  # fmt: skip
+            with transaction.atomic():
+                operation = operations.make(
+                    kind, by=by, now=timezone.now(), wanted=wanted, reason="soak"
+                )
+                runs = selection.runs_of(operation)
+                self._meant[operation.pk] = set(runs.values_list("pk", flat=True))
+                tasks.begin(operation)
+            asked.append(f"{kind} {len(self._meant[operation.pk]):,}")
+        return ", ".join(asked)
+
+    def _open(self) -> tuple[int, int] | None:
+        """How many operations go on, and what all have visited; None while nobody can say."""
+        from django.db import Error, connection
+        from django.db.models import Sum
+
+        from runs.models import BulkOperation
+
+        try:
+            rows = BulkOperation.objects.all()
+            visited = rows.aggregate(sum=Sum("visited"))["sum"] or 0
+            return rows.filter(state="running").count(), visited
+        except Error:
+            connection.close()
+            return None
+
+    def _standstill(self) -> str:
+        """What the operations say, and the ends of the workers' logs."""
+        from runs.models import BulkOperation
+
+        rows = BulkOperation.objects.filter(state="running")
+        said = [str(row) for row in rows.values_list("kind", "visited", "moved_at", "trouble")]
+        logs = self._at.folder / "logs"
+        ends = [f"{log.name}:\n{last_lines(log)}" for log in sorted(logs.glob("*.log"))]
+        return "\n".join([*said, *ends])
+
+    def _kinds(self) -> dict[str, Callable[[], None]]:
+        return {
+            "a worker killed": lambda: self._end(self._dice.choice(self._workers)),
+            "both workers killed": self._both,
+            "the pulse's worker killed": lambda: self._end(self._control),
+            "beat killed": lambda: self._end(self._beat),
+            "Valkey killed": self._valkey,
+            "PostgreSQL shut down at once": self._postgres,
+        }
+
+    def _away(self) -> None:
+        time.sleep(self._dice.uniform(*AWAY))
+
+    def _end(self, player: Any) -> None:
+        player.kill()
+        self._away()
+        player.start()
+
+    def _both(self) -> None:
+        for worker in self._workers:
+            worker.kill()
+        self._away()
+        for worker in self._workers:
+            worker.start()
+
+    def _valkey(self) -> None:
+        self._at.valkey.kill()
+        self._away()
+        self._at.valkey.start()
+
+    def _postgres(self) -> None:
+        self._at.postgres.kill(SIGQUIT)  # its immediate shutdown
+        self._away()
+        self._at.postgres.start()
+
+    def _figures(self) -> None:
+        from django.db.models import Count
+
+        from runs.models import BulkOperation, BulkOutcome, Run
+
+        self._say(
+            f"{BulkOperation.objects.count()} operations, {BulkOutcome.objects.count():,} outcomes,"
+            f" {Run.objects.count():,} runs are left"
+        )
+        rows = BulkOutcome.objects.values_list("operation__kind", "status").annotate(Count("run"))
+        self._say(
+            ", ".join(f"{count:,} {kind} {status}" for kind, status, count in rows.order_by())
+        )
+        self._say(", ".join(f"{count} × {kind}" for kind, count in self._mishaps.most_common()))
+
+
+def _worker(folder: Path, env: Mapping[str, str], number: int) -> Command:
+    command = portal.bulk(folder, env)
+    argv = [f"bulk{number}@%h" if word == "bulk@%h" else word for word in command.argv]
+    log = folder / "logs" / f"bulk{number}.log"
+    return replace(command, name=f"bulk {number}", argv=argv, log=log)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make chaos bulk",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "big"))
+    parser.add_argument("--runs", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--mishaps", type=int, default=3, help="of one round, at most")
+    return parser.parse_args(arguments)
