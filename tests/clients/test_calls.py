@@ -4,7 +4,8 @@ import pytest
 from django.db import transaction
 
 from runs import ids
-from runs.models import AuditEntry, Event, Run
+from runs.bulk import work
+from runs.models import AuditEntry, BulkOperation, Event, Run
 from runs.rows import NewEvent
 from runs.states import Kind, RunState
 from tests.clients.node import Failed
@@ -318,3 +319,33 @@ def test_a_call_is_aborted(client, run_in, link):
         assert outcome.cause_name == "AbortError"
     # Whoever gives up an act has not undone it.
     assert client.call(link, "runs.get", "query", {"id": run.public_id})["id"] == run.public_id
+
+
+def test_many_runs_at_once(client, run_in):
+    runs = [run_in("failed").public_id for _ in range(2)]
+    given = {"kind": "retry", "filter": {"status": "failed"}, "idempotency_key": "a"}
+    begun = client.call("batch", "bulk.start", "mutate", given)
+    assert client.call("http", "bulk.start", "mutate", given) == begun
+    own = {"id": begun["id"]}
+    assert client.call("http", "bulk.pause", "mutate", own)["state"] == "paused"
+    assert client.call("http", "bulk.resume", "mutate", own)["state"] == "running"
+    work.work(BulkOperation.objects.get().pk)
+    told = client.call("http", "bulk.get", "query", own)
+    assert (told["state"], told["done"], told["export"]) == ("finished", 2, None)
+    outcomes = client.call("stream", "bulk.outcomes", "query", {**own, "status": "done"})
+    assert {each["run"] for each in outcomes} == set(runs)
+    [listed] = client.call("http", "bulk.list", "query")
+    assert listed.pop("cursor")
+    assert {**listed, "export": None} == told
+    for path in ("bulk.abort", "bulk.again"):
+        with pytest.raises(Failed) as refused:
+            client.call("http", path, "mutate", own)
+        assert refused.value.data["code"] == "CONFLICT"
+    with pytest.raises(Failed) as refused:
+        client.call("http", "bulk.start", "mutate", {"kind": "delete", "filter": {}})
+    assert {error["field"] for error in refused.value.data["errors"]} == {
+        "expected_at_most", "reason",
+    }  # fmt: skip
+    given = {"id": runs[0], "reason": "court"}
+    assert client.call("http", "runs.hold", "mutate", given)["held"] is True
+    assert client.call("http", "runs.release", "mutate", {"id": runs[0]})["held"] is False

@@ -12,7 +12,6 @@ from runs.actors import Actor
 from runs.engine import worker
 from runs.models import (
     AuditEntry,
-    BulkOperation,
     Event,
     Firing,
     Node,
@@ -143,12 +142,16 @@ def waiting(publish, node=None, data=None):
 
 @pytest.fixture
 def run_in(workflow, publish):
-    """Make a run and bring it into a state, one of a run's or “waiting” for a person; `seconds`
-    is how long it then took."""
+    """Make a run and bring it into a state, one of a run's, “waiting” for a person or “held”;
+    `seconds` is how long it then took."""
 
     def make(state=RunState.CREATED, *, seconds=2.0, **fields):
         if state == "waiting":
             return waiting(publish)
+        if state == "held":
+            run = make("created", **fields)
+            lifecycle.hold(Run.objects.filter(pk=run.pk), by=ANNA, reason="court", audited=False)
+            return run
         now = timezone.now()
         run = lifecycle.start(workflow, INPUT, trigger="manual", by=ANNA, now=now, **fields)
         *events, last = [None, *_ENDS[state]]
@@ -162,5 +165,5 @@ def run_in(workflow, publish):
 
 def stored():
     """How much there is of all that an act may write."""
-    models = (Run, Event, Node, ReadyNode, OutboxLine, AuditEntry, Trigger, Firing, BulkOperation)
+    models = (Run, Event, Node, ReadyNode, OutboxLine, AuditEntry, Trigger, Firing)
     return {model.__name__: model.objects.count() for model in models}

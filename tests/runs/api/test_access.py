@@ -7,12 +7,10 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from runs import ids, lifecycle
-from runs.actors import Actor
+from runs import ids
 from runs.api.document import document
 from runs.api.urls import urlpatterns
-from runs.bulk import operations
-from runs.models import BulkOperation, Firing, Run, SavedView, Trigger, User
+from runs.models import BulkOperation, Firing, SavedView, Trigger, User
 from runs.scopes import Scope, scope_of
 from tests.runs.api.conftest import ALL, INPUT, stored
 
@@ -46,12 +44,12 @@ ADDRESSES = [
     ("get", "/api/bulk/{bulk}/", None, "view_run", "created", 200),
     ("patch", "/api/bulk/{bulk}/", {"rate": 5}, "terminate_run", "created", 200),
     ("post", "/api/bulk/{bulk}/pause/", {}, "terminate_run", "created", 200),
-    ("post", "/api/bulk/{bulk}/resume/", {}, "terminate_run", "paused", 200),
+    ("post", "/api/bulk/{bulk}/resume/", {}, "terminate_run", "created", 200),
     ("post", "/api/bulk/{bulk}/abort/", {}, "terminate_run", "created", 200),
-    ("post", "/api/bulk/{bulk}/again/", {}, "terminate_run", "ended", 202),
+    ("post", "/api/bulk/{bulk}/again/", {}, "terminate_run", "created", 202),
     ("get", "/api/bulk/{bulk}/outcomes/", None, "view_run", "created", 200),
     ("get", "/api/bulk/{bulk}/outcomes/file/", None, "view_run", "created", 200),
-    ("get", "/api/bulk/{bulk}/download/", None, "export_run", "exported", 200),
+    ("get", "/api/bulk/{bulk}/download/", None, "export_run", "created", 200),
     ("get", "/api/runs/{run}/timeline/", None, "view_run", "created", 200),
     ("get", "/api/runs/{run}/logs/", None, "export_run", "created", 200),
     ("get", "/api/runs/{run}/export/", None, "export_run", "created", 200),
@@ -110,6 +108,8 @@ WITH_ID = [address for address in ADDRESSES if "{" in address[1]]
 CHANGES = [address for address in ADDRESSES if address[0] != "get"]
 # Of one's own tokens, which takes no permission: test_own_tokens asks there.
 OWN = {("get", "/api/tokens/"), ("post", "/api/tokens/"), ("delete", "/api/tokens/{token}/")}
+# What changes nothing, in the state that is asked in here: nothing is audited.
+IDLE = {"/api/bulk/preview/", "/api/workflows/{workflow}/resume/"}
 # For who can sign, and has no account: test_hooks asks there.
 SIGNED = {("post", "/api/hooks/{hook}/")}
 # A page of its own, and procedures that test_view asks for one by one.
@@ -133,7 +133,7 @@ def ask(client, method, address, body, run="", workflow="invoices", view=None):
         view = view or own_view().public_id
     if "{trigger}" in address and not trigger:
         trigger, firing = (row.pk for row in a_trigger())
-    bulk = (view or bulk_for(run)) if "{bulk}" in address else ""
+    bulk = (view or bulk_for(run, address)) if "{bulk}" in address else ""
     places = {"run": run, "bulk": bulk, "workflow": workflow, "view": view, "trigger": trigger}
     path = address.format(**places, firing=firing)
     if body is None:
@@ -158,36 +158,19 @@ def a_trigger():
     return trigger, firing
 
 
-def bulk_for(run):
-    """The operation that goes with a run in such a state."""
-    return BulkOperation.objects.get(reason=str(run)).public_id
-
-
-def an_operation(run, state):
-    kind = "export" if state == "exported" else "terminate"
-    own = operations.make(
-        kind, by=Actor("anna", "user", "user_anna"), now=timezone.now(), chosen=[run.pk],
-        reason=str(run),
-    )  # fmt: skip
-    if state == "paused":
-        own.state = "paused"
-    elif state in ("ended", "exported"):
-        own.state, own.ended_at = "finished", timezone.now()
-        own.visited = own.failed = int(state == "ended")
-    own.save()
-
-
-@pytest.fixture
-def run_in(run_in):
-    def make(state):
-        own = {"held": "created", "paused": "created", "ended": "created", "exported": "created"}
-        run = run_in(own.get(state, state))
-        if state == "held":
-            lifecycle.hold(Run.objects.filter(pk=run.pk), by=Actor("a", "user", "u"), audited=False)
-        an_operation(run, state)
-        return run
-
-    return make
+def bulk_for(run, address):
+    """An operation in the state in which the address does something."""
+    kind = "export" if "download" in address else "terminate"
+    states = {"resume/": "paused", "again/": "finished", "download/": "finished"}
+    state = next((state for end, state in states.items() if address.endswith(end)), "running")
+    now = timezone.now()
+    return BulkOperation.objects.create(
+        kind=kind, state=state, actor="anna", reason="wrong file",
+        created_at=now, bound=now, moved_at=now, chosen=[run.pk], total=1,
+        ended_at=now if state == "finished" else None,
+        visited=int("again" in address), failed=int("again" in address),
+        options={"format": "json", "with_logs": False},
+    ).public_id  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

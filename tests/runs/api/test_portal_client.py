@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from runs import tokens
 from runs.api import acts
+from runs.bulk import work
 from runs.client.portal_client import Portal, Refused
 from runs.filters import RunFilter
-from runs.bulk import work
 from runs.models import AuditEntry, BulkOperation, Run, SavedView
 from runs.scopes import scopes_of
 from tests.runs.api.conftest import ALL, INPUT, begun, gave, record
@@ -81,9 +81,10 @@ def test_many_runs_at_once(portal, run_in, tmp_path):
     assert portal.limit_bulk(begun["id"], None)["rate"] is None
     assert portal.resume_bulk(begun["id"])["state"] == "running"
     told = []
-    for told in portal.progress(begun["id"], every=0.01):
+    for each in portal.progress(begun["id"], every=0.01):
+        told.append((each["state"], each["done"]))
         work.step(BulkOperation.objects.get().pk)
-    assert (told["state"], told["done"]) == ("finished", 3)
+    assert (told[0], told[-1]) == (("running", 0), ("finished", 3))
     assert {each["run"] for each in portal.outcomes(begun["id"])} == set(runs)
     assert list(portal.outcomes(begun["id"], status="failed")) == []
     assert [each["id"] for each in portal.bulks(kind="retry")] == [begun["id"]]

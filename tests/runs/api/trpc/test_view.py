@@ -8,12 +8,12 @@ import pytest
 from rest_framework.test import APIClient
 from rest_framework.throttling import BaseThrottle
 
-from runs import ids, lifecycle
+from runs import ids
 from runs.api.trpc import run_procedures, view
 from runs.api.trpc.procedures import PROCEDURES
-from runs.models import BulkOperation, Run, SavedView, User
-from tests.runs.api.conftest import ALL, ANNA, INPUT, stored
-from tests.runs.api.test_access import an_operation
+from runs.models import SavedView, User
+from tests.runs.api.conftest import ALL, INPUT, stored
+from tests.runs.api.test_access import bulk_for
 
 DEFINITION = {"nodes": [{"id": "only", "kind": "executor", "executor": "probe.noop"}]}
 START = {"workflow_id": "invoices", "input": INPUT}
@@ -40,9 +40,9 @@ CALLS = [
     ("bulk.list", {}, "view_run", "bulk"),
     ("bulk.outcomes", {"id": "{run}"}, "view_run", "bulk"),
     ("bulk.pause", {"id": "{run}"}, "terminate_run", "bulk"),
-    ("bulk.resume", {"id": "{run}"}, "terminate_run", "paused"),
+    ("bulk.resume", {"id": "{run}"}, "terminate_run", "bulk resume"),
     ("bulk.abort", {"id": "{run}"}, "terminate_run", "bulk"),
-    ("bulk.again", {"id": "{run}"}, "terminate_run", "ended"),
+    ("bulk.again", {"id": "{run}"}, "terminate_run", "bulk again"),
     ("decisions.list", {}, "view_run", "waiting"),
     ("decisions.get", {"run": "{run}", "node": "review"}, "view_run", "waiting"),
     ("decisions.answer", ANSWER, "decide_decision", "waiting"),
@@ -91,13 +91,8 @@ def made(run_in):
     """A run in a state, a bulk operation, or a saved view."""
 
     def make(state):
-        if state in ("bulk", "paused", "ended", "held"):
-            run = run_in("created")
-            if state == "held":
-                lifecycle.hold(Run.objects.filter(pk=run.pk), by=ANNA, audited=False)
-                return run
-            an_operation(run, state)
-            return BulkOperation.objects.get()
+        if state.startswith("bulk"):
+            return bulk_for(run_in("created"), f"{state.partition(' ')[2]}/")
         if state != "view":
             return run_in(state)
         owner = User.objects.filter(username="olga").first() or User.objects.create_user("someone")
