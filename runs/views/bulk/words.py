@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from django.urls import reverse
 
@@ -28,7 +29,7 @@ OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Said:
     """An operation with its words, for a list or its page."""
 
@@ -71,7 +72,7 @@ class Said:
             runs = brief.words(self.now) if brief else "runs"
         return self.act.phrase.format(runs)
 
-    @property
+    @cached_property
     def filter(self) -> RunFilter:
         return RunFilter.parse(self.operation.filter or {})[0]
 
