@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from runs import doomed, lifecycle, recorder
 from runs.bulk import export_work, exports, operations, parts, tasks, work
+from runs.exports import event_line
 from runs.models import BulkOperation, BulkOutcome, DoomedObject, Event, ExportPart, Run
 from runs.rows import NewEvent
 from runs.states import Kind
@@ -114,6 +115,13 @@ def test_logs_are_whole_and_in_order(make_run, monkeypatch, form, small):
     assert end == {
         "runs": 4, "skipped": 0, "events": Event.objects.count(), "missing": 0,
     }  # fmt: skip
+
+
+def test_an_event_stands_in_it_as_in_the_file_of_a_run(make_run):
+    run = make_run(NewEvent(Kind.LOG, actor='a "b"', data={"message": "ü\u2028 \\ \n", "n": 1.50}))
+    text = text_of(finish(export("json", with_logs=True)))
+    events = Event.objects.filter(run=run).order_by("seq")
+    assert json.loads(text)["runs"][0]["logs"] == [event_line(event) for event in events]
 
 
 def read_json(text):
