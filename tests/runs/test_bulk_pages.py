@@ -319,6 +319,9 @@ def test_the_audit_leads_to_the_operation(failed):
     page = reader.get("/admin/runs/auditentry/").content.decode()
     assert AuditEntry.objects.get(action="bulk retry").target_id == operation.public_id
     assert f'href="{url(operation)}"' in page
+    entry = AuditEntry.objects.get(action="bulk retry")
+    detail = reader.get(f"/admin/runs/auditentry/{entry.pk}/change/").content.decode()
+    assert 'href="/admin/runs/run/?state=failed"' in detail
 
 
 @pytest.mark.django_db(transaction=True)
