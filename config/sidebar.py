@@ -69,6 +69,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Runs", "play_circle", "admin:runs_run_changelist", "runs.view_run", "running"),
             Entry("Decisions", "how_to_reg", "decisions", "runs.view_run", "waiting"),
             Entry("Automation", "bolt", "automation", "runs.view_trigger"),
+            Entry("Bulk operations", "checklist", "bulk_operations", "runs.view_run"),
         ),
     ),
     (

@@ -24,6 +24,7 @@ urlpatterns = [
         admin.site.admin_view(Decide.as_view()),
         name="decide",
     ),
+    path("admin/bulk/", include("runs.views.bulk.urls")),
     path("admin/automation/", include("runs.views.automation.urls")),
     path("admin/password_change/", admin.site.admin_view(OwnPassword.as_view(), cacheable=True)),
     path("admin/", admin.site.urls),

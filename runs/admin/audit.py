@@ -78,7 +78,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         query = urlencode(entry.filter, doseq=True)
         if not query:
             return "all runs"
-        if entry.target_type != "run":
+        if entry.target_type not in ("run", "bulk"):
             return query
         runs = reverse("admin:runs_run_changelist")
         return format_html('<a class="text-link" href="{}?{}">{}</a>', runs, query, unquote(query))

@@ -21,7 +21,8 @@ TYPE_ID = re.compile(r"[a-z]+_[0-9a-z]{26}")
 SHORTEST = 3
 ACTIONS = (
     "start", "retry", "retry_from_failed", "terminate", "export", "bundle", "publish",
-    "pause", "resume", "limit",
+    "hold", "release", "bulk retry", "bulk terminate", "bulk delete", "bulk export", "bulk hold",
+    "bulk release", "pause bulk", "resume bulk", "abort bulk", "pause", "resume", "limit",
     "create", "change", "change_password", "delete", "revoke", "login", "fail_login", "lock_login",
 )  # fmt: skip
 
@@ -38,9 +39,9 @@ class OfTarget(admin.SimpleListFilter):
         model_admin: Any,  # noqa: ARG002
     ) -> list[tuple[str, str]]:
         kinds = [
-            ("run", "Runs"), ("workflow", "Workflows"), ("user", "Users"), ("group", "Groups"),
-            ("token", "API tokens"), ("source", "Sources"), ("view", "Saved views"),
-            ("executor", "Executors"),
+            ("run", "Runs"), ("bulk", "Bulk operations"), ("workflow", "Workflows"),
+            ("user", "Users"), ("group", "Groups"), ("token", "API tokens"), ("source", "Sources"),
+            ("view", "Saved views"), ("executor", "Executors"),
         ]  # fmt: skip
         value = self.value() or ""
         return [*kinds, (value, value.partition(":")[2])] if ":" in value else kinds

@@ -9,7 +9,16 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 
 from runs import ids
-from runs.models import ApiToken, AuditEntry, Run, Source, User, Workflow, WorkflowVersion
+from runs.models import (
+    ApiToken,
+    AuditEntry,
+    BulkOperation,
+    Run,
+    Source,
+    User,
+    Workflow,
+    WorkflowVersion,
+)
 
 
 class Target(NamedTuple):
@@ -38,6 +47,13 @@ def _runs(public_ids: Collection[str]) -> Found:
     for pk in Run.objects.filter(pk__in=wanted).order_by().values_list("pk", flat=True):
         public = ids.encode("run", pk)
         yield public, Target(public, reverse("admin:runs_run_page", args=[public]))
+
+
+def _operations(public_ids: Collection[str]) -> Found:
+    wanted = [pk for text in public_ids if (pk := ids.decode("bulk", text))]
+    for pk in BulkOperation.objects.filter(pk__in=wanted).order_by().values_list("pk", flat=True):
+        public = ids.encode("bulk", pk)
+        yield public, Target(public, reverse("bulk_operation", args=[public]))
 
 
 def _users(public_ids: Collection[str]) -> Found:
@@ -80,6 +96,7 @@ def _sources(names: Collection[str]) -> Found:
 
 _KINDS: dict[str, tuple[str, Callable[[Collection[str]], Found]]] = {
     "run": ("runs.view_run", _runs),
+    "bulk": ("runs.view_run", _operations),
     "workflow": ("runs.view_workflow", _workflows),
     "user": ("runs.view_user", _users),
     "group": ("auth.view_group", _groups),

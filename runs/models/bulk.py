@@ -38,6 +38,11 @@ class BulkQuerySet(models.QuerySet["BulkOperation"]):
     def newest_first(self) -> BulkQuerySet:
         return self.order_by("-created_at", "-id")
 
+    def summed_up(self) -> BulkQuerySet:
+        """With how many runs are `named`, and without their ids, which are thousands."""
+        named = models.Func("chosen", function="cardinality", output_field=models.IntegerField())
+        return self.annotate(named=named).defer("chosen")
+
     def at_rest(self, before: datetime) -> BulkQuerySet:
         """Those that should go on and have not moved since: their message may be lost."""
         return self.filter(state=BulkState.RUNNING, moved_at__lt=before).order_by("moved_at")
@@ -123,7 +128,10 @@ class BulkOperation(models.Model):
     @property
     def per_second(self) -> float | None:
         seconds = self.worked.total_seconds()
-        return self.visited / seconds if seconds > 0 and self.visited else None
+        if seconds <= 0 or not self.visited:
+            return None
+        # The time at work leaves out that for which the limit makes it wait.
+        return min(self.visited / seconds, self.rate or float("inf"))
 
     @property
     def left(self) -> timedelta | None:

@@ -40,6 +40,11 @@ _RETRY = (
     'replay</span><span class="op-sr">Retry of an earlier run</span>'
 )
 
+_HELD = (
+    '<span class="material-symbols-outlined" aria-hidden="true" title="Under legal hold">'
+    'gavel</span><span class="op-sr">Under legal hold</span>'
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Page:
@@ -97,7 +102,8 @@ title="{public_id}"><i>{prefix}_…</i>{suffix[-8:]}</a></td>
 <td role="cell">{_clock(page, run.created_at)}</td>
 <td role="cell">{_clock(page, run.completed_at)}</td>
 <td role="cell" title="{escape(run.ref_type)} {reference}">{reference or NONE}</td>
-<td role="cell"><span class="op-marks">{_RETRY if run.retry_of_id else ""}</span></td>
+<td role="cell"><span class="op-marks">{_RETRY if run.retry_of_id else ""}\
+{_HELD if run.held_at else ""}</span></td>
 </tr>
 """
 

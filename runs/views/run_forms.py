@@ -1,4 +1,4 @@
-"""What a person says before a run is terminated or deleted."""
+"""What a person says before a run is terminated, deleted, or put under legal hold."""
 
 from __future__ import annotations
 
@@ -18,6 +18,20 @@ class TerminateForm(forms.Form):
         strip=True,
         error_messages={"required": "Say why: the reason is kept in the run's history."},
     )
+
+
+class HoldForm(forms.Form):
+    """Why a legal hold begins; its end may go without a word."""
+
+    reason = forms.CharField(
+        max_length=500,
+        strip=True,
+        error_messages={"required": "Say why: the reason is kept in the audit."},
+    )
+
+    def __init__(self, run: Run, *args: Any) -> None:
+        super().__init__(*args)
+        self.fields["reason"].required = not run.is_held
 
 
 class DeleteForm(forms.Form):

@@ -42,7 +42,7 @@ from runs.views.event_words import Teller, pretty
 from runs.views.run_address import TABS, Address
 from runs.views.run_bundle import bundle
 from runs.views.run_download import as_json
-from runs.views.run_forms import SHORT, DeleteForm, TerminateForm
+from runs.views.run_forms import SHORT, DeleteForm, HoldForm, TerminateForm
 from runs.views.run_node import PANES, Panel, panel
 from runs.views.run_overview import (
     LINEAGE,
@@ -97,6 +97,8 @@ class RunPage(PermissionRequiredMixin, View):
             return self.confirm_delete(DeleteForm(self.run))
         if request.GET.get("confirm") == "terminate" and self.can("terminate"):
             return self.confirm_terminate(TerminateForm())
+        if request.GET.get("confirm") == "hold" and self.can("hold"):
+            return self.confirm_hold(HoldForm(self.run))
         if request.GET.get("confirm") == "retry_from" and self.can("retry"):
             return self.confirm_retry_from()
         return self.page()
@@ -109,6 +111,8 @@ class RunPage(PermissionRequiredMixin, View):
             "retry_from": lambda: self.retry(lifecycle.retry_from),
             "terminate": self.terminate,
             "delete": self.delete,
+            "hold": self.hold,
+            "release": self.hold,
         }
         act = acts.get(request.POST.get("act", ""))
         return act() if act else self.refused("Unknown act.", 400)
@@ -158,6 +162,8 @@ class RunPage(PermissionRequiredMixin, View):
             return self.run.can_terminate and user.has_perm("runs.terminate_run")
         if act == "delete":
             return self.run.can_delete and user.has_perm("runs.delete_run")
+        if act == "hold":
+            return user.has_perm("runs.hold_run")
         if act == "export":
             return user.has_perm("runs.export_run")
         return not self.run.is_elsewhere and user.has_perm("runs.execute_workflow")
@@ -258,6 +264,11 @@ class RunPage(PermissionRequiredMixin, View):
             "can_start": self.can("start"),
             "can_export": self.can("export"),
             "can_delete": self.can("delete"),
+            "is_kept": self.run.is_final
+            and self.run.is_held
+            and self.request.user.has_perm("runs.delete_run"),
+            "can_hold": self.can("hold"),
+            "hold_url": self.address.link(confirm="hold"),
             "short_end": run.public_id[-SHORT:],
             # The same input would fail again: then the likeliest next act is to change it.
             "input_error": run.error_kind == "InputInvalid",
@@ -415,6 +426,33 @@ class RunPage(PermissionRequiredMixin, View):
         messages.success(self.request, f"The run {short(self.run.public_id)} is deleted.")
         url = reverse("admin:runs_run_changelist")
         return HttpResponseClientRedirect(url) if self.is_part else redirect(url)
+
+    def hold(self) -> HttpResponse:
+        """Put it under legal hold, or end that: the one that its state is not."""
+        if not self.can("hold"):
+            return self.refused("You may not put runs under legal hold, or end it.", 403)
+        form = HoldForm(self.run, self.request.POST)
+        if not form.is_valid():
+            return self.confirm_hold(form, 422)
+        ends = self.request.POST["act"] == "release"
+        outcome = (lifecycle.release if ends else lifecycle.hold)(
+            Run.objects.filter(pk=self.run.pk),
+            by=self.request.user.as_actor(),  # type: ignore[union-attr]
+            reason=form.cleaned_data["reason"],
+            now=self.now,
+        )
+        if self.run.pk not in outcome.done:
+            why = outcome.skipped.get(self.run.pk, "it is gone")
+            return self.refused(f"Nothing was changed: {why}.", 409)
+        if self.is_part:
+            return HttpResponseClientRedirect(self.base_context()["page_url"])
+        return redirect("admin:runs_run_page", self.run.public_id)
+
+    def confirm_hold(self, form: HoldForm, status: int = 200) -> HttpResponse:
+        context = {**self.base_context(), "form": form, "back_url": self.address.link()}
+        if self.is_part:
+            return render(self.request, "runs/run/hold_asked.html", context, status=status)
+        return self.framed("runs/run/hold.html", context, status)
 
     def confirm_delete(self, form: DeleteForm, status: int = 200) -> HttpResponse:
         context = {**self.base_context(), "form": form, "back_url": self.address.link()}

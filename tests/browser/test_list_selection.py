@@ -62,7 +62,7 @@ def test_runs_are_selected_by_key_and_click_across_filters_and_retried(visit, te
     expect(notice).to_be_visible()
     expect(page).to_have_url(f"{page.base}{LIST}?state=failed&workflow=chosen")
     expect(page.locator("#bulk")).to_be_hidden()
-    notice.get_by_role("link").click()
+    notice.get_by_role("link", name=re.compile("run_")).click()
     expect(page.locator("#run-facts")).to_contain_text(made[1][-8:])
 
 

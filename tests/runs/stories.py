@@ -279,3 +279,14 @@ def queued_run(slug="claims_intake", seconds=0, by="maria"):
     return Story(
         publish(node("first"), node("second", "first"), slug=slug), zero=ago(seconds), by=by
     )
+
+
+def failed_runs(slug, count):
+    """So many; gives the newest."""
+    version = publish(node("first"), slug=slug)
+    for seconds in range(count, 0, -1):
+        story = Story(version, zero=ago(seconds)).active()
+        story.start("first")
+        story.fail("first")
+        story.fail_run({"node": "first", "kind": "Boom", "message": "it broke"})
+    return story

@@ -12,7 +12,7 @@ from tests.runs.visitors import account, visitor
 pytestmark = pytest.mark.django_db
 
 EVERYTHING = {
-    "OPERATE": ["Runs", "Decisions", "Automation"],
+    "OPERATE": ["Runs", "Decisions", "Automation", "Bulk operations"],
     "BUILD": ["Workflows", "API"],
     "MANAGE": ["Users", "Groups", "Sources", "Executor limits", "Audit"],
 }
@@ -33,13 +33,20 @@ def test_a_superuser_sees_what_is_built_and_no_more(rf):
     ("permissions", "groups"),
     [
         ((), {}),
-        (("runs.view_run",), {"OPERATE": ["Runs", "Decisions"], "BUILD": ["API"]}),
+        (
+            ("runs.view_run",),
+            {"OPERATE": ["Runs", "Decisions", "Bulk operations"], "BUILD": ["API"]},
+        ),
         (("runs.view_workflow",), {"BUILD": ["Workflows"]}),
         (("runs.view_trigger",), {"OPERATE": ["Automation"]}),
         (("runs.view_user", "auth.view_group"), {"MANAGE": ["Users", "Groups"]}),
         (
             ("runs.view_run", "runs.view_auditentry"),
-            {"OPERATE": ["Runs", "Decisions"], "BUILD": ["API"], "MANAGE": ["Audit"]},
+            {
+                "OPERATE": ["Runs", "Decisions", "Bulk operations"],
+                "BUILD": ["API"],
+                "MANAGE": ["Audit"],
+            },
         ),
     ],
 )

@@ -40,7 +40,7 @@ export async function askIn(url, body) {
   else if (!answer.ok) toast(await refusal(answer));
   else {
     dialog.innerHTML = await answer.text();
-    dialog.showModal();
+    if (!dialog.open) dialog.showModal();
     dialog.querySelector(FIRST)?.focus();
   }
 }

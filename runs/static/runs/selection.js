@@ -1,38 +1,53 @@
 // Runs that are selected: by their box, `x`, the box of the page, or Shift and a click for all in
-// between. They are kept for this tab, across pages and filters, with the state they were last
-// seen in, and at most as many as one click may act on.
+// between; or all that match the filter of the list, which the page's box offers. They are kept for
+// this tab, across pages; named ones across filters too, with the state they were last seen in.
 
 import { askIn, sendFrom } from "./dialogs.js";
 import { toast } from "./toast.js";
 
 const KEPT_AS = "runs selected";
-const MOST = 200;
+const KEPT_ALL_AS = "runs selected by filter";
+const MOST = 10_000; // that are named one by one
 const STATES = ["running", "completed", "failed", "terminated", "queued"];
 // Stored states whose pages' name is another.
 const NAMES = { active: "running", created: "queued" };
 const ACTS = {
   retry: { states: ["failed"], none: "None of them has failed" },
   terminate: { states: ["queued", "running"], none: "None of them is queued or running" },
+  delete: { states: ["completed", "failed", "terminated"], none: "None of them has ended" },
 };
 
 const bar = document.getElementById("bulk");
 let selected = new Map(); // run → state
+let every = null; // the filter, where all that match it are selected
 let last = null;
 
 try {
   selected = new Map(JSON.parse(sessionStorage.getItem(KEPT_AS)) || []);
+  every = sessionStorage.getItem(KEPT_ALL_AS);
 } catch {
   // Nothing that could be kept.
 }
 
+const list = () => document.getElementById("runs");
+const filterOf = () => list()?.dataset.filter ?? null;
 const rows = () => [...document.querySelectorAll("#rows > tr")];
 const boxOf = (row) => row.querySelector("input.op-check");
 const stateOf = (row) => row.querySelector(".op-pill")?.dataset.state || "";
+const goesOn = () => Boolean(document.querySelector("#newer, #older"));
+// What the tabs count; "" while nobody knows.
+const counted = (name) => {
+  const text = document.getElementById(`count-${name}`)?.textContent.trim() || "";
+  return text === "–" ? "" : text;
+};
+const chosenState = () => new URLSearchParams(filterOf() || "").get("state") || "";
 
 function keep() {
   try {
     if (selected.size) sessionStorage.setItem(KEPT_AS, JSON.stringify([...selected]));
     else sessionStorage.removeItem(KEPT_AS);
+    if (every !== null) sessionStorage.setItem(KEPT_ALL_AS, every);
+    else sessionStorage.removeItem(KEPT_ALL_AS);
   } catch {
     // It is kept as long as the page is.
   }
@@ -45,15 +60,24 @@ function choose(row, on) {
   return true;
 }
 
+// Of all, those of this page are what is left when one of them is taken away.
+function nameThese() {
+  if (every === null) return;
+  every = null;
+  selected.clear();
+  for (const row of rows()) choose(row, true);
+}
+
 function chooseAll(some, on) {
   const all = some.map((row) => choose(row, on)).every(Boolean);
-  if (!all) toast(`At most ${MOST} runs are selected at once.`, "terminated");
+  if (!all) toast(`At most ${MOST.toLocaleString("en")} runs are named one by one. Select all that match a filter instead.`, "terminated");
   keep();
   show();
 }
 
 export function toggleRow(row) {
   if (!row || row.classList.contains("is-deleted")) return;
+  nameThese();
   last = row.id;
   chooseAll([row], !selected.has(row.id));
 }
@@ -76,11 +100,16 @@ export function forget(id) {
 
 export function show() {
   if (!bar) return;
+  // All of another filter are not what one sees here.
+  if (every !== null && filterOf() !== null && every !== filterOf()) {
+    every = null;
+    keep();
+  }
   let here = 0;
   const all = rows();
   for (const row of all) {
-    const on = selected.has(row.id);
-    if (on) selected.set(row.id, stateOf(row));
+    const on = every !== null || selected.has(row.id);
+    if (on && every === null) selected.set(row.id, stateOf(row));
     here += on;
     const box = boxOf(row);
     if (box) box.checked = on;
@@ -88,33 +117,76 @@ export function show() {
     else row.removeAttribute("aria-selected");
   }
   const page = document.getElementById("select-page");
+  const isWhole = here > 0 && here === all.length;
   if (page) {
-    page.checked = here > 0 && here === all.length;
-    page.indeterminate = here > 0 && here < all.length;
+    page.checked = isWhole;
+    page.indeterminate = here > 0 && !isWhole;
     page.classList.toggle("is-mixed", page.indeterminate);
   }
-  bar.hidden = !selected.size;
-  document.documentElement.classList.toggle("has-selection", selected.size > 0);
-  if (!selected.size) return;
+  const none = every === null && !selected.size;
+  bar.hidden = none;
+  document.documentElement.classList.toggle("has-selection", !none);
+  if (none) return;
+  offerAll(isWhole);
+  if (every === null) showNamed(here);
+  else showEvery();
+}
+
+function offerAll(isWhole) {
+  const offer = bar.querySelector("#bulk-all");
+  offer.hidden = every !== null || !isWhole || !goesOn() || filterOf() === null;
+  if (offer.hidden) return;
+  const count = counted(chosenState() || "all");
+  write(offer, `Select all${count ? ` ${count}` : ""} matching this filter`);
+}
+
+function showNamed(here) {
   const counts = {};
   for (const state of selected.values()) counts[state] = (counts[state] || 0) + 1;
   const words = STATES.filter((state) => counts[state]).map((state) => `${counts[state]} ${state}`);
   const elsewhere = selected.size - here;
   if (elsewhere) words.push(`${elsewhere} not on this page`);
-  bar.querySelector("#bulk-count").textContent = `${selected.size} selected`;
-  bar.querySelector("#bulk-states").textContent = `· ${words.join(" · ")}`;
+  write(bar.querySelector("#bulk-count"), `${selected.size.toLocaleString("en")} selected`);
+  write(bar.querySelector("#bulk-states"), `· ${words.join(" · ")}`);
+  showActs(({ states }) => String(states.reduce((sum, state) => sum + (counts[state] || 0), 0)));
+}
+
+function showEvery() {
+  const only = chosenState();
+  const count = counted(only || "all");
+  write(bar.querySelector("#bulk-count"), `All${count ? ` ${count}` : ""} selected`);
+  write(bar.querySelector("#bulk-states"), `· all ${list().dataset.words} on every page`);
+  showActs(({ states }) => {
+    const meant = states.filter((state) => !only || state === only);
+    if (!meant.length) return "0";
+    const texts = meant.map(counted);
+    if (texts.some((text) => !text)) return "";
+    const sum = texts.reduce((total, text) => total + Number(text.replace(/\D/g, "")), 0);
+    return sum.toLocaleString("en") + (texts.some((text) => text.endsWith("+")) ? "+" : "");
+  });
+}
+
+// Each button with how many runs it would take; none where nobody knows yet.
+function showActs(figure) {
   for (const button of bar.querySelectorAll("button[name=act]")) {
-    const { states, none } = ACTS[button.value];
-    const count = states.reduce((sum, state) => sum + (counts[state] || 0), 0);
-    button.querySelector("small").textContent = String(count);
-    button.setAttribute("aria-disabled", String(!count));
-    if (count) button.removeAttribute("title");
-    else button.title = none;
+    const act = ACTS[button.value];
+    if (!act) continue;
+    const count = figure(act);
+    write(button.querySelector("small"), count);
+    button.setAttribute("aria-disabled", String(count === "0"));
+    if (count === "0") button.title = act.none;
+    else button.removeAttribute("title");
   }
+}
+
+// A status that says the same is not said again.
+function write(element, words) {
+  if (element.textContent !== words) element.textContent = words;
 }
 
 function clear() {
   selected.clear();
+  every = null;
   keep();
   show();
 }
@@ -122,18 +194,32 @@ function clear() {
 document.addEventListener("click", (event) => {
   const box = event.target.closest?.("input.op-check");
   if (box?.id === "select-page") {
+    if (every !== null) {
+      clear();
+      return;
+    }
     // Of a page that is selected in part, the rest.
     chooseAll(rows(), !rows().every((row) => selected.has(row.id)));
     return;
   }
   const row = box?.closest("#rows > tr");
   if (!row) return;
+  nameThese();
   const all = rows();
   const from = event.shiftKey ? all.findIndex((one) => one.id === last) : -1;
   const to = all.indexOf(row);
   last = row.id;
   const some = from < 0 ? [row] : all.slice(Math.min(from, to), Math.max(from, to) + 1);
   chooseAll(some, box.checked);
+});
+
+bar?.querySelector("#bulk-all").addEventListener("click", () => {
+  every = filterOf();
+  selected.clear();
+  keep();
+  show();
+  // The offer that was pressed is gone.
+  bar.querySelector("button[name=act]:not([aria-disabled=true])")?.focus();
 });
 
 bar?.querySelector(".op-close").addEventListener("click", () => {
@@ -145,24 +231,36 @@ bar?.addEventListener("submit", (event) => {
   event.preventDefault();
   const button = event.submitter;
   if (!button || button.getAttribute("aria-disabled") === "true") return;
-  bar.elements.runs.value = [...selected.keys()].join(",");
+  button.closest("details")?.removeAttribute("open");
+  bar.elements.runs.value = every === null ? [...selected.keys()].join(",") : "";
+  bar.elements.all.value = every === null ? "" : "1";
+  bar.elements.filter.value = every ?? "";
   bar.elements.back.value = location.search;
   const body = new FormData(bar);
   body.set("act", button.value);
   askIn(bar.action, body);
 });
 
-// A second press must not act twice. Runs that were acted on are selected no longer.
+// A second press must not act twice. Runs that were acted on are selected no longer, but those that
+// were exported: somebody may want to delete them now.
 document.addEventListener("submit", (event) => {
-  const form = event.target.closest("form:is([data-once], [data-send])");
+  const form = event.target.closest("form:is([data-once], [data-send], [data-ask])");
   if (!form) return;
-  if (form.dataset.sent || form.dataset.send !== undefined) event.preventDefault();
-  if (form.dataset.send !== undefined) sendFrom(form, form.elements.runs ? clear : () => {});
-  else form.dataset.sent = "1";
+  const { once } = form.dataset;
+  if (form.dataset.sent || once === undefined) event.preventDefault();
+  if (form.dataset.ask !== undefined) askIn(form.action, new FormData(form));
+  else if (form.dataset.send !== undefined) {
+    const isLeft = form.elements.runs && form.elements.act?.value !== "export";
+    sendFrom(form, isLeft ? clear : () => {});
+  } else form.dataset.sent = "1";
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target?.id === "runs") show();
+});
+// The counts of the tabs have come.
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.target.id === "counts") show();
 });
 
 window.addEventListener("pageshow", () => {

@@ -1,0 +1,1 @@
+"""Bulk operations on pages: asking before one begins, the list of them, and the page of one."""

@@ -1,0 +1,84 @@
+"""How each kind of bulk operation is called, and to which runs it can be done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runs.bulk import kinds
+from runs.models.bulk import BulkKind
+from runs.states import FINAL_STATES, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    kind: BulkKind
+    verb: str
+    # “2 runs were …”, and the same as a word of its own.
+    past: str
+    done: str
+    icon: str
+    # “Retry {} runs” with the runs in its place.
+    phrase: str
+    states: tuple[RunState, ...] = tuple(RunState)
+    # Why a run in another state is left out.
+    only: str = ""
+    # Whether a reason must be given.
+    asks_why: bool = False
+    is_danger: bool = False
+    # Whether a run that is executed elsewhere is left out.
+    is_ours_alone: bool = False
+    note: str = ""
+
+    @property
+    def permission(self) -> str:
+        return kinds.PERMISSIONS[self.kind]
+
+    def why_not(self, state: RunState, *, held: bool, elsewhere: bool) -> str:
+        """Why such a run is left out, or ""."""
+        if state not in self.states:
+            return self.only
+        if elsewhere and self.is_ours_alone:
+            return "executed elsewhere, where it must be done"
+        if held and self.kind == BulkKind.DELETE:
+            return "under legal hold"
+        if held and self.kind == BulkKind.HOLD:
+            return "held already"
+        if not held and self.kind == BulkKind.RELEASE:
+            return "not under legal hold"
+        return ""
+
+
+ACTS: dict[str, Act] = {
+    act.kind: act
+    for act in (
+        Act(
+            BulkKind.RETRY, "Retry", "retried", "Retried", "replay", "Retry {}",
+            (RunState.FAILED,), "only failed runs can be retried", is_ours_alone=True,
+        ),
+        Act(
+            BulkKind.TERMINATE, "Terminate", "terminated", "Terminated", "stop_circle",
+            "Terminate {}", (RunState.CREATED, RunState.ACTIVE), "they have ended already",
+            asks_why=True, is_danger=True, is_ours_alone=True,
+            note="Nodes in flight finish what they do; nothing starts after them. This cannot be"
+            " undone.",
+        ),
+        Act(
+            BulkKind.DELETE, "Delete", "deleted", "Deleted", "delete", "Delete {}",
+            FINAL_STATES, "only runs that have ended are deleted", asks_why=True, is_danger=True,
+            note="They go for good, with their events, inputs and outputs. This cannot be undone;"
+            " the audit keeps who deleted them, when and why.",
+        ),
+        Act(BulkKind.EXPORT, "Export", "exported", "Exported", "download", "Export {}"),
+        Act(
+            BulkKind.HOLD, "Legal hold", "put under legal hold", "Held", "gavel",
+            "Put {} under legal hold", asks_why=True,
+            note="While it lasts, neither the runs nor their logs are deleted, by anybody or"
+            " anything.",
+        ),
+        Act(
+            BulkKind.RELEASE, "End legal hold", "released from legal hold", "Released", "lock_open",
+            "End the legal hold of {}",
+            note="From then on they can be deleted, and their logs archived, like others.",
+        ),
+    )
+}  # fmt: skip

@@ -1,0 +1,130 @@
+"""How many runs a selection means, by state and by what becomes of them: counted up to a cap."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from django.db.models import BooleanField, ExpressionWrapper, Q
+
+from runs.filters import STATES, RunFilter
+from runs.models import Run
+from runs.querysets import COUNT_CAP, RunQuerySet
+from runs.states import RunState
+from runs.timeouts import statement_timeout
+from runs.views.bulk.acts import Act
+
+# Seconds that counting may take while somebody waits to be asked.
+SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Runs that are alike in what an act looks at."""
+
+    state: RunState
+    held: bool
+    elsewhere: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    state: RunState
+    count: int
+    is_capped: bool
+    why: str = ""
+
+    @property
+    def figure(self) -> str:
+        return figure_words(self.count, self.is_capped)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    cells: Sequence[Cell] = ()
+    # States of which there are more than were counted.
+    capped: frozenset[RunState] = field(default_factory=frozenset)
+    # Named runs that are not there any more.
+    gone: int = 0
+
+    def doing(self, act: Act) -> list[Line]:
+        return self._lines(cell for cell in self.cells if not _why(act, cell))
+
+    def skipped(self, act: Act) -> list[Line]:
+        found: list[Line] = []
+        reasons = {why: None for cell in self.cells if (why := _why(act, cell))}
+        for why in reasons:
+            cells = (cell for cell in self.cells if _why(act, cell) == why)
+            found += self._lines(cells, why)
+        return found
+
+    @property
+    def total(self) -> int:
+        return sum(cell.count for cell in self.cells) + self.gone
+
+    def _lines(self, cells: Iterable[Cell], why: str = "") -> list[Line]:
+        counts: Counter[RunState] = Counter()
+        for cell in cells:
+            counts[cell.state] += cell.count
+        return [
+            Line(state, counts[state], state in self.capped, why)
+            for state in RunState
+            if counts[state]
+        ]
+
+
+def total_of(lines: Iterable[Line]) -> tuple[int, bool]:
+    """How many they are together, and whether there may be more."""
+    found = list(lines)
+    return sum(line.count for line in found), any(line.is_capped for line in found)
+
+
+def figure_words(count: int, is_capped: bool) -> str:
+    return f"{count:,}+" if is_capped else f"{count:,}"
+
+
+def count_named(run_ids: Sequence[uuid.UUID]) -> Counted:
+    cells = _cells(Run.objects.filter(pk__in=run_ids))
+    return Counted(cells, gone=len(set(run_ids)) - sum(cell.count for cell in cells))
+
+
+def count_matching(wanted: RunFilter, now: datetime) -> Counted:
+    """Each state up to the cap. Raises DatabaseError where that takes too long."""
+    cells: list[Cell] = []
+    capped: set[RunState] = set()
+    with statement_timeout(SECONDS):
+        for name, state in STATES.items():
+            if wanted.state not in ("", name):
+                continue
+            runs = wanted.with_(state=name).apply(Run.objects.all(), now)
+            some = _cells(runs, COUNT_CAP + 1)
+            if sum(cell.count for cell in some) > COUNT_CAP:
+                capped.add(state)
+                some = _one_less(some)
+            cells += some
+    return Counted(cells, frozenset(capped))
+
+
+def _cells(runs: RunQuerySet, most: int | None = None) -> list[Cell]:
+    held = ExpressionWrapper(Q(held_at__isnull=False), output_field=BooleanField())
+    elsewhere = ExpressionWrapper(Q(source__isnull=False), output_field=BooleanField())
+    # Counted here: a database that groups what a limit has cut may join it to the whole table.
+    rows = runs.order_by().values_list("state", held, elsewhere)[:most]
+    return [
+        Cell(RunState(state), is_held, is_elsewhere, count)
+        for (state, is_held, is_elsewhere), count in Counter(rows).items()
+    ]
+
+
+def _one_less(cells: list[Cell]) -> list[Cell]:
+    """Without the one that only told of more, taken from the largest part."""
+    largest = max(cells, key=lambda cell: cell.count)
+    return [replace(cell, count=cell.count - 1) if cell is largest else cell for cell in cells]
+
+
+def _why(act: Act, cell: Cell) -> str:
+    return act.why_not(cell.state, held=cell.held, elsewhere=cell.elsewhere)

@@ -1,0 +1,73 @@
+"""The outcomes of an operation as a file, in constant memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from asgiref.sync import sync_to_async
+
+from runs import ids
+from runs.models import BulkOperation
+from runs.timeouts import statement_timeout
+from runs.views.bulk.outcomes import chosen
+
+PAGE = 2000
+# Seconds that PostgreSQL may spend on a page.
+SECONDS = 10
+_COLUMNS = ("run", "outcome", "reason", "new_run")
+# What a spreadsheet would take for a formula.
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+async def as_csv(operation: BulkOperation, status: str) -> AsyncIterator[str]:
+    yield _lines([_COLUMNS])
+    async for rows in _pages(operation, status):
+        yield _lines(
+            [f"'{value}" if value.startswith(_FORMULAS) else value for value in row.values()]
+            for row in rows
+        )
+
+
+async def as_ndjson(operation: BulkOperation, status: str) -> AsyncIterator[str]:
+    """An outcome a line; the last line says how many, so that a broken-off one shows."""
+    count = 0
+    async for rows in _pages(operation, status):
+        yield "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+        count += len(rows)
+    told = {"operation": operation.public_id, "state": operation.state, "count": count}
+    yield json.dumps(told) + "\n"
+
+
+async def _pages(operation: BulkOperation, status: str) -> AsyncIterator[list[dict[str, str]]]:
+    after: uuid.UUID | None = None
+    while True:
+        rows = await sync_to_async(_page)(operation, status, after)
+        if rows:
+            yield [_row(*row) for row in rows]
+        if len(rows) < PAGE:
+            return
+        after = rows[-1][0]
+
+
+def _page(operation: BulkOperation, status: str, after: uuid.UUID | None) -> list[tuple[Any, ...]]:
+    outcomes = chosen(operation, status).order_by("run_id")
+    if after is not None:
+        outcomes = outcomes.filter(run_id__gt=after)
+    with statement_timeout(SECONDS):
+        return list(outcomes.values_list("run_id", "status", "reason", "new_run")[:PAGE])
+
+
+def _row(run_id: uuid.UUID, status: str, reason: str, new_run: uuid.UUID | None) -> dict[str, str]:
+    new = ids.encode("run", new_run) if new_run else ""
+    return dict(zip(_COLUMNS, (ids.encode("run", run_id), status, reason, new), strict=True))
+
+
+def _lines(rows: Iterable[Iterable[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue()
