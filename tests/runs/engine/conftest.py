@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from runs import lifecycle
+from runs import heartbeat, lifecycle
 from runs.models import Node, Run
 from tests.runs.conftest import ANNA
 from tests.runs.engine.service import Service
@@ -131,7 +131,11 @@ def package_beat(broker, tmp_path_factory):
 
 @pytest.fixture
 def beat(transactional_db, package_beat):
-    """The pulse: a real beat, and the worker of the control queue."""
+    """The pulse: a real beat, and the worker of the control queue, which has started."""
+    wait_for(
+        lambda: any("control" in process.queues for process in heartbeat.ages()),
+        "the worker of the control queue",
+    )
     return package_beat
 
 
