@@ -32,7 +32,7 @@ def test_every_finding_names_its_node_and_line():
     draft = read({"nodes": [executor_node("first", "ghost.run"), executor_node("b", needs=["c"])]})
     found = [(f.node, f.message, f.line) for f in draft.findings]
     assert found == [
-        ("first", "unknown executor “ghost.run”", 4),
+        ("first", "unknown executor “ghost.run”", 6),
         ("b", "needs the unknown node “c”", 13),
     ]
     assert draft.bad_nodes == {"first", "b"}
