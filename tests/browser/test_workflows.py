@@ -72,7 +72,7 @@ def test_a_workflow_is_written_checked_as_one_types_saved_and_run(desk, complain
 
     finding.locator("a").click()
     chosen = area.evaluate("a => a.value.slice(a.selectionStart, a.selectionEnd)")
-    assert chosen.strip() == '"id": "extract_items",'
+    assert chosen.strip() == '"executor": "samples.nothing",'
 
     area.fill(whole.replace('"kind": "branch"', '"kind": "branch",,'))
     expect(desk.locator("#findings li")).to_contain_text("Not JSON")
