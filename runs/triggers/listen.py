@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 READER = "triggers"
 BATCH = 500
+# And so many events, but for one line: a commit may have told ten thousand.
+BATCH_EVENTS = 2_000
 # Of those that listen so many are looked at, the oldest first.
 MAX_TRIGGERS = 1_000
 SECONDS = 10.0
@@ -88,15 +90,26 @@ def tick(now: datetime, seconds: float = SECONDS) -> int:
     end, total = time.monotonic() + seconds, 0
     while True:
         with transaction.atomic():
-            lines = outbox.read(READER, BATCH)
+            read = outbox.read(READER, BATCH)
+        lines = _within(read)
         total += len(lines)
         if lines:
             if listeners:
                 _act_on(lines, listeners, now)
             with transaction.atomic():
                 outbox.advance(READER, lines[-1], now)
-        if len(lines) < BATCH or time.monotonic() >= end:
+        if (len(read) < BATCH and len(lines) == len(read)) or time.monotonic() >= end:
             return total
+
+
+def _within(lines: list[Line]) -> list[Line]:
+    """The first of them, with no more events than are held in memory together."""
+    events = 0
+    for place, line in enumerate(lines):
+        events += line.last_seq - line.first_seq + 1
+        if place and events > BATCH_EVENTS:
+            return lines[:place]
+    return lines
 
 
 def _listeners() -> list[Listener]:

@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from django.db import OperationalError
+
 from runs import conditions, ids, input_schema, paths
 from runs.context import stamp
 from runs.definitions import graph_of
@@ -15,6 +17,7 @@ from runs.graph import DefinitionError
 from runs.models import Event, Firing, Run, Trigger, Workflow
 from runs.models.trigger import Source
 from runs.states import Kind
+from runs.timeouts import statement_timeout, was_stopped
 from runs.triggers import firing, payloads, schedule
 from runs.triggers.firing import Happening
 from runs.triggers.rule import Retry, Rule, RunEnd, RunEvent, Start, parse
@@ -22,6 +25,8 @@ from runs.triggers.rule import Retry, Rule, RunEnd, RunEvent, Start, parse
 MAX_VIOLATIONS = 10
 # Among so many of the newest runs one is looked for that would be an example.
 LOOKED_AT = 200
+# For so long; what takes longer is not worth an example.
+SAMPLE_SECONDS = 3
 
 
 @dataclass(slots=True)
@@ -71,7 +76,13 @@ def sample(trigger: Trigger, now: datetime) -> dict[str, Any]:
         return {"due_at": stamp(due), "fired_at": stamp(due)}
     if trigger.source == Source.CALL:
         return {"body": {}, "headers": {}, "query": {}}
-    return _of_recent_run(rule)
+    try:
+        with statement_timeout(SAMPLE_SECONDS):
+            return _of_recent_run(rule)
+    except OperationalError as error:
+        if not was_stopped(error):
+            raise
+        return {"run": {}, "data": {}, "nodes": {}}
 
 
 def _of_recent_run(rule: Rule) -> dict[str, Any]:
@@ -79,7 +90,8 @@ def _of_recent_run(rule: Rule) -> dict[str, Any]:
     assert isinstance(when, RunEnd | RunEvent)
     runs = Run.objects.newest_first().select_related("workflow", "version")
     if when.workflow:
-        runs = runs.filter(workflow__slug=when.workflow)
+        # By its id: through its name PostgreSQL might look at every run for one of a rare workflow.
+        runs = runs.filter(workflow=Workflow.objects.filter(slug=when.workflow).first())
     if isinstance(when, RunEnd):
         run = runs.filter(state__in=when.states).first() or runs.first()
         return payloads.of_run(run, mentioned) if run else {"run": {}, "data": {}, "nodes": {}}

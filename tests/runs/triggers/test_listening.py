@@ -264,3 +264,25 @@ def test_what_goes_wrong_unexpectedly_shows_at_the_trigger(
     listen_now()
     row = trigger.firings.get()
     assert (row.status, row.reason) == ("failed", "ZeroDivisionError: odd")
+
+
+def test_no_more_events_are_held_than_a_batch_may_have_and_none_is_left_out(
+    invoice, target, make_trigger, monkeypatch
+):
+    make_trigger("event", {"event": {"kinds": ["log"]}}, [{"start": "target", "input": {}}])
+    run = start(invoice)
+    for size in (1, 4, 3, 5):
+        lines = [NewEvent(Kind.LOG, data={"level": "info", "message": "x"})] * size
+        recorder.transact([run.pk], lambda _, lines=lines: lines, now=timezone.now())
+    monkeypatch.setattr(listen, "BATCH_EVENTS", 4)
+    held = []
+    act_on = listen._act_on
+
+    def look(lines, *rest):
+        held.append(sum(line.last_seq - line.first_seq + 1 for line in lines))
+        act_on(lines, *rest)
+
+    monkeypatch.setattr(listen, "_act_on", look)
+    listen_now()
+    assert max(held) == 5  # of one line
+    assert Run.objects.filter(workflow=target.workflow).count() == 13
