@@ -11,15 +11,14 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import signal
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from config.embedded.processes import wait_until
-from tests.bench.stage import Stage, standing
+from tests.bench.stage import Stage
 from tests.bench.stream_scene import cookie, make_runs
+from tests.chaos import running
 from tests.chaos.processes import Counter, Failed, Part, counter, parts
 
 WRITERS = 3
@@ -34,29 +33,11 @@ PROGRESS_SECONDS = 10.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
-    # Ending goes through all that cleans up.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    begun = time.monotonic()
-
-    def say(what: str) -> None:
-        print(f"{time.monotonic() - begun:5.0f} s  {what}", flush=True)
-
-    say(
-        f"seed {options.seed}: {options.clients} clients and {options.pages} pages,"
+    plan = (
+        f"{options.clients} clients and {options.pages} pages,"
         f" {options.events:,} events in {options.runs} runs over {options.seconds:.0f} s"
     )
-    try:
-        with standing() as at:
-            problems = Soak(at, options, say).run()
-    except Failed as failed:
-        problems = [str(failed)]
-    except KeyboardInterrupt:
-        return 130
-    if not problems:
-        say("all is as it must be")
-        return 0
-    print(f"\n{len(problems)} things are wrong (seed {options.seed}):", *problems, sep="\n  ")
-    return 1
+    return running.run(options.seed, plan, lambda at, say: Soak(at, options, say).run())
 
 
 class Soak:

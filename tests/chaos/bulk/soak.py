@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import signal
-import sys
 import time
 import uuid
 from collections import Counter
@@ -23,7 +21,8 @@ from typing import Any
 
 from config.embedded import portal
 from config.embedded.processes import Command, last_lines, stop
-from tests.bench.stage import Stage, standing
+from tests.bench.stage import Stage
+from tests.chaos import running
 from tests.chaos.processes import Failed
 
 # Seconds between two mishaps, and for which something is away.
@@ -35,26 +34,8 @@ PATIENCE = 90.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
-    # Ending goes through all that cleans up.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    begun = time.monotonic()
-
-    def say(what: str) -> None:
-        print(f"{time.monotonic() - begun:5.0f} s  {what}", flush=True)
-
-    say(f"seed {options.seed}: {options.runs:,} runs, {options.rounds} rounds")
-    try:
-        with standing() as at:
-            problems = Soak(at, options, say).run()
-    except Failed as failed:
-        problems = [str(failed)]
-    except KeyboardInterrupt:
-        return 130
-    if not problems:
-        say("all is as it must be")
-        return 0
-    print(f"\n{len(problems)} things are wrong (seed {options.seed}):", *problems, sep="\n  ")
-    return 1
+    plan = f"{options.runs:,} runs, {options.rounds} rounds"
+    return running.run(options.seed, plan, lambda at, say: Soak(at, options, say).run())
 
 
 class Soak:
