@@ -160,7 +160,7 @@ def ahead(secret, body):
     [
         (unsigned, "No header webhook-id"),
         (wrong, "The signature is not right"),
-        (old, "signed 400 s ago"),
+        (old, "s ago; at most 300 s are allowed"),
         (ahead, "ahead of our time"),
     ],
 )
