@@ -8,11 +8,10 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, default_storage
 from django.utils import timezone
 
-from runs import doomed, lifecycle
+from runs import doomed
 from runs.actors import Actor
 from runs.bulk import tasks
-from runs.models import DoomedObject, Run
-from tests.runs.conftest import changed
+from runs.models import DoomedObject
 
 BEN = Actor(name="ben", ref_type="user", ref_id="user_ben")
 pytestmark = pytest.mark.django_db
@@ -89,10 +88,3 @@ def test_storage_being_away_is_said_once(monkeypatch, caplog):
         tasks.sweep_storage()
     assert ["wait" in r.message for r in caplog.records if "storage" in r.message] == [True, True]
     assert not DoomedObject.objects.exists()
-
-
-def test_a_run_that_is_deleted_takes_its_archive_along(make_run, monkeypatch):
-    run = make_run(changed("created", "active"), changed("active", "completed"))
-    monkeypatch.setattr(Run, "archive_key", property(lambda run: f"archive/{run}"), raising=False)
-    lifecycle.delete(Run.objects.filter(pk=run), by=BEN)
-    assert DoomedObject.objects.get().name == f"archive/{Run(pk=run)}"
