@@ -90,7 +90,8 @@ WITH new AS MATERIALIZED (
         WHERE told.source_id = new.source AND told.sender_id = sender COLLATE "C"
     ) OR CASE WHEN logs <> 'live' THEN EXISTS (
         SELECT FROM archives
-        WHERE archives.run_id = new.run_id AND hashtextextended(new.sender, new.source) = ANY(senders)
+        WHERE archives.run_id = new.run_id
+            AND hashtextextended(new.sender, new.source) = ANY(senders)
     ) ELSE false END AS known
     FROM new JOIN of_run USING (run_id)
     JOIN jobs ON jobs.id = run_id AND jobs.source_id = of_run.source
