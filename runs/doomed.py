@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from django.core.files.storage import default_storage
 from django.db import transaction
 
+from runs import objects
 from runs.models import DoomedObject
 
-# Objects that are deleted between two looks at the list.
-BATCH = 100
+# Objects that are deleted between two looks at the list: S3 takes as many in one request.
+BATCH = 1_000
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
 
 
@@ -44,20 +44,23 @@ def spare(name: str) -> bool:
     return bool(DoomedObject.objects.filter(pk=name, tries=0).delete()[0])
 
 
-def sweep(now: datetime, most: int = 1_000) -> int:
+def sweep(now: datetime, most: int = 20_000) -> int:
     """Delete what is due; gives how many are gone. Not within a transaction: it asks storage, and
-    raises what that raises; what is left then is tried again after a while."""
+    raises StorageAway; what is left then is tried again after a while."""
     gone = 0
     while gone < most and (names := _taken(now)):
-        deleted: list[str] = []
         try:
-            for name in names:
-                default_storage.delete(name)
-                deleted.append(name)
-        finally:
-            DoomedObject.objects.filter(pk__in=deleted).delete()
-        gone += len(deleted)
+            objects.delete_many(names)
+        except objects.NotDeleted as error:
+            _forget(name for name in names if name not in error.names)
+            raise
+        _forget(names)
+        gone += len(names)
     return gone
+
+
+def _forget(names: Iterable[str]) -> None:
+    DoomedObject.objects.filter(pk__in=list(names)).delete()
 
 
 def _taken(now: datetime) -> list[str]:
