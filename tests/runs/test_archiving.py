@@ -214,6 +214,17 @@ def test_a_retry_whose_object_is_lost_says_so(version):
     assert "not whole" in outcome.skipped[story.id]
 
 
+def test_an_object_that_is_in_use_is_not_swept(version, in_a_folder, caplog):
+    story = told(version)
+    archiving.archive([story.id])
+    name = story.run.archive.name
+    doomed.doom([name, "archive/nobodys"], "by mistake", now=timezone.now())
+    assert doomed.sweep(timezone.now()) == 1
+    assert stored(in_a_folder) == [name]
+    assert not DoomedObject.objects.exists()
+    assert name in caplog.text
+
+
 def test_two_archivers_make_one_object_and_lose_nothing(version, in_a_folder):
     stories = [told(version) for _ in range(20)]
     run_ids = [story.id for story in stories]
