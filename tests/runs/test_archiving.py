@@ -333,6 +333,19 @@ def test_an_object_that_is_lost_before_the_purge_is_caught(version, in_a_folder,
     assert rows(story.id) == before
 
 
+def test_what_was_fetched_before_the_run_was_archived_once_more_is_not_put_back(version):
+    story = told(version)
+    archiving.archive([story.id])
+    fetched = restoring.fetch([story.id])
+    late(story)
+    archiving.archive([story.id])
+    now = timezone.now()
+    outcome = restoring.finish(fetched, [story.id], until=now, now=now)
+    assert outcome.skipped == {story.id: "it was changed meanwhile"}
+    assert story.run.logs == LogState.ARCHIVED
+    assert not Event.objects.exists()
+
+
 def test_a_long_log_goes_and_comes_in_pieces(version, monkeypatch):
     story = told(version, 60)
     before = rows(story.id)
