@@ -103,6 +103,7 @@ INSTALLED_APPS = [
     "runs",
     "runs.samples",
     "retention",
+    "analytics",
     # Your own apps, with the executors they register: dotted names, separated by commas.
     *filter(None, os.environ.get("EXTRA_APPS", "").split(",")),
 ]

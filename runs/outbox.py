@@ -39,6 +39,9 @@ DELETE FROM outbox WHERE id IN (
 """
 
 
+_NEXT = """
+SELECT recorded_at FROM outbox WHERE (xid, id) > (%s::text::xid8, %s) ORDER BY xid, id LIMIT 1
+"""
 _OLDEST_WRITER = """
 SELECT min(xact_start) FROM pg_stat_activity WHERE backend_xid IS NOT NULL
 """
@@ -53,6 +56,37 @@ class Line:
     run_id: uuid.UUID
     first_seq: int
     last_seq: int
+
+
+_END = """
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+"""
+
+
+def begin(reader: str, now: datetime) -> bool:
+    """Let a reader that is new begin with what comes from now on; whether it was new. Within a
+    transaction: what that one then reads of the rows is from before any line that comes."""
+    if OutboxCursor.objects.filter(reader=reader).exists():
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(_END)
+        (xid,) = cursor.fetchone()
+    # Lines of this transaction number and later ones: what was open then is read, too.
+    _, made = OutboxCursor.objects.get_or_create(
+        reader=reader, defaults={"xid": xid - 1, "line": 2**62, "moved_at": now}
+    )
+    return made
+
+
+def heard_until(reader: str, now: datetime) -> datetime | None:
+    """Since when a reader has not heard what was told; None: it has heard all that can be read."""
+    cursor_row = OutboxCursor.objects.filter(reader=reader).first()
+    if cursor_row is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT, [str(cursor_row.xid), cursor_row.line])
+        found = cursor.fetchone()
+    return min(found[0], now) if found else None
 
 
 def read(reader: str, limit: int = 500) -> list[Line]:

@@ -15,6 +15,7 @@ from django.db import connection
 from runs import recorder_statements as statements
 from runs.arrays import literal
 from runs.driver import driver
+from runs.fingerprint import fingerprint
 from runs.fold import Changes
 from runs.payload import dump
 from runs.recorder_sql import event_columns
@@ -28,9 +29,17 @@ from runs.rows import (
     Question,
     RunRow,
 )
+from runs.states import RunState
 
 if TYPE_CHECKING:
     from runs.recorder import NewRun
+
+
+def _group_of(run: RunRow) -> int | None:
+    """What it failed alike with, if it failed."""
+    if run.state != RunState.FAILED:
+        return None
+    return fingerprint(run.error_kind, run.error_message, run.error_node)
 
 
 @contextmanager
@@ -129,6 +138,7 @@ class Batch:
                     r.error_node,
                     r.error_kind,
                     r.error_message,
+                    _group_of(r),
                     r.ended_by,
                     r.reason,
                 )

@@ -17,7 +17,12 @@ _LOCK = "SELECT id FROM jobs WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
 _PURGE = "SELECT set_config('runs.purge', %s, true)"
 _OF_NODES = "node_id IN (SELECT id FROM nodes WHERE run_id = ANY(%s))"
 _ARCHIVES = "DELETE FROM archives WHERE run_id = ANY(%s) RETURNING name"
-# Lines of the outbox stay: they are pruned when all who read them have passed them.
+# Those who count runs hear of it as of any change. Earlier lines stay: they are pruned when all
+# who read them have passed them.
+_TELL = """
+INSERT INTO outbox (run_id, first_seq, last_seq, recorded_at)
+SELECT id, last_seq + 1, last_seq, %s FROM jobs WHERE id = ANY(%s)
+"""
 _DELETE = (
     f"DELETE FROM ready_nodes WHERE {_OF_NODES}",
     f"DELETE FROM leases WHERE {_OF_NODES}",
@@ -47,6 +52,8 @@ def delete(runs: Sequence[Run], *, by: str, reason: str, now: datetime) -> None:
             run_id=run.pk,
             source_id=getattr(run, "source_id", None),
             external_id=getattr(run, "external_id", "") or None,
+            workflow_id=run.workflow_id,
+            created_at=run.created_at,
             deleted_at=now,
             deleted_by=by,
             reason=reason,
@@ -57,6 +64,7 @@ def delete(runs: Sequence[Run], *, by: str, reason: str, now: datetime) -> None:
         cursor.execute(_ARCHIVES, [run_ids])
         # Their objects go after the rows that name them.
         doomed.doom([name for (name,) in cursor.fetchall()], "its run was deleted", now=now)
+        cursor.execute(_TELL, [now, run_ids])
         cursor.execute(_PURGE, ["on"])
         for statement in _DELETE:
             cursor.execute(statement, [run_ids])

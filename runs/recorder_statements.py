@@ -48,13 +48,14 @@ UPDATE jobs SET state = new.state, state_seq = new.state_seq, last_seq = new.las
     input_tokens = new.input_tokens, output_tokens = new.output_tokens,
     cached_tokens = new.cached_tokens, nodes_total = new.nodes_total, nodes_done = new.nodes_done,
     current_node = new.current_node, error_node = new.error_node, error_kind = new.error_kind,
-    error_message = new.error_message, ended_by = new.ended_by, reason = new.reason
+    error_message = new.error_message, error_group = new.error_group, ended_by = new.ended_by,
+    reason = new.reason
 FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::int[], %s::timestamptz[], %s::timestamptz[],
     %s::numeric[], %s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::int[], %s::text[],
-    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+    %s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[])
     AS new(id, state, state_seq, last_seq, started_at, completed_at, cost, input_tokens,
         output_tokens, cached_tokens, nodes_total, nodes_done, current_node, error_node, error_kind,
-        error_message, ended_by, reason)
+        error_message, error_group, ended_by, reason)
 WHERE jobs.id = new.id
 """
 TOUCH_RUNS = """

@@ -13,6 +13,9 @@ class DeletedRun(models.Model):
     # Of a run that was executed elsewhere: its source, and its id there.
     source_id = models.BigIntegerField(null=True)
     external_id = models.CharField(max_length=200, null=True)  # noqa: DJ001  (null: it had none)
+    # Where it was counted; null for one that was deleted before these were kept.
+    workflow_id = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField()
     deleted_by = models.CharField(max_length=150)
     reason = models.CharField(max_length=500, blank=True)

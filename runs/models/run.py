@@ -84,6 +84,8 @@ class Run(models.Model):
     error_node = models.CharField(max_length=64, blank=True)
     error_kind = models.CharField(max_length=100, blank=True)
     error_message = models.CharField(max_length=500, blank=True)
+    # The same for what failed alike: see `fingerprint`.
+    error_group = models.BigIntegerField(null=True)
     ended_by = models.CharField(max_length=150, blank=True)
     reason = models.CharField(max_length=500, blank=True)
 
@@ -163,6 +165,11 @@ class Run(models.Model):
             models.Index(
                 fields=["error_kind", "error_node", "created_at", "id"],
                 name="jobs_error_created",
+                condition=models.Q(state=RunState.FAILED),
+            ),
+            models.Index(
+                fields=["error_group", "created_at", "id"],
+                name="jobs_error_group",
                 condition=models.Q(state=RunState.FAILED),
             ),
             models.Index(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from runs.fingerprint import fingerprint
 from runs.payload import dump
 from runs.states import AttemptStatus, Kind
 from runs.synthetic.people import Source
@@ -26,8 +27,8 @@ JOBS = (
     "id", "workflow_id", "version_id", "trigger", "triggered_by", "ref_type", "ref_id",
     "retry_of_id", "first_id", "created_at", "started_at", "completed_at", "state", "state_seq",
     "last_seq", "cost", "input_tokens", "output_tokens", "cached_tokens", "nodes_total",
-    "nodes_done", "current_node", "error_node", "error_kind", "error_message", "ended_by",
-    "reason",
+    "nodes_done", "current_node", "error_node", "error_kind", "error_message", "error_group",
+    "ended_by", "reason",
 )  # fmt: skip
 NODES = (
     "id", "run_id", "key", "position", "kind", "executor", "status", "attempts", "failures",
@@ -124,7 +125,7 @@ class _Maker:
                 run.state, run.state_seq, run.last_seq, run.cost, run.input_tokens,
                 run.output_tokens, run.cached_tokens, run.nodes_total, run.nodes_done,
                 run.current_node, run.error_node, run.error_kind, run.error_message,
-                run.ended_by, run.reason,
+                self._group(), run.ended_by, run.reason,
             ),
             nodes=self._lines(self._nodes()),
             attempts=self._lines(self._attempts()),
@@ -134,6 +135,14 @@ class _Maker:
             event_count=len(story.events),
             failed=run.state == "failed",
         )  # fmt: skip
+
+    def _group(self) -> int | None:
+        run = self.story.run
+        if run.state != "failed":
+            return None
+        # Documents differ, and do not tell failures apart.
+        message = run.error_message.replace(DOCUMENT, "inv-1.pdf")
+        return fingerprint(run.error_kind, message, run.error_node)
 
     def _nodes(self) -> Iterable[tuple[Any, ...]]:
         for n in self.story.nodes.values():

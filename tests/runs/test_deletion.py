@@ -119,8 +119,9 @@ class TestOfFinalRuns:
     def test_statements_do_not_grow_with_the_runs(self, django_assert_max_num_queries):
         for _ in range(10):
             stories.completed_run()
-        # ids; savepoints, lock, rows, tombstones, purge on and off, seven tables, audit
-        with django_assert_max_num_queries(20):
+        # ids; savepoints, lock, rows, tombstones, archives, outbox, purge on and off, seven tables,
+        # audit
+        with django_assert_max_num_queries(21):
             assert len(lifecycle.delete(Run.objects.all(), by=ANNA).done) == 10
 
 

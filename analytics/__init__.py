@@ -1,0 +1,1 @@
+"""Where time, money and failures go: rollups of runs, and questions to them."""
