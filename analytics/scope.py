@@ -1,0 +1,161 @@
+"""Which runs a question is about, and where its answer comes from.
+
+A filter that names nothing but a workflow and a time is answered from the rollups, whatever its
+size; any other from the runs themselves, within some days. Both are relations with the same
+columns, so that questions are written once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from analytics import measure
+from runs.filters import RunFilter
+from runs.models import Run, Workflow, WorkflowVersion
+
+# What the rollups know of runs; what else a filter names is asked of the runs.
+_ROLLED = frozenset({"workflow", "created", "created_from", "created_to"})
+# For how long a time the runs themselves are asked, and for how long where nothing is said.
+DIRECT = timedelta(days=7)
+USUAL = "7d"
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+# Bars of a trend, about.
+BARS = 60
+_TEMPLATES = {
+    "analytics_runs": measure.RUNS,
+    "analytics_nodes": measure.NODES,
+    "analytics_calls": measure.CALLS,
+    "analytics_failures": measure.FAILURES,
+}
+
+
+class TooWide(Exception):  # noqa: N818
+    """The filter would have to look at too many runs; the message says how to narrow it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Rows in SQL, to stand behind FROM in parentheses, and the parameters in it."""
+
+    sql: str
+    params: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """`since` and `until` are whole hours where the rollups answer."""
+
+    filter: RunFilter
+    since: datetime
+    until: datetime
+    workflow: Workflow | None = None
+    version: WorkflowVersion | None = None
+    rolled: bool = True
+    # On jobs, where the runs are asked.
+    condition: str = ""
+    params: Sequence[Any] = field(default=())
+
+    def of(self, table: str, bar: timedelta = DAY) -> Relation:
+        """The rows of a rollup that are meant; `bar`: the shortest time that is told apart."""
+        if not self.rolled:
+            return Relation(measure.statement(_TEMPLATES[table], self.condition), self.params)
+        parts, params = [], list[Any]()
+        for span, since, until in self._spans(bar):
+            where = "span = %s AND at >= %s AND at < %s"
+            params += [span, since, until]
+            if self.workflow is not None:
+                where += " AND workflow_id = %s"
+                params.append(self.workflow.pk)
+            if self.version is not None:
+                where += " AND version_id = %s"
+                params.append(self.version.pk)
+            parts.append(f"SELECT * FROM {table} WHERE {where}")
+        return Relation(" UNION ALL ".join(parts), params)
+
+    def _spans(self, bar: timedelta) -> list[tuple[int, datetime, datetime]]:
+        """Whole days by the day, what is left by the hour; no day twice."""
+        first, last = _day_from(self.since), _day_before(self.until)
+        if first >= last or bar < DAY:
+            return [(0, self.since, self.until)]
+        parts = [(0, self.since, first), (1, first, last), (0, last, self.until)]
+        return [part for part in parts if part[1] < part[2]]
+
+    @property
+    def bar(self) -> timedelta:
+        """How much time a bar of the trend stands for: hours or days."""
+        hours = (self.until - self.since) / HOUR / BARS
+        return next((HOUR * step for step in (1, 2, 3, 6, 12) if step >= hours), DAY)
+
+    def before(self) -> Scope:
+        """As long a time before this one."""
+        length = self.until - self.since
+        return self.moved(self.since - length, self.since)
+
+    def moved(self, since: datetime, until: datetime) -> Scope:
+        """The same filter for another time."""
+        other = self.filter.with_(created="", created_from=since, created_to=until)
+        condition, params = ("", ()) if self.rolled else _condition(other, until)
+        return replace(
+            self, filter=other, since=since, until=until, condition=condition, params=params
+        )
+
+    def of_version(self, version: WorkflowVersion) -> Scope:
+        return replace(self, version=version)
+
+    def link(self, **more: Any) -> str:
+        """The list of the runs behind a figure, as a query string; `more` narrows the filter."""
+        exact = self.filter.with_(
+            created="", created_from=self.since, created_to=self.until, **more
+        )
+        return exact.query()
+
+
+def scope_of(wanted: RunFilter, now: datetime, version: WorkflowVersion | None = None) -> Scope:
+    """Raises TooWide."""
+    if not wanted.is_dated:
+        wanted = wanted.with_(created=USUAL)
+    since = wanted.since(now)
+    assert since is not None
+    until = min(wanted.created_to or now, now)
+    workflow = Workflow.objects.filter(slug=wanted.workflow).first() if wanted.workflow else None
+    named = {name for name, _ in wanted.pairs()}
+    if named <= _ROLLED and (workflow is not None or not wanted.workflow):
+        whole = {"since": _hour(since), "until": _hour(until + HOUR - timedelta(microseconds=1))}
+        return Scope(wanted, **whole, workflow=workflow, version=version)
+    if until - since > DIRECT + HOUR:
+        raise TooWide(
+            "With this filter the runs themselves are looked at, which is done for seven days at"
+            " most: choose a shorter time, or leave the filter at a workflow and a time."
+        )
+    condition, params = _condition(wanted, now)
+    if version is not None:
+        condition, params = f"{condition} AND jobs.version_id = %s", [*params, version.pk]
+    return Scope(wanted, since, until, workflow, version, False, condition, params)
+
+
+def _condition(wanted: RunFilter, now: datetime) -> tuple[str, Sequence[Any]]:
+    """The filter as a condition on jobs."""
+    query = wanted.apply(Run.objects.order_by(), now).query
+    compiler = query.get_compiler(connection=connection)
+    sql, params = compiler.compile(query.where)
+    return sql or "true", list(params)
+
+
+def _hour(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _day_from(at: datetime) -> datetime:
+    """The first midnight, UTC, that is not before."""
+    day = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return day if day == at else day + DAY
+
+
+def _day_before(at: datetime) -> datetime:
+    """The last midnight, UTC, that is not after."""
+    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
