@@ -219,3 +219,4 @@ BULKS = [
     ),
 ]
 HOLD = OpenApiExample("For a case", {"reason": "case 2026-114"}, request_only=True)
+RESTORE = OpenApiExample("For a month", {"days": 30, "reason": "an audit"}, request_only=True)

@@ -53,7 +53,7 @@ def step(operation: BulkOperation, count: int, begun: float) -> tuple[Moved, int
             return _commit(operation, part, name, begun)
     except Exception:
         with suppress(Error):
-            _own(operation).update(taken_until=None)
+            own(operation).update(taken_until=None)
         raise
 
 
@@ -81,19 +81,19 @@ def _commit(
     now = timezone.now()
     with transaction.atomic():
         found = BulkOperation.objects.select_for_update(of=("self",)).get(pk=operation.pk)
-        moved = _verdict(operation, found)
+        moved = verdict(operation, found)
         if moved is Moved.ON and not part.runs and not part.found.gone:
             progress.finish(found, now)
             return Moved.OUT, 0
         if moved is Moved.ON and name and not doomed.spare(name):
             # It took so long that the sweep took it for abandoned.
-            _own(operation).update(taken_until=None)
+            own(operation).update(taken_until=None)
             doomed.doom([name], "it came too late", now=now)
             return Moved.ON, 0
         if moved is not Moved.ON:
             if name:
                 doomed.doom([name], "its export went on without it", now=now)
-            _own(operation).update(taken_until=None)
+            own(operation).update(taken_until=None)
             return moved, 0
         results = Results()
         for run_id in part.found.gone:
@@ -106,14 +106,15 @@ def _commit(
     return Moved.ON, len(results.rows)
 
 
-def _verdict(before: BulkOperation, found: BulkOperation) -> Moved:
+def verdict(before: BulkOperation, found: BulkOperation) -> Moved:
+    """Whether the step may still be counted: by what is locked now, and by what was taken."""
     if found.state != BulkState.RUNNING:
         return Moved.OUT
     where = (before.cursor_at, before.cursor_id, before.visited)
     return Moved.ON if (found.cursor_at, found.cursor_id, found.visited) == where else Moved.BUSY
 
 
-def _own(operation: BulkOperation):  # type: ignore[no-untyped-def]
+def own(operation: BulkOperation):  # type: ignore[no-untyped-def]
     """It, as long as no other worker has taken it."""
     return BulkOperation.objects.filter(pk=operation.pk, taken_until=operation.taken_until)
 

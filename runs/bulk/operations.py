@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import DatabaseError, transaction
 
+from runs import restore_days
 from runs.actors import Actor
 from runs.bulk import selection
 from runs.bulk.parts import FORMATS
@@ -58,6 +59,8 @@ def make(
         raise NotPossible("Say why: the reason is kept in the audit.")
     if kind == BulkKind.EXPORT:
         options = export_options(options or {})
+    if kind == BulkKind.RESTORE:
+        options = restore_options(options or {})
     named = sorted(set(chosen)) if chosen is not None else None
     total = len(named) if named is not None else failed_of.failed if failed_of else None
     operation = BulkOperation(
@@ -91,6 +94,14 @@ def export_options(given: dict[str, Any]) -> dict[str, Any]:
     if kind not in FORMATS:
         raise NotPossible(f"A file is one of {', '.join(FORMATS)}.")
     return {**given, "format": kind, "with_logs": bool(given.get("with_logs"))}
+
+
+def restore_options(given: dict[str, Any]) -> dict[str, Any]:
+    """For how many days, where that was left out. Raises NotPossible."""
+    days = given.get("days") or restore_days.usual()
+    if not 1 <= days <= restore_days.MOST:
+        raise NotPossible(f"A restored log stays for 1 to {restore_days.MOST:,} days.")
+    return {**given, "days": days}
 
 
 def pause(operation: BulkOperation, *, by: Actor, now: datetime) -> bool:

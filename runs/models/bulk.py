@@ -22,6 +22,7 @@ class BulkKind(models.TextChoices):
     EXPORT = "export", "Export"
     HOLD = "hold", "Legal hold"
     RELEASE = "release", "End of legal hold"
+    RESTORE = "restore", "Restore logs"
 
 
 class BulkState(models.TextChoices):
@@ -70,7 +71,7 @@ class BulkOperation(models.Model):
     filter = models.JSONField(null=True)
     chosen = ArrayField(models.UUIDField(), null=True)
     failed_of = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="+")
-    # What the kind needs beside: of an export its format.
+    # What the kind needs beside: of an export its format, of a restore the days it lasts.
     options = models.JSONField(default=dict)
     # Runs a second at most; null: as fast as it goes.
     rate = models.IntegerField(null=True)
@@ -90,7 +91,7 @@ class BulkOperation(models.Model):
     moved_at = models.DateTimeField()
     worked = models.DurationField(default=timedelta)
     ended_at = models.DateTimeField(null=True)
-    # Of an export: until when the worker that makes the next file has it for itself.
+    # Until when the worker that waits for storage has the next step for itself.
     taken_until = models.DateTimeField(null=True)
     # Why it does not move, where something is in its way.
     trouble = models.CharField(max_length=500, blank=True)

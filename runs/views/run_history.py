@@ -17,6 +17,7 @@ from runs.models import Attempt, Event
 from runs.states import Kind
 from runs.timeouts import statement_timeout, was_stopped
 from runs.views.event_words import Entry, Line, Teller
+from runs.whole_log import Line as StoredLine
 
 PAGE = 200
 # What reading a stretch may take: text is searched without an index.
@@ -56,6 +57,18 @@ class Filter:
         if self.node:
             events = events.filter(node=self.node)
         return events.filter(self._says()) if self.text else events
+
+    def fits(self, line: StoredLine) -> bool:
+        """Whether it chooses an event that is not in the database."""
+        if (self.kinds and line.kind not in self.kinds) or self.node not in ("", line.node):
+            return False
+        if not self.text:
+            return True
+        written = json.dumps(self.text, ensure_ascii=False)[1:-1].lower()
+        names = (line.data, line.node, line.actor)
+        if any(written in text.lower() for text in names):
+            return True
+        return written.replace(" ", "_") in line.kind
 
     def _says(self) -> Q:
         """In its data, as JSON writes it, or in the names beside it."""

@@ -202,7 +202,7 @@ class RunsAct(PermissionRequiredMixin, View):
 
     def _is_done_at_once(self, operation: BulkOperation) -> bool:
         few = operation.chosen is not None and len(operation.chosen) <= AT_ONCE
-        if not few or operation.rate or operation.kind == BulkKind.EXPORT:
+        if not few or operation.rate or operation.kind in work.BESIDE:
             return False
         try:
             work.work(operation.pk, SECONDS_AT_ONCE)

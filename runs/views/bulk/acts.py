@@ -33,10 +33,12 @@ class Act:
     def permission(self) -> str:
         return kinds.PERMISSIONS[self.kind]
 
-    def why_not(self, state: RunState, *, held: bool, elsewhere: bool) -> str:
+    def why_not(self, state: RunState, *, held: bool, elsewhere: bool, archived: bool) -> str:
         """Why such a run is left out, or ""."""
         if state not in self.states:
             return self.only
+        if not archived and self.kind == BulkKind.RESTORE:
+            return "their logs are not archived"
         if elsewhere and self.is_ours_alone:
             return "executed elsewhere, where it must be done"
         if held and self.kind == BulkKind.DELETE:
@@ -79,6 +81,10 @@ ACTS: dict[str, Act] = {
             BulkKind.RELEASE, "End legal hold", "released from legal hold", "Released", "lock_open",
             "End the legal hold of {}",
             note="From then on they can be deleted, and their logs archived, like others.",
+        ),
+        Act(
+            BulkKind.RESTORE, "Restore logs", "restored", "Restored", "settings_backup_restore",
+            "Restore the logs of {}",
         ),
     )
 }  # fmt: skip

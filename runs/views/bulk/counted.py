@@ -13,7 +13,7 @@ from django.db.models import BooleanField, ExpressionWrapper, Q
 from runs.filters import STATES, RunFilter
 from runs.models import Run
 from runs.querysets import COUNT_CAP, RunQuerySet
-from runs.states import RunState
+from runs.states import AT_HAND, RunState
 from runs.timeouts import statement_timeout
 from runs.views.bulk.acts import Act
 
@@ -28,6 +28,7 @@ class Cell:
     state: RunState
     held: bool
     elsewhere: bool
+    archived: bool
     count: int
 
 
@@ -113,10 +114,11 @@ def _cells(runs: RunQuerySet, most: int | None = None) -> list[Cell]:
     held = ExpressionWrapper(Q(held_at__isnull=False), output_field=BooleanField())
     elsewhere = ExpressionWrapper(Q(source__isnull=False), output_field=BooleanField())
     # Counted here: a database that groups what a limit has cut may join it to the whole table.
-    rows = runs.order_by().values_list("state", held, elsewhere)[:most]
+    archived = ExpressionWrapper(~Q(logs__in=AT_HAND), output_field=BooleanField())
+    rows = runs.order_by().values_list("state", held, elsewhere, archived)[:most]
     return [
-        Cell(RunState(state), is_held, is_elsewhere, count)
-        for (state, is_held, is_elsewhere), count in Counter(rows).items()
+        Cell(RunState(state), is_held, is_elsewhere, is_archived, count)
+        for (state, is_held, is_elsewhere, is_archived), count in Counter(rows).items()
     ]
 
 
@@ -127,4 +129,4 @@ def _one_less(cells: list[Cell]) -> list[Cell]:
 
 
 def _why(act: Act, cell: Cell) -> str:
-    return act.why_not(cell.state, held=cell.held, elsewhere=cell.elsewhere)
+    return act.why_not(cell.state, held=cell.held, elsewhere=cell.elsewhere, archived=cell.archived)
