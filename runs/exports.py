@@ -148,7 +148,7 @@ COLUMNS = (
     "completed_at", "duration_ms", "trigger", "triggered_by", "ref_type", "ref_id", "retry_of",
     "first_run", "cost", "input_tokens", "output_tokens", "cached_tokens", "nodes_total",
     "nodes_done", "error_node", "error_kind", "error_message", "ended_by", "reason", "last_seq",
-    "events", "missing", "held", "logs", "archived_at", "restored_until", "url",
+    "events", "missing", "held", "log_state", "archived_at", "restored_until", "url",
 )  # fmt: skip
 
 

@@ -83,7 +83,8 @@ def public_run(run: Run | RunLine, name: VersionName, now: datetime, pages: str)
         "reason": run.reason,
         "last_seq": run.last_seq,
         "held": run.held_at is not None,
-        "logs": run.logs,
+        # Not “logs”: exports have the events under that name.
+        "log_state": run.logs,
         "archived_at": stamp(archive.archived_at) if archive else None,
         "restored_until": (
             stamp(archive.expires_at) if archive and run.logs == LogState.RESTORED else None

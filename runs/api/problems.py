@@ -171,7 +171,7 @@ def _own(exc: Exception) -> tuple[str, dict[str, Any]]:
         case WrongState():
             return WRONG_STATE, {"state": exc.state, "actions": exc.actions}
         case LogArchived():
-            return LOG_ARCHIVED, {"logs": exc.logs, "restore": exc.restore}
+            return LOG_ARCHIVED, {"log_state": exc.logs, "restore": exc.restore}
         case Outdated():
             return OUTDATED, {"newest": exc.newest}
         case RuleRefused():

@@ -302,8 +302,8 @@ class RunViewSet(ApiViewSet):
     def restore(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
         """Bring an archived log back into the database, byte for byte, for some days.
 
-        It is a bulk operation of one run, which `Location` leads to; the run's `logs` say
-        `restored` once it is done."""
+        It is a bulk operation of one run, which `Location` leads to; the run's `log_state`
+        says `restored` once it is done."""
         run, given = self.get_object(), self.checked(request)
         operation = restore_log(run, given, by=self.actor, now=self.now, reason=given["reason"])
         shown = BulkSerializer(operation, context=self.get_serializer_context()).data

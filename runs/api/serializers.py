@@ -110,7 +110,7 @@ class RunSerializer(serializers.Serializer):
     reason = serializers.CharField()
     last_seq = serializers.IntegerField(help_text="Number of the newest event.")
     held = serializers.BooleanField(help_text="Under legal hold: it is not deleted.")
-    logs = serializers.ChoiceField(
+    log_state = serializers.ChoiceField(
         choices=[str(state) for state in LogState],
         help_text="Where its events are: `live` and `restored`: all in the database; `archived`:"
         " none; `partly`: those that came after archiving; `archiving`, `restoring`: on their way.",

@@ -76,7 +76,7 @@ def step(operation_id: uuid.UUID) -> tuple[Moved, int, int | None]:
         if not export_work.take(operation, now):
             return Moved.BUSY, 0, None
     # Storage is waited for outside of any transaction.
-    moved, visited = BESIDE[operation.kind](operation, _size(operation), begun)
+    moved, visited = BESIDE[BulkKind(operation.kind)](operation, _size(operation), begun)
     return moved, visited, operation.rate
 
 

@@ -29,6 +29,8 @@ export interface ListInput {
   ref?: string;
   /** An error's kind, “@” and the node, if one failed. */
   error?: string;
+  /** Where the runs' logs are. */
+  logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
   q?: string;
   /** Most entries that are given. */
@@ -68,6 +70,12 @@ export interface ListedRun {
   last_seq: number;
   /** Under legal hold: it is not deleted. */
   held: boolean;
+  /** Where its events are: `live` and `restored`: all in the database; `archived`: none; `partly`: those that came after archiving; `archiving`, `restoring`: on their way. */
+  log_state: "live" | "archiving" | "archived" | "partly" | "restoring" | "restored";
+  /** When its log was archived, if it was. */
+  archived_at: string | null;
+  /** When a restored log leaves the database again. */
+  restored_until: string | null;
   /** Nodes of a run that has ended which still finish their present operation. */
   draining: number;
   /** The run's page in the portal. */
@@ -111,6 +119,8 @@ export interface CountsInput {
   ref?: string;
   /** An error's kind, “@” and the node, if one failed. */
   error?: string;
+  /** Where the runs' logs are. */
+  logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
   q?: string;
 }
@@ -162,6 +172,12 @@ export interface Run {
   last_seq: number;
   /** Under legal hold: it is not deleted. */
   held: boolean;
+  /** Where its events are: `live` and `restored`: all in the database; `archived`: none; `partly`: those that came after archiving; `archiving`, `restoring`: on their way. */
+  log_state: "live" | "archiving" | "archived" | "partly" | "restoring" | "restored";
+  /** When its log was archived, if it was. */
+  archived_at: string | null;
+  /** When a restored log leaves the database again. */
+  restored_until: string | null;
   /** Nodes of a run that has ended which still finish their present operation. */
   draining: number;
   /** The run's page in the portal. */
@@ -262,6 +278,8 @@ export interface ExportInput {
   ref?: string;
   /** An error's kind, “@” and the node, if one failed. */
   error?: string;
+  /** Where the runs' logs are. */
+  logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
   q?: string;
   /** The last answer's `export.next`: it goes on there. */
@@ -315,6 +333,12 @@ export interface ExportedRun {
   last_seq: number;
   /** Under legal hold: it is not deleted. */
   held: boolean;
+  /** Where its events are: `live` and `restored`: all in the database; `archived`: none; `partly`: those that came after archiving; `archiving`, `restoring`: on their way. */
+  log_state: "live" | "archiving" | "archived" | "partly" | "restoring" | "restored";
+  /** When its log was archived, if it was. */
+  archived_at: string | null;
+  /** When a restored log leaves the database again. */
+  restored_until: string | null;
   /** The run's page in the portal. */
   url: string;
   /** Events that are stored. */
@@ -344,6 +368,53 @@ export interface HoldInput {
   reason: string;
   /** The run's id. */
   id: string;
+}
+
+export interface RestoreInput {
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  /** For how many days; without it as the retention's settings say. */
+  days?: number;
+  /** The run's id. */
+  id: string;
+}
+
+export interface Bulk {
+  id: string;
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore";
+  state: "running" | "paused" | "finished" | "aborted";
+  reason: string;
+  by: string;
+  created_at: string;
+  ended_at: string | null;
+  /** As it was frozen; null: runs were named, or are those that failed elsewhere. */
+  filter: Record<string, string> | null;
+  /** The operation whose failures it does. */
+  failed_of: string | null;
+  options: BulkOptions;
+  /** Runs a second at most. */
+  rate: number | null;
+  /** How many runs were counted at its beginning. */
+  at_least: number;
+  /** null: not counted yet. */
+  total: number | null;
+  visited: number;
+  done: number;
+  skipped: number;
+  failed: number;
+  /** Runs, on average. */
+  per_second: number | null;
+  seconds_left: number | null;
+  /** Why it does not move, if it does not. */
+  trouble: string;
+  url: string;
+}
+
+export interface BulkOptions {
+  from_failed?: boolean;
+  format?: "json" | "ndjson" | "csv";
+  with_logs?: boolean;
+  days?: number;
 }
 
 export interface Deleted {
@@ -582,7 +653,7 @@ export interface StartBulkInput {
   runs?: string[];
   /** Those for which this operation, which has ended, failed. */
   failed_of?: string;
-  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release";
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore";
   /** Why; kept in the audit. Needed to terminate, delete and hold. */
   reason?: string;
   /** Runs a second at most; null: as fast as it goes. */
@@ -614,6 +685,8 @@ export interface FilterInput {
   ref?: string;
   /** An error's kind, “@” and the node, if one failed. */
   error?: string;
+  /** Where the runs' logs are. */
+  logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
   q?: string;
 }
@@ -625,43 +698,8 @@ export interface MakeBulkOptions {
   format?: "json" | "ndjson" | "csv";
   /** Of export: with all events of each run. */
   with_logs?: boolean;
-}
-
-export interface Bulk {
-  id: string;
-  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release";
-  state: "running" | "paused" | "finished" | "aborted";
-  reason: string;
-  by: string;
-  created_at: string;
-  ended_at: string | null;
-  /** As it was frozen; null: runs were named, or are those that failed elsewhere. */
-  filter: Record<string, string> | null;
-  /** The operation whose failures it does. */
-  failed_of: string | null;
-  options: BulkOptions;
-  /** Runs a second at most. */
-  rate: number | null;
-  /** How many runs were counted at its beginning. */
-  at_least: number;
-  /** null: not counted yet. */
-  total: number | null;
-  visited: number;
-  done: number;
-  skipped: number;
-  failed: number;
-  /** Runs, on average. */
-  per_second: number | null;
-  seconds_left: number | null;
-  /** Why it does not move, if it does not. */
-  trouble: string;
-  url: string;
-}
-
-export interface BulkOptions {
-  from_failed?: boolean;
-  format?: "json" | "ndjson" | "csv";
-  with_logs?: boolean;
+  /** Of restore: for how many days; without it as the retention's settings say. */
+  days?: number;
 }
 
 export interface BulkInput {
@@ -671,7 +709,7 @@ export interface BulkInput {
 
 export interface BulkDetail {
   id: string;
-  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release";
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore";
   state: "running" | "paused" | "finished" | "aborted";
   reason: string;
   by: string;
@@ -720,13 +758,13 @@ export interface BulksInput {
   limit?: number;
   /** The last given one's: the list goes on behind it. */
   cursor?: string | null;
-  kind?: "retry" | "terminate" | "delete" | "export" | "hold" | "release";
+  kind?: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore";
   state?: "running" | "paused" | "finished" | "aborted";
 }
 
 export interface ListedBulk {
   id: string;
-  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release";
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore";
   state: "running" | "paused" | "finished" | "aborted";
   reason: string;
   by: string;
@@ -1111,7 +1149,7 @@ export interface Token {
   name: string;
   /** What the token begins with. */
   prefix: string;
-  scopes: ("view" | "execute" | "retry" | "terminate" | "export" | "delete" | "hold" | "decide" | "workflows" | "triggers" | "views" | "ingest" | "retention")[];
+  scopes: ("view" | "execute" | "retry" | "terminate" | "export" | "delete" | "hold" | "restore" | "decide" | "workflows" | "triggers" | "views" | "ingest" | "retention")[];
   created_at: string;
   expires_at: string | null;
   /** To the minute. */
@@ -1197,6 +1235,12 @@ export type AppRouter = TRPCBuiltRouter<
       release: TRPCMutationProcedure<{
         input: ActInput;
         output: Run;
+        meta: object;
+      }>;
+      /** Brings an archived log back for some days; gives the bulk operation that does it. */
+      restore: TRPCMutationProcedure<{
+        input: RestoreInput;
+        output: Bulk;
         meta: object;
       }>;
       /** Deletes a run that has ended, with all its events, for good. */

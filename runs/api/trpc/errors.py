@@ -33,7 +33,7 @@ def failure_of(exc: Exception) -> Failure:
     if isinstance(exc, problems.WrongState):
         return Failure(code, said, state=exc.state, actions=exc.actions)
     if isinstance(exc, problems.LogArchived):
-        return Failure(code, said, logs=exc.logs, restore=exc.restore)
+        return Failure(code, said, log_state=exc.logs, restore=exc.restore)
     if isinstance(exc, problems.Outdated):
         return Failure(code, said, newest=exc.newest)
     if isinstance(exc, problems.RuleRefused):

@@ -82,12 +82,29 @@ async function showOverview(url) {
     if (now && before) morph(before, now);
   }
   countAlike();
+  followLogs();
   markSelected();
   applyView();
   tick();
   colour(page);
   grow(() => {});
 }
+
+// -- A log on its way to the archive or back ---------------------------------------
+
+// The tab tells of the log as it was when it was fetched.
+function followLogs() {
+  const note = document.getElementById("run-logs");
+  const box = document.getElementById("run-tab");
+  if (note && note.dataset.logs !== box.dataset.logs) {
+    box.dataset.logs = note.dataset.logs; // once
+    openTab(location.href);
+  }
+}
+
+setInterval(() => {
+  if (!document.hidden && document.querySelector("#run-logs[data-moving]")) refreshIn(SLOW_PACE);
+}, SLOW_PACE);
 
 // -- The stream ----------------------------------------------------------------
 
@@ -162,6 +179,7 @@ async function openTab(url) {
     const found = parsed(await fetchText(wanted)).querySelector("#run-tab");
     box.replaceChildren(...found.childNodes);
     box.dataset.shownTab = found.dataset.shownTab;
+    box.dataset.logs = found.dataset.logs;
   } catch (error) {
     if (!(error instanceof Unanswered)) throw error;
     toast(error.message);
