@@ -29,6 +29,9 @@ _RUN: dict[str, Any] = {
     "reason": "",
     "last_seq": 24,
     "held": False,
+    "log_state": "live",
+    "archived_at": None,
+    "restored_until": None,
     "draining": 0,
     "url": "https://portal.example/admin/runs/run/run_01kb2x7v9zeq3t8m4r6c5n0a1d/",
 }

@@ -4,17 +4,20 @@ import io
 import json
 import re
 import zipfile
+from contextlib import nullcontext
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.http import QueryDict
 
 from runs import archiving, doomed, objects
-from runs.bulk import work
+from runs.bulk import tasks, work
 from runs.filters import RunFilter
 from runs.models import Archive, AuditEntry, BulkOperation, Event, Run
 from runs.states import LogState
 from runs.views import run_archive
+from runs.views.run_address import TABS
+from runs.views.run_node import PANES
 from tests.runs import stories
 from tests.runs.archives import archive, in_folder, late, restore, spoil, storage_away
 from tests.runs.test_run_page import part, seqs, shown, url, words
@@ -160,8 +163,6 @@ def test_one_click_restores_and_the_page_says_how_it_goes(rita, story):
 def test_storage_that_is_away_shows_on_the_page(rita, story):
     post(rita, story, act="restore")
     with storage_away():
-        from runs.bulk import tasks
-
         tasks.bulk_work(str(BulkOperation.objects.get().pk))
         page = words(shown(rita, story))
     assert "Storage does not answer as it should." in page
@@ -182,45 +183,52 @@ def test_late_events_are_shown_with_a_note_on_those_before(rita, story):
     assert "said later" not in panel or "archived, but for what came later" in words(panel)
 
 
+@pytest.fixture
+def story_in():
+    """Make a failed run whose log is in a state."""
+
+    def make(state):
+        made = stories.failed_invoice()
+        if state != LogState.LIVE:
+            archive(made)
+        if state == LogState.PARTLY:
+            late(made, node="check_totals")
+        elif state == LogState.RESTORED:
+            restore(made)
+        elif state != LogState.LIVE:
+            Run.objects.filter(pk=made.id).update(logs=state)
+        return made
+
+    return make
+
+
+SHOWN = [
+    *(f"?tab={tab}{more}" for tab in TABS for more in ("", "&fragment=tabs")),
+    *(
+        f"?node={key}&pane={pane}&fragment=overview"
+        for key in ("check_totals", "classify", "route")
+        for pane in PANES
+    ),
+    "?fragment=events&kind=log&of=check_totals&find=line",
+    "?fragment=alike",
+    "?view=table",
+    "?confirm=retry_from",
+]
+ASKED = ["fragment=payload&seq=1", "fragment=payload&seq=99999", "fragment=context"]
+FILES = ["download=json", "download=bundle"]
+
+
+@pytest.mark.parametrize("away", [False, True])
 @pytest.mark.parametrize("state", list(LogState))
-def test_no_page_breaks_wherever_the_log_is(rita, state, monkeypatch):
-    made = stories.failed_invoice()
-    if state != LogState.LIVE:
-        archive(made)
-    if state == LogState.PARTLY:
-        late(made, node="check_totals")
-    elif state == LogState.RESTORED:
-        restore(made)
-    elif state != LogState.LIVE:
-        Run.objects.filter(pk=made.id).update(logs=state)
-    for away in (False, True):
-        with storage_away() if away else storage_as_it_is():
-            for tab in ("history", "context", "job", "lineage"):
-                shown(rita, made, f"?tab={tab}")
-                shown(rita, made, f"?tab={tab}&fragment=tabs")
-            for pane in ("input", "output", "error", "logs", "llm"):
-                for key in ("check_totals", "classify", "extract_text"):
-                    shown(rita, made, f"?node={key}&pane={pane}&fragment=overview")
-            shown(rita, made, "?fragment=events&kind=log&of=check_totals&find=line")
-            shown(rita, made, "?fragment=alike")
-            shown(rita, made, "?view=table")
-            shown(rita, made, "?confirm=retry_from")
-            for more in (
-                "fragment=payload&seq=1",
-                "fragment=payload&seq=99999",
-                "fragment=context",
-            ):
-                assert rita.get(url(made, f"?{more}")).status_code in (200, 404, 503)
-            for what in ("json", "bundle"):
-                assert rita.get(url(made, f"?download={what}")).status_code in (200, 503)
-            again = rita.get(f"/admin/runs/workflow/invoice_processing/run/?run={made.public_id}")
-            assert again.status_code == 200
-
-
-def storage_as_it_is():
-    from contextlib import nullcontext
-
-    return nullcontext()
+def test_no_page_breaks_wherever_the_log_is(rita, story_in, state, away):
+    made = story_in(state)
+    with storage_away() if away else nullcontext():
+        for query in SHOWN:
+            shown(rita, made, query)
+        for query in (*ASKED, *FILES):
+            assert rita.get(url(made, f"?{query}")).status_code in (200, 404, 503)
+        again = rita.get(f"/admin/runs/workflow/invoice_processing/run/?run={made.public_id}")
+        assert again.status_code == 200
 
 
 def test_inputs_and_outputs_are_read_from_the_archive_when_asked_for(rita, story):

@@ -37,6 +37,7 @@ ADDRESSES = [
     ("post", "/api/runs/{run}/retry/", {}, "retry_run", "failed", 201),
     ("post", "/api/runs/{run}/terminate/", {}, "terminate_run", "active", 200),
     ("post", "/api/runs/{run}/hold/", {"reason": "court"}, "hold_run", "created", 200),
+    ("post", "/api/runs/{run}/restore/", {}, "restore_run", "archived", 202),
     ("post", "/api/runs/{run}/release/", {}, "hold_run", "held", 200),
     ("get", "/api/bulk/", None, "view_run", "created", 200),
     ("post", "/api/bulk/", BULK, "retry_run", "failed", 202),

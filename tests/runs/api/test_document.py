@@ -101,7 +101,7 @@ def test_the_list_names_every_filter(client):
     names = {parameter["name"] for parameter in operation["parameters"]}
     assert names == {
         "state", "workflow", "created", "created_from", "created_to", "created_after",
-        "created_before", "triggered_by", "trigger", "ref", "error", "q", "fields", "limit",
+        "created_before", "triggered_by", "trigger", "ref", "error", "logs", "q", "fields", "limit",
         "cursor",
     }  # fmt: skip
 

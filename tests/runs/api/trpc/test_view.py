@@ -38,6 +38,7 @@ CALLS = [
     ("runs.counts", {"workflow_id": "invoices"}, "view_run", "failed"),
     ("runs.events", {"id": "{run}"}, "view_run", "completed"),
     ("runs.hold", {"id": "{run}", "reason": "court"}, "hold_run", "created"),
+    ("runs.restore", {"id": "{run}"}, "restore_run", "archived"),
     ("runs.release", {"id": "{run}"}, "hold_run", "held"),
     ("bulk.start", {"kind": "retry", "filter": {"status": "failed"}}, "retry_run", "failed"),
     ("bulk.get", {"id": "{run}"}, "view_run", "bulk"),
