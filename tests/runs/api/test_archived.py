@@ -26,7 +26,7 @@ def folder(settings, tmp_path):
 
 @pytest.fixture
 def client(login):
-    return login(*ALL, "restore_run")
+    return login(*ALL)
 
 
 @pytest.fixture
