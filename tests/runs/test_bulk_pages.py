@@ -80,7 +80,9 @@ def test_the_list_says_kind_who_why_how_far_and_what_came_of_it(olga, failed):
     begin(wanted=RunFilter(state="failed", workflow="example"), rate=5)
     said = text_of(olga.get(LIST))
     assert said.index("Retry failed runs of example") < said.index("Retry 2 runs")
-    assert "2 named runs · a bad morning" in said
+    assert "Retry 2 runs a bad morning" in said
+    # What the title says is not said again.
+    assert "failed runs of example · " not in said
     assert "2 retried" in said
     assert "0 of not yet counted" in said
     assert "ben" in said

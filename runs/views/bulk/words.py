@@ -86,6 +86,15 @@ class Said:
         return self.filter.words(self.now)
 
     @property
+    def beside(self) -> str:
+        """What the title leaves out: the rest of the filter, and why it was asked for."""
+        operation = self.operation
+        parts = [operation.reason]
+        if self.named is None and operation.failed_of_id is None and self.which not in self.title:
+            parts.insert(0, self.which)
+        return " · ".join(part for part in parts if part)
+
+    @property
     def which_url(self) -> str:
         """The list with the same filter, or the operation whose failures these are."""
         operation = self.operation
@@ -123,6 +132,12 @@ class Said:
             return f"{'about ' if self.is_about else ''}{operation.total:,}"
         least = max(operation.at_least, operation.visited)
         return f"at least {least:,}" if least else "not yet counted"
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether `total_words` is a figure."""
+        operation = self.operation
+        return operation.total is not None or bool(operation.at_least or operation.visited)
 
     @property
     def left_to_do(self) -> str:
