@@ -178,7 +178,8 @@ class OperationPage(BulkView):
     def set_rate(self, operation: BulkOperation) -> HttpResponse:
         form = RateForm(self.request.POST)
         if not form.is_valid():
-            messages.error(self.request, " ".join(map(str, form.errors["rate"])))
+            why = " ".join(map(str, form.errors["rate"]))
+            messages.error(self.request, f"The limit stays as it was. {why}")
         elif not operation.is_open:
             messages.warning(self.request, "It has ended meanwhile, so there is nothing to limit.")
         else:

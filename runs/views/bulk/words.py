@@ -67,10 +67,14 @@ class Said:
         elif operation.failed_of_id is not None:
             runs = "runs that failed before"
         else:
-            wanted = self.filter
-            brief = RunFilter(state=wanted.state, workflow=wanted.workflow)
-            runs = brief.words(self.now) if brief else "runs"
+            runs = self._brief
         return self.act.phrase.format(runs)
+
+    @property
+    def _brief(self) -> str:
+        wanted = self.filter
+        brief = RunFilter(state=wanted.state, workflow=wanted.workflow)
+        return brief.words(self.now) if brief else "runs"
 
     @cached_property
     def filter(self) -> RunFilter:
@@ -89,10 +93,9 @@ class Said:
     def beside(self) -> str:
         """What the title leaves out: the rest of the filter, and why it was asked for."""
         operation = self.operation
-        parts = [operation.reason]
-        if self.named is None and operation.failed_of_id is None and self.which not in self.title:
-            parts.insert(0, self.which)
-        return " · ".join(part for part in parts if part)
+        is_said = self.named is not None or operation.failed_of_id is not None
+        rest = "" if is_said else self.which.removeprefix(self._brief).strip()
+        return " · ".join(part for part in (rest, operation.reason) if part)
 
     @property
     def which_url(self) -> str:
