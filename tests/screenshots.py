@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -25,6 +26,39 @@ TRAFFIC = 90
 # retried a second: slowly enough for pictures of it under way.
 LOADED = 20_000
 RATE = 40
+# What starts runs by itself: the first one soon enough to be seen at it.
+STATEMENT = "samples/bank/statement-2026-03.csv"
+MINUTELY = {
+    "when": {"cron": "* * * * *", "zone": "Europe/Berlin"},
+    "then": [{"start": "statement_import", "input": {"statement": STATEMENT}}],
+}
+AT_SIX = {
+    "when": {"cron": "0 6 * * 1-5", "zone": "Europe/Berlin"},
+    "then": [{"start": "nightly_report", "input": {}}],
+}
+BY_MAIL = {
+    "when": {"scheme": "standard"},
+    "then": [{"start": "invoice_processing", "input": {"document": "$.body.document"}}],
+}
+AFTERWARDS = {
+    "when": {"run_ends": {"workflow": "statement_import", "states": ["completed"]}},
+    "then": [{"start": "nightly_report", "input": {}}],
+}
+TRIGGERS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("schedule", "Bank statements, every minute", MINUTELY),
+    ("schedule", "Report at six", AT_SIX),
+    ("webhook", "Invoices from the mail room", BY_MAIL),
+    ("event", "Report anew when statements are in", AFTERWARDS),
+)
+# Nobody here executes the workflows of made-up runs: what is retried of them waits.
+PAUSE = """
+from django.utils import timezone
+from runs.models import Workflow
+from runs.synthetic.workflows import KINDS
+Workflow.objects.filter(slug__in=[kind.slug for kind in KINDS]).update(
+    paused_at=timezone.now(), paused_by="admin"
+)
+"""
 
 
 @contextmanager
@@ -52,15 +86,26 @@ def open_run(page: Page, portal: Portal, state: str) -> None:
     page.locator("td[data-c=run] a").first.click()
 
 
+def make_triggers(page: Page, portal: Portal) -> None:
+    page.goto(f"{portal.url}/admin/automation/")
+    token = page.locator("input[name=csrfmiddlewaretoken]").first.input_value()
+    headers = {"X-CSRFToken": token}
+    for kind, name, rule in TRIGGERS:
+        body = {"kind": kind, "name": name, "rule": rule}
+        answer = page.request.post(f"{portal.url}/api/triggers/", data=body, headers=headers)
+        assert answer.ok, answer.text()
+
+
 def load(portal: Portal) -> None:
     """Made-up runs beside those of the sample traffic; the oldest ones' logs are archived."""
     command = (
         "load_runs", "--add", "--days", "2", "--processes", "1",
         "--runs", str(LOADED), "--events-for", str(LOADED * 9 // 10),
     )  # fmt: skip
-    run = [sys.executable, "manage.py", *command]
     kept = {"DATA_DIR": str(portal.data_dir), "PORTAL_LOCAL": "1"}
-    subprocess.run(run, cwd=PROJECT, env=os.environ | kept, check=True)
+    for arguments in (command, ("shell", "-c", PAUSE)):
+        run = [sys.executable, "manage.py", *arguments]
+        subprocess.run(run, cwd=PROJECT, env=os.environ | kept, check=True)
 
 
 def retry_many(page: Page, portal: Portal) -> None:
@@ -84,9 +129,11 @@ def main() -> int:
         Path(folder).chmod(0o711)
         portal = Portal(Path(folder) / "portal").start()
         try:
-            time.sleep(TRAFFIC)
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(**launch_options())
+                with visit(browser, portal, LOW, "light") as page:
+                    make_triggers(page, portal)
+                time.sleep(TRAFFIC)
                 for theme in ("light", "dark"):
                     with visit(browser, portal, WIDE, theme) as page:
                         page.goto(f"{portal.url}/admin/runs/run/")
