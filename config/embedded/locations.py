@@ -49,6 +49,25 @@ def redis_url(data_dir: Path) -> str:
     return f"redis://:{password}@127.0.0.1:{port}/0"
 
 
+def s3_config(connect_seconds: float = 3, read_seconds: float = 20) -> Any:
+    """How S3 is spoken to, however it goes. Given up early: all that uses it comes again."""
+    # Who keeps files in a folder need not wait for it.
+    from botocore.config import Config  # type: ignore[import-untyped]
+
+    return Config(
+        signature_version="s3v4",
+        s3={"addressing_style": "path"},
+        connect_timeout=connect_seconds,
+        read_timeout=read_seconds,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        # No fewer than threads that share them.
+        max_pool_connections=32,
+        # Not all that speak S3 know the newer ones; requests are signed with their SHA-256.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+
+
 def object_storage(env: Mapping[str, str], data_dir: Path) -> dict[str, Any]:
     """Django's STORAGES entry: the bucket that ``S3_*`` names, else a folder."""
     if not env.get("S3_BUCKET"):
@@ -64,8 +83,7 @@ def object_storage(env: Mapping[str, str], data_dir: Path) -> dict[str, Any]:
             "access_key": env.get("S3_ACCESS_KEY_ID") or None,
             "secret_key": env.get("S3_SECRET_ACCESS_KEY") or None,
             "region_name": env.get("S3_REGION") or "us-east-1",
-            "signature_version": "s3v4",
-            "addressing_style": "path",
+            "client_config": s3_config(),
             "file_overwrite": False,
             "default_acl": None,
         },
