@@ -47,8 +47,9 @@ os.register_at_fork(after_in_child=_stores.clear)
 
 
 def put_new(name: str, file: BinaryIO, size: int) -> bool:
-    """Keep the next `size` bytes of `file`. False: there is an object of that name, which stays
-    as it is. True: it is kept for good, as far as storage can tell; read it to be sure."""
+    """Keep the next `size` bytes of `file`, which can seek. False: there is an object of that
+    name, which stays as it is. True: it is kept for good, as far as storage can tell; read it to
+    be sure."""
     return _store().put_new(checked(name), file, size)
 
 
@@ -70,9 +71,10 @@ def delete_many(names: Iterable[str]) -> None:
 
 
 def names(prefix: str, after: str = "") -> Iterator[tuple[str, int]]:
-    """Those that begin with `prefix` and come behind `after`, with their sizes, in the order of
-    names. It goes on asking storage while it is read; what comes or goes meanwhile may be in it
-    or not. Misconfigured where storage has another order: not all put "a-b" before "a/b"."""
+    """Those that begin with `prefix`, and come behind one that was listed, with their sizes, in
+    the order of names. It goes on asking storage while it is read; what comes or goes meanwhile
+    may be in it or not. Misconfigured where storage has another order: not all put "a-b" before
+    "a/b"."""
     last = after
     for name, size in _store().names(prefix, after):
         # Whoever compares with rows would take what is there for lost.
