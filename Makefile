@@ -8,7 +8,7 @@
 #   make lock      write the lock files anew from pyproject.toml; ARGS=--upgrade for newer versions
 
 PYTHON := .venv/bin/python
-PACKAGES := config runs
+PACKAGES := config runs retention
 # What was compiled is kept, also where the environment says otherwise: the tests start some
 # hundred processes, and each would compile the portal anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -102,6 +102,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "runs",
     "runs.samples",
+    "retention",
     # Your own apps, with the executors they register: dotted names, separated by commas.
     *filter(None, os.environ.get("EXTRA_APPS", "").split(",")),
 ]

@@ -7,14 +7,18 @@ first, for later, and spares it in the transaction that names it: killed in betw
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from runs import objects
-from runs.models import DoomedObject
+from runs.models import Archive, DoomedObject
 
+logger = logging.getLogger(__name__)
+
+_SPARE = "DELETE FROM doomed_objects WHERE name = ANY(%s) AND tries = 0 RETURNING name"
 # Objects that are deleted between two looks at the list: S3 takes as many in one request.
 BATCH = 1_000
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
@@ -44,6 +48,13 @@ def spare(name: str) -> bool:
     return bool(DoomedObject.objects.filter(pk=name, tries=0).delete()[0])
 
 
+def spare_all(names: Sequence[str]) -> set[str]:
+    """Keep these after all; gives those that are kept."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SPARE, [sorted(names)])
+        return {name for (name,) in cursor.fetchall()}
+
+
 def sweep(now: datetime, most: int = 20_000) -> int:
     """Delete what is due; gives how many are gone. Not within a transaction: it asks storage, and
     raises StorageAway; what is left then is tried again after a while."""
@@ -71,4 +82,15 @@ def _taken(now: datetime) -> list[str]:
             each.due_at = now + min(FIRST_PAUSE * 2 ** min(each.tries, 10), LONGEST_PAUSE)
             each.tries += 1
         DoomedObject.objects.bulk_update(due, ["due_at", "tries"])
-    return [each.name for each in due]
+        named = _named([each.name for each in due])
+    return [each.name for each in due if each.name not in named]
+
+
+def _named(names: Sequence[str]) -> set[str]:
+    """Those that hold a run's only log. None should be doomed; that it is not lost must not hang
+    on this alone."""
+    named = set(Archive.objects.filter(name__in=names).values_list("name", flat=True))
+    if named:
+        logger.error("objects were doomed that are in use: %s", ", ".join(sorted(named)[:10]))
+        DoomedObject.objects.filter(pk__in=named).delete()
+    return named

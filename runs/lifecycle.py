@@ -15,8 +15,9 @@ from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Cast
 from django.utils import timezone
 
-from runs import ids, recorder
+from runs import cold_reading, ids, recorder
 from runs.actors import ACTOR_REFS, Actor
+from runs.cold_reading import Inputs
 from runs.definitions import error_of, graph_of
 from runs.engine import dispatch, gates, registry, steps
 from runs.graph import USUAL_QUEUE, DefinitionError, Graph, NodeSpec
@@ -99,12 +100,15 @@ def retry(
     reason: str = "",
     now: datetime | None = None,
     audited: bool = True,
+    archived: Inputs | None = None,
 ) -> Outcome:
     """New runs with the failed ones' version and input, linked to them.
 
     Not `audited` is what a larger act does, which is audited as a whole; so with all acts here.
+    Inputs that are `archived` are read from storage first; give them where a transaction is open.
     """
-    return _retry(runs, by, reason, now or timezone.now(), from_failed=False, audited=audited)
+    now = now or timezone.now()
+    return _retry(runs, by, reason, now, archived, from_failed=False, audited=audited)
 
 
 def retry_from(
@@ -114,22 +118,33 @@ def retry_from(
     reason: str = "",
     now: datetime | None = None,
     audited: bool = True,
+    archived: Inputs | None = None,
 ) -> Outcome:
     """As `retry`, from the failed node on: the results of nodes that completed before are taken
     over, with decisions and choices, and these nodes are not executed again."""
-    return _retry(runs, by, reason, now or timezone.now(), from_failed=True, audited=audited)
+    now = now or timezone.now()
+    return _retry(runs, by, reason, now, archived, from_failed=True, audited=audited)
 
 
 def _retry(
-    runs: RunQuerySet, by: Actor, reason: str, now: datetime, *, from_failed: bool, audited: bool
+    runs: RunQuerySet,
+    by: Actor,
+    reason: str,
+    now: datetime,
+    archived: Inputs | None,
+    *,
+    from_failed: bool,
+    audited: bool,
 ) -> Outcome:
     outcome = Outcome()
     run_ids = list(runs.order_by("id").values_list("id", flat=True)[:BATCH])
+    if archived is None:
+        archived = cold_reading.inputs_of(run_ids)
     with transaction.atomic():
         chosen = _to_retry(run_ids, outcome)
-        for batch in _by_size(chosen, outcome):
+        for batch in _by_size(chosen, outcome, archived):
             kept = reuse_of(batch) if from_failed else ({}, {})
-            recorder.create(_retries(batch, outcome, by, now, *kept), now=now)
+            recorder.create(_retries(batch, outcome, by, now, archived, *kept), now=now)
         if audited:
             _audit(by, "retry_from_failed" if from_failed else "retry", outcome.done, reason)
         dispatch.wake({_gate(run.version.workflow) for run in chosen} - {""})
@@ -141,6 +156,7 @@ def _retries(
     outcome: Outcome,
     by: Actor,
     now: datetime,
+    archived: Inputs,
     reuse: Mapping[uuid.UUID, Reuse],
     refused: Mapping[uuid.UUID, str],
 ) -> list[recorder.NewRun]:
@@ -149,6 +165,9 @@ def _retries(
     # Not "data__input": Django tries that as a relation first, and the error that it keeps holds
     # this frame, with all inputs in it, until the next collection of garbage.
     inputs = dict(first.values_list("run_id", KeyTransform("input", "data")))
+    for run in originals:
+        if run.id not in inputs:
+            inputs[run.id] = archived.input_of(run.id)
     new_runs = []
     for run in originals:
         if run.id in refused:
@@ -175,7 +194,7 @@ def _retries(
     return new_runs
 
 
-def _by_size(runs: list[Run], outcome: Outcome) -> Iterator[list[Run]]:
+def _by_size(runs: list[Run], outcome: Outcome, archived: Inputs) -> Iterator[list[Run]]:
     """The runs in their order, in batches whose inputs and nodes may be in memory together."""
     first = Event.objects.filter(run__in=[run.id for run in runs], seq=1)
     sizes = dict(first.values_list("run_id", _TEXT_BYTES))
@@ -183,8 +202,10 @@ def _by_size(runs: list[Run], outcome: Outcome) -> Iterator[list[Run]]:
     total = nodes = 0
     for run in runs:
         if run.id not in sizes:
-            outcome.skipped[run.id] = ARCHIVED
-            continue
+            if run.id not in archived.found:
+                outcome.skipped[run.id] = archived.missing.get(run.id, ARCHIVED)
+                continue
+            sizes[run.id] = len(archived.found[run.id])
         if batch and (total + sizes[run.id] > BATCH_BYTES or nodes + run.nodes_total > BATCH_NODES):
             yield batch
             batch, total, nodes = [], 0, 0
@@ -230,8 +251,16 @@ def _why_no_retry(run: Run, underway: uuid.UUID | None) -> str:
 
 
 def input_of(run: Run) -> Any:
-    """What it was started with. Raises PayloadError where that is no longer taken."""
-    data = Event.objects.values_list("data__input", flat=True).get(run=run.pk, seq=1)
+    """What it was started with, from storage where its log is archived: not within a transaction
+    then. Raises PayloadError where that is no longer taken, or cannot be read."""
+    first = Event.objects.filter(run=run.pk, seq=1).values_list("data__input", flat=True)
+    if found := list(first):
+        [data] = found
+    else:
+        archived = cold_reading.inputs_of([run.pk])
+        if run.pk not in archived.found:
+            raise PayloadError(archived.missing.get(run.pk, "its first event is missing"))
+        data = archived.input_of(run.pk)
     check_depth(data, "its input")
     return data
 

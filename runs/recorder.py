@@ -276,7 +276,7 @@ def take_in(told: Sequence[Reports[R]], *, now: datetime) -> TakenIn[R]:
     with transaction.atomic():
         found = recorder_sql.lock_reported(
             sorted(each.run_id for each in told if each.new is None),
-            [report.key for each in told for report in each.reports],
+            [(each.run_id, *report.key) for each in told for report in each.reports],
             sorted({report.node for each in told for report in each.reports if report.node}),
         )
         rows = {row.id: row for row in found.runs}

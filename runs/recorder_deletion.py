@@ -16,6 +16,7 @@ from runs.states import FINAL_STATES
 _LOCK = "SELECT id FROM jobs WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
 _PURGE = "SELECT set_config('runs.purge', %s, true)"
 _OF_NODES = "node_id IN (SELECT id FROM nodes WHERE run_id = ANY(%s))"
+_ARCHIVES = "DELETE FROM archives WHERE run_id = ANY(%s) RETURNING name"
 # Lines of the outbox stay: they are pruned when all who read them have passed them.
 _DELETE = (
     f"DELETE FROM ready_nodes WHERE {_OF_NODES}",
@@ -52,10 +53,10 @@ def delete(runs: Sequence[Run], *, by: str, reason: str, now: datetime) -> None:
         )
         for run in runs
     )
-    # Once logs are archived: the object goes after the row that names it.
-    archived = [key for run in runs if (key := getattr(run, "archive_key", ""))]
-    doomed.doom(archived, "its run was deleted", now=now)
     with connection.cursor() as cursor:
+        cursor.execute(_ARCHIVES, [run_ids])
+        # Their objects go after the rows that name them.
+        doomed.doom([name for (name,) in cursor.fetchall()], "its run was deleted", now=now)
         cursor.execute(_PURGE, ["on"])
         for statement in _DELETE:
             cursor.execute(statement, [run_ids])

@@ -42,8 +42,14 @@ SELECT {_NODE_COLUMNS} FROM nodes WHERE run_id = ANY(%s::uuid[])
 ORDER BY run_id, position
 """
 _KNOWN = """
-SELECT source_id, sender_id FROM unnest(%s::bigint[], %s::text[]) AS given(source, told)
+WITH given AS MATERIALIZED (
+    SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::text[]) AS given(run, source, told)
+)
+SELECT source, told FROM given
 JOIN event_tracking ON source_id = source AND sender_id = told COLLATE "C"
+UNION ALL
+SELECT source, told FROM given
+JOIN archives ON run_id = run AND hashtextextended(told, source) = ANY(senders)
 """
 _LOCK = "SELECT FROM jobs WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE"
 _APPEND = """
@@ -82,7 +88,11 @@ WITH new AS MATERIALIZED (
     SELECT new.*, state, last_seq, EXISTS (
         SELECT FROM event_tracking AS told
         WHERE told.source_id = new.source AND told.sender_id = sender COLLATE "C"
-    ) AS known
+    ) OR CASE WHEN logs <> 'live' THEN EXISTS (
+        SELECT FROM archives
+        WHERE archives.run_id = new.run_id
+            AND hashtextextended(new.sender, new.source) = ANY(senders)
+    ) ELSE false END AS known
     FROM new JOIN of_run USING (run_id)
     JOIN jobs ON jobs.id = run_id AND jobs.source_id = of_run.source
 ), numbered AS MATERIALIZED (
@@ -181,10 +191,10 @@ class Reported(NamedTuple):
 
 
 def lock_reported(
-    run_ids: Sequence[uuid.UUID], events: Sequence[tuple[int, str]], keys: Sequence[str]
+    run_ids: Sequence[uuid.UUID], events: Sequence[tuple[uuid.UUID, int, str]], keys: Sequence[str]
 ) -> Reported:
-    """Lock the runs, in id order, and look up which of the events, each a source and its id
-    there, are stored already. In one trip."""
+    """Lock the runs, in id order, and look up which of the events, each its run, a source and its
+    id there, are stored already, or archived with the run. In one trip."""
     raw = driver()
     nodes: dict[uuid.UUID, dict[str, NodeRow]] = {}
     with (

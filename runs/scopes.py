@@ -19,12 +19,13 @@ class Scope(TextChoices):
     EXPORT = "export", "Export runs"
     DELETE = "delete", "Delete runs for good"
     HOLD = "hold", "Put runs under legal hold, and end it"
+    RESTORE = "restore", "Restore archived logs"
     DECIDE = "decide", "Approve, reject and correct what waits for a person"
     WORKFLOWS = "workflows", "Make workflows and publish their versions"
     TRIGGERS = "triggers", "Make, change, switch and test what starts runs by itself"
     VIEWS = "views", "Save, change and delete views of the list"
     INGEST = "ingest", "Report runs that are executed elsewhere"
-    RETENTION = "retention", "Change how long runs are kept"
+    RETENTION = "retention", "Change how long runs and logs are kept, and have them archived"
 
 
 # Of whoever sees runs: saving views takes no permission, so that no permission's name tells.

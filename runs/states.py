@@ -57,6 +57,21 @@ class AttemptStatus(StrEnum):
     LATE = "late"
 
 
+class LogState(StrEnum):
+    """Where a run's events are."""
+
+    LIVE = "live"  # all in the database
+    ARCHIVING = "archiving"  # their object is verified, and they are leaving the database
+    ARCHIVED = "archived"  # all in the object
+    PARTLY = "partly"  # in the object, but for some that came later
+    RESTORING = "restoring"  # in the object, and on their way back into the database
+    RESTORED = "restored"  # all in the database, and the object is still there
+
+
+# Where the database has all events, and need not be asked whether others are elsewhere.
+AT_HAND = (LogState.LIVE, LogState.RESTORED)
+
+
 class Trigger(StrEnum):
     MANUAL = "manual"
     API = "api"

@@ -15,5 +15,6 @@ What is stored, in short:
 - A failed node may begin a further attempt; a completed or skipped one may not.
 - Nodes that are open when their run ends are terminated with it.
 - An event is the same as another if source and `event_id` are the same. That is known for as long
-  as the event is in the database: once its run is archived or deleted, it is not.
+  as the event is in the database, and by its run's archive after that: what comes again for a run
+  that was archived is known there, though not if it names another run.
 """

@@ -1,3 +1,4 @@
+from runs.models.archive import Archive
 from runs.models.audit import AuditEntry
 from runs.models.bulk import BulkOperation, BulkOutcome
 from runs.models.decision import Decision
@@ -19,6 +20,7 @@ from runs.models.workflow import Workflow, WorkflowVersion
 
 __all__ = [
     "ApiToken",
+    "Archive",
     "Attempt",
     "AuditEntry",
     "BulkOperation",

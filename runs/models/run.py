@@ -14,7 +14,7 @@ from runs.expressions import IdEnd, error_words
 from runs.models.source import Source
 from runs.models.workflow import Workflow, WorkflowVersion
 from runs.querysets import RunQuerySet
-from runs.states import FINAL_STATES, LABELS, TRANSITIONS, RunState, Trigger
+from runs.states import AT_HAND, FINAL_STATES, LABELS, TRANSITIONS, LogState, RunState, Trigger
 
 _ALLOWED = ", ".join(
     f"('{before}', '{after}')"
@@ -64,6 +64,14 @@ class Run(models.Model):
     held_at = models.DateTimeField(null=True)
     held_by = models.CharField(max_length=150, blank=True, db_default="")
 
+    # Where its events are: see `Archive`.
+    logs = models.CharField(
+        max_length=10,
+        choices=[(s, s) for s in LogState],
+        default=LogState.LIVE,
+        db_default=LogState.LIVE,
+    )
+
     cost = models.DecimalField(max_digits=20, decimal_places=10, default=0)
     input_tokens = models.BigIntegerField(default=0)
     output_tokens = models.BigIntegerField(default=0)
@@ -89,6 +97,8 @@ class Run(models.Model):
             ("terminate_run", "Can terminate runs"),
             ("export_run", "Can export runs"),
             ("hold_run", "Can put runs under legal hold, and end it"),
+            ("restore_run", "Can restore archived logs"),
+            ("manage_retention", "Can set how long runs and logs are kept, and have them archived"),
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(state__in=list(RunState)), name="jobs_state"),
@@ -113,6 +123,11 @@ class Run(models.Model):
                 condition=models.Q(source__isnull=True, external_id="")
                 | models.Q(models.Q(source__isnull=False), ~models.Q(external_id="")),
                 name="jobs_external_id_of_source",
+            ),
+            models.CheckConstraint(condition=models.Q(logs__in=list(LogState)), name="jobs_logs"),
+            models.CheckConstraint(
+                condition=models.Q(logs=LogState.LIVE) | models.Q(state__in=FINAL_STATES),
+                name="jobs_archived_when_final",
             ),
         ]
         indexes = [
@@ -163,6 +178,27 @@ class Run(models.Model):
                 name="jobs_held",
                 condition=models.Q(held_at__isnull=False),
             ),
+            # What the archive takes, workflow by workflow, oldest first.
+            models.Index(
+                fields=["workflow", "state", "completed_at", "id"],
+                name="jobs_to_archive",
+                condition=models.Q(
+                    completed_at__isnull=False,
+                    held_at__isnull=True,
+                    logs__in=[LogState.LIVE, LogState.PARTLY],
+                ),
+            ),
+            models.Index(
+                fields=["created_at", "id"],
+                name="jobs_archived",
+                condition=~models.Q(logs=LogState.LIVE),
+            ),
+            # What was begun there, and is to be ended whatever happened.
+            models.Index(
+                fields=["id"],
+                name="jobs_logs_moving",
+                condition=models.Q(logs__in=[LogState.ARCHIVING, LogState.RESTORING]),
+            ),
             models.Index(
                 fields=["start_deadline"],
                 name="jobs_start_deadline",
@@ -191,6 +227,16 @@ class Run(models.Model):
                     "RAISE EXCEPTION 'a run cannot go from % to %', OLD.state, NEW.state"
                     " USING ERRCODE = '23514';"
                 ),
+            ),
+            # However an event comes: it is not in the object, and is to be archived in its turn.
+            pgtrigger.Trigger(
+                name="grows_archived",
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("last_seq"),
+                condition=pgtrigger.Q(
+                    new__logs=LogState.ARCHIVED, new__last_seq__gt=pgtrigger.F("old__last_seq")
+                ),
+                func=f"NEW.logs := '{LogState.PARTLY}'; RETURN NEW;",
             ),
             pgtrigger.Trigger(
                 name="creation_logged",
@@ -262,6 +308,15 @@ class Run(models.Model):
     def is_held(self) -> bool:
         """Under legal hold."""
         return self.held_at is not None
+
+    @property
+    def has_log(self) -> bool:
+        """Whether all of its events are in the database; if not, some are archived."""
+        return self.logs in AT_HAND
+
+    @property
+    def can_restore(self) -> bool:
+        return self.logs in (LogState.ARCHIVED, LogState.PARTLY)
 
     @property
     def can_delete(self) -> bool:

@@ -42,6 +42,7 @@ def make_groups():
         ("0012_limits", "give_limits"),
         ("0013_triggers", "give_permissions"),
         ("0014_bulk", "give_hold"),
+        ("0017_archive", "give_permissions"),
     ):
         state = MigrationLoader(connection).project_state(("runs", name))
         migration = import_module(f"runs.migrations.{name}")

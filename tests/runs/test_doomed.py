@@ -9,11 +9,10 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from runs import doomed, lifecycle, objects
+from runs import doomed, objects
 from runs.actors import Actor
 from runs.bulk import tasks
-from runs.models import DoomedObject, Run
-from tests.runs.conftest import changed
+from runs.models import DoomedObject
 from tests.seaweed import Answer
 
 BEN = Actor(name="ben", ref_type="user", ref_id="user_ben")
@@ -105,10 +104,3 @@ def test_in_a_bucket_they_go_by_the_thousand(settings, bucket, between):
     assert bucket.keys() == ["kept"]
     assert between.count("POST") == tried + 2
     assert not DoomedObject.objects.exists()
-
-
-def test_a_run_that_is_deleted_takes_its_archive_along(make_run, monkeypatch):
-    run = make_run(changed("created", "active"), changed("active", "completed"))
-    monkeypatch.setattr(Run, "archive_key", property(lambda run: f"archive/{run}"), raising=False)
-    lifecycle.delete(Run.objects.filter(pk=run), by=BEN)
-    assert DoomedObject.objects.get().name == f"archive/{Run(pk=run)}"

@@ -25,7 +25,7 @@ VIEWS = {
 }  # fmt: skip
 ACTS = {
     "runs.execute_workflow", "runs.retry_run", "runs.terminate_run", "runs.ingest_event",
-    "runs.decide_decision", "runs.fire_trigger",
+    "runs.decide_decision", "runs.fire_trigger", "runs.restore_run",
 }  # fmt: skip
 GROUPS = ("Viewer", "Operator", "Administrator")
 

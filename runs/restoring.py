@@ -1,0 +1,208 @@
+"""Restoring: an archived run's events come back into the database, as they were, for some days.
+
+First the objects are fetched, with no transaction open; then, in one transaction, the events are
+put back, read again and compared with what was archived, and the run is marked. A long log comes
+back in pieces before that transaction: until it is marked, readers see it as being restored.
+The object stays where it is, so that the log can expire again at no cost.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from runs import recorder_archive
+from runs.archiving import THREADS
+from runs.cold_reading import pages_of
+from runs.coldstore import Damaged, Digest
+from runs.lifecycle import Outcome
+from runs.models import Archive, Run
+from runs.objects import Missing
+from runs.recorder_archive import TOGETHER
+from runs.states import LogState
+
+# Bytes of lines, and events, that are fetched together; a log that has more comes in pieces.
+FETCHED_BYTES = 16_000_000
+FETCHED_EVENTS = 10_000
+# Where a log can come back from; "restoring" is one whose worker did not get to the end.
+AWAY = (LogState.ARCHIVED, LogState.PARTLY, LogState.RESTORING)
+
+NOT_AWAY = "its log is not archived"
+
+
+@dataclass(slots=True)
+class Fetched:
+    """Lines of events that are to be put back; why those of other runs are not here."""
+
+    archives: dict[uuid.UUID, Archive] = field(default_factory=dict)
+    lines: dict[uuid.UUID, list[str]] = field(default_factory=dict)
+    # Of these the events are in the database already.
+    put: set[uuid.UUID] = field(default_factory=set)
+    damaged: dict[uuid.UUID, str] = field(default_factory=dict)
+
+    def is_of(self, run_id: uuid.UUID, name: str) -> bool:
+        """Whether this is what the object of that name has for the run."""
+        archive = self.archives.get(run_id)
+        known = run_id in self.lines or run_id in self.put
+        return known and archive is not None and archive.name == name
+
+
+def fits(run_ids: Sequence[uuid.UUID]) -> int:
+    """How many of them, from the first on, are fetched together; at least one."""
+    sizes = dict(Archive.objects.filter(pk__in=run_ids).values_list("pk", "unpacked"))
+    counts = dict(Archive.objects.filter(pk__in=run_ids).values_list("pk", "last_seq"))
+    total = events = 0
+    for place, run_id in enumerate(run_ids):
+        total += sizes.get(run_id, 0)
+        events += counts.get(run_id, 0)
+        if place and (total > FETCHED_BYTES or events > FETCHED_EVENTS):
+            return place
+    return len(run_ids)
+
+
+def fetch(run_ids: Sequence[uuid.UUID], *, threads: int = THREADS) -> Fetched:
+    """Get the events of those runs whose logs are archived. Not within a transaction.
+
+    Raises what storage raises when it is away.
+    """
+    fetched = Fetched()
+    wanted = Archive.objects.filter(pk__in=run_ids, run__logs__in=AWAY).order_by("run_id")
+    fetched.archives = {archive.run_id: archive for archive in wanted}
+    short: list[Archive] = []
+    long: list[Archive] = []
+    for archive in fetched.archives.values():
+        is_long = archive.unpacked > FETCHED_BYTES or archive.last_seq > FETCHED_EVENTS
+        (long if is_long else short).append(archive)
+    with ThreadPoolExecutor(threads) as pool:
+        for archive, lines in zip(short, pool.map(_lines_of, short), strict=True):
+            if isinstance(lines, str):
+                fetched.damaged[archive.run_id] = lines
+            else:
+                fetched.lines[archive.run_id] = lines
+    for archive in long:
+        try:
+            if _put_in_pieces(archive):
+                fetched.put.add(archive.run_id)
+        except (Damaged, Missing) as error:
+            fetched.damaged[archive.run_id] = _why(error)
+    return fetched
+
+
+def finish(
+    fetched: Fetched, run_ids: Sequence[uuid.UUID], *, until: datetime, now: datetime
+) -> Outcome:
+    """Put the fetched events back and mark their runs. Within a transaction.
+
+    Raises Damaged where what came back is not what was archived; nothing is to stay of it then.
+    """
+    outcome = Outcome()
+    there = recorder_archive.lock(run_ids)
+    names = recorder_archive.names(run_ids)
+    away = set(
+        Run.objects.filter(pk__in=there, logs__in=AWAY).order_by().values_list("pk", flat=True)
+    )
+    back = []
+    for run_id in run_ids:
+        if run_id in fetched.damaged and run_id in away:
+            outcome.skipped[run_id] = fetched.damaged[run_id]
+        elif run_id not in away:
+            outcome.skipped[run_id] = NOT_AWAY if run_id in there else "it is not there any more"
+        elif fetched.is_of(run_id, names[run_id]):
+            back.append(run_id)
+        else:  # such as archived once more, with what came late
+            outcome.skipped[run_id] = "it was changed meanwhile"
+    short = [run_id for run_id in back if run_id in fetched.lines]
+    events = [(run_id, line) for run_id in short for line in fetched.lines[run_id]]
+    for begin in range(0, len(events), TOGETHER):
+        recorder_archive.put_back(events[begin : begin + TOGETHER])
+    _compare(short, fetched)
+    Run.objects.filter(pk__in=back, logs__in=AWAY).update(logs=LogState.RESTORED)
+    Archive.objects.filter(pk__in=back).update(
+        restored_at=now, expires_at=until, verified_at=now, problem=""
+    )
+    outcome.done = {run_id: run_id for run_id in back}
+    return outcome
+
+
+def _compare(run_ids: Sequence[uuid.UUID], fetched: Fetched) -> None:
+    """What is in the database now, with what was archived."""
+    for run_id, lines in recorder_archive.lines(run_ids).items():
+        archive = fetched.archives[run_id]
+        digest = Digest()
+        _add(digest, lines[: archive.last_seq])
+        _same(digest, archive)
+
+
+def _same(digest: Digest, archive: Archive) -> None:
+    if digest.events != archive.last_seq or digest.sha256() != archive.sha256:
+        raise Damaged("its events in the database are not those that were archived")
+
+
+def _add(digest: Digest, lines: Sequence[str]) -> None:
+    digest.add("".join(f"{line}\n" for line in lines).encode(), len(lines))
+
+
+def _lines_of(archive: Archive) -> list[str] | str:
+    """An object's lines, or what is wrong with it."""
+    try:
+        return [line.decode() for page in pages_of(archive) for line in page]
+    except (Damaged, Missing) as error:
+        return _why(error)
+
+
+def _why(error: Exception) -> str:
+    return f"its object in storage is not whole: {error}"
+
+
+def _put_in_pieces(archive: Archive) -> bool:
+    """Put a long log back in small transactions; False if its run went elsewhere meanwhile.
+
+    What it is given before the end shows that the object is damaged is taken out again when the
+    archive goes on with what was not ended.
+    """
+    piece: list[str] = []
+    for page in pages_of(archive):
+        for line in page:
+            piece.append(line.decode())
+            if len(piece) == TOGETHER:
+                if not _put(archive, piece):
+                    return False
+                piece = []
+    if piece and not _put(archive, piece):
+        return False
+    digest = Digest()
+    for lines in recorder_archive.pages(archive.run_id, archive.last_seq):
+        _add(digest, lines)
+    _same(digest, archive)
+    return True
+
+
+def _put(archive: Archive, piece: Sequence[str]) -> bool:
+    now = timezone.now()
+    with transaction.atomic():
+        recorder_archive.lock([archive.run_id])
+        run = Run.objects.filter(pk=archive.run_id, logs__in=AWAY)
+        # By its name: a later one may have taken its place.
+        own = Archive.objects.filter(pk=archive.run_id, name=archive.name)
+        if not own.update(restored_at=now) or not run.update(logs=LogState.RESTORING):
+            return False
+        recorder_archive.put_back([(archive.run_id, line) for line in piece])
+    return True
+
+
+def undo_abandoned(before: datetime, most: int) -> list[uuid.UUID]:
+    """Give runs back to the archive whose restoring has not moved since; it then takes out what
+    there is of their events. Gives the runs."""
+    found = Run.objects.filter(logs=LogState.RESTORING, archive__restored_at__lt=before)
+    run_ids = list(found.order_by("id").values_list("id", flat=True)[:most])
+    with transaction.atomic():
+        recorder_archive.lock(run_ids)
+        still = found.filter(pk__in=run_ids)
+        Run.objects.filter(pk__in=still.values("pk")).update(logs=LogState.ARCHIVING)
+    return run_ids
