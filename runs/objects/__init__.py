@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import BinaryIO
 from weakref import WeakKeyDictionary
 
+from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from storages.backends.s3 import S3Storage
 
@@ -116,7 +117,10 @@ def _store() -> Bucket | Folder:
 
 def _made(storage: Storage) -> Bucket | Folder:
     if isinstance(storage, S3Storage):
-        return Bucket(storage)
+        try:
+            return Bucket(storage)
+        except (ValueError, BotoCoreError) as error:
+            raise Misconfigured(f"S3 cannot be set up ({error}): see what S3_… are set.") from error
     if isinstance(storage, FileSystemStorage):
         return Folder(str(storage.location))
     raise Misconfigured(

@@ -341,7 +341,7 @@ class Bucket:
             )
         if status in (408, 409, 429) or code == "SlowDown" or code in _PASSING:
             return StorageAway(f"{where} is too busy ({why}): it is tried again later.")
-        if 400 <= status < 500:
+        if 300 <= status < 500:
             return Misconfigured(
                 f"{where} takes a request for wrong ({why}): see S3_ENDPOINT_URL and S3_REGION."
             )

@@ -350,6 +350,23 @@ def test_wrong_settings_are_told_from_storage_that_is_away(settings, bucket, cha
     assert listed() == ["there"]
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "said", "waiting_helps"),
+    [
+        ("https://127.0.0.1:{port}", "certificate", False),
+        ("127.0.0.1:{port}", "S3_", False),
+        ("http://127.0.0.1:1", "S3_ENDPOINT_URL", True),
+        ("http://no-such-host.invalid", "S3_ENDPOINT_URL", True),
+    ],
+)
+def test_a_wrong_endpoint(settings, bucket, seaweed, endpoint, said, waiting_helps):
+    settings.STORAGES = bucket.storages(S3_ENDPOINT_URL=endpoint.format(port=seaweed.port))
+    for act in everything():
+        with pytest.raises(objects.StorageAway, match=said) as caught:
+            act()
+        assert isinstance(caught.value, objects.Misconfigured) is not waiting_helps
+
+
 def test_without_credentials_it_says_so(settings, bucket, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("HOME", "/nonexistent")
@@ -398,6 +415,33 @@ def test_frozen_or_stopped_storage_is_away(settings, seaweed, bucket):
         seaweed.start()
     settings.STORAGES = bucket.storages()
     assert get("there") == b"x"
+
+
+def test_what_was_put_is_there_though_the_server_was_killed_meanwhile(settings, seaweed, bucket):
+    settings.STORAGES = bucket.storages()
+    texts = {f"archive/{number:03}": os.urandom(3_000) for number in range(400)}
+    half = threading.Event()
+
+    def go(name):
+        if name == "archive/200":
+            half.set()
+        try:
+            return name, put(name, texts[name])
+        except objects.StorageAway:
+            return name, None
+
+    with ThreadPoolExecutor(8) as pool:
+        went = pool.map(go, texts)
+        half.wait()
+        seaweed.kill()
+        done = dict(went)
+    seaweed.start()
+    assert set(done.values()) == {True, None}
+    # Nobody knows of the others; who puts them again either does or finds them there.
+    for name, came in done.items():
+        if came or not put(name, texts[name]):
+            assert get(name) == texts[name]
+    assert listed() == list(texts)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,9 @@ def test_it_is_the_same_document(make_run, bucket, form):
     assert len(named()) == 2
 
 
-def test_storage_that_is_away_in_the_middle_holds_it_up_and_shows(make_run, seaweed, bucket):
+def test_storage_that_is_away_in_the_middle_holds_it_up_and_shows(
+    make_run, seaweed, bucket, caplog
+):
     runs = [make_run() for _ in range(8)]
     operation = export()
     work.step(operation.pk)
@@ -68,6 +70,8 @@ def test_storage_that_is_away_in_the_middle_holds_it_up_and_shows(make_run, seaw
         assert (operation.state, operation.visited) == ("running", 3)
         assert "cannot be reached" in operation.trouble
         assert "S3_ENDPOINT_URL" in operation.trouble
+    # It is tried every few seconds.
+    assert ["cannot be reached" in one.getMessage() for one in caplog.records] == [True]
     seaweed.start()
     ends_whole(operation, bucket, runs)
 
