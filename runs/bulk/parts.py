@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
 from itertools import takewhile
-from typing import IO, Any
+from typing import IO, Any, BinaryIO, cast
 
 from django.db import connection, transaction
 from django.db.models import QuerySet, TextField
@@ -74,7 +74,7 @@ class Part:
     """A file that is yet to be kept, and what stands in it."""
 
     found: selection.Next
-    file: IO[bytes]
+    file: BinaryIO
     runs: int = 0
     events: int = 0
     missing: int = 0
@@ -99,7 +99,7 @@ def make(operation: BulkOperation, count: int) -> Iterator[Part]:
             cold = _fetched(operation, count) if operation.options["with_logs"] else {}
             with _snapshot():
                 found = selection.following(operation, count)
-                part = Part(found, file)
+                part = Part(found, cast(BinaryIO, file))
                 if found.run_ids:
                     _fill(part, operation, timezone.now(), cold)
             if part.runs or not found.run_ids:

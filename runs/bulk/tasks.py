@@ -16,7 +16,7 @@ from runs.models import BulkOperation
 from runs.objects import StorageAway
 
 logger = logging.getLogger(__name__)
-_trouble = Trouble(logger, "bulk operations wait for the database")
+_trouble = Trouble(logger, "bulk operations wait")
 _storage = Trouble(logger, "objects in storage wait for their deletion")
 # Operations that are woken in one tick.
 MOST_WOKEN = 100
@@ -84,8 +84,7 @@ def send(operation_id: str) -> None:
 
 def _tell(operation_id: str, error: Exception) -> None:
     """What is in its way, on its page; it is tried again all the same."""
-    if isinstance(error, StorageAway):
-        logger.warning("bulk operation %s waits for storage: %s", operation_id, error)
+    if isinstance(error, StorageAway):  # which is said once for all, and not every few seconds
         said = f"Storage does not answer as it should. {error}"
     else:
         logger.exception("bulk operation %s does not move", operation_id)
