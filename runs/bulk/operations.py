@@ -17,12 +17,19 @@ from runs.bulk.parts import FORMATS
 from runs.filters import RunFilter
 from runs.models import AuditEntry, BulkOperation
 from runs.models.bulk import MOST_CHOSEN, BulkKind, BulkState
+from runs.states import FINAL_STATES, RunState
 from runs.timeouts import statement_timeout
 
 logger = logging.getLogger(__name__)
 
 # Seconds that counting may take; what takes longer stays uncounted.
 COUNT_SECONDS = 60
+# What an act that is meant by a filter looks at, where the filter names no state.
+STATES_OF: dict[str, tuple[RunState, ...]] = {
+    BulkKind.RETRY: (RunState.FAILED,),
+    BulkKind.TERMINATE: (RunState.CREATED, RunState.ACTIVE),
+    BulkKind.DELETE: FINAL_STATES,
+}
 MAX_RATE = 100_000
 
 
@@ -61,6 +68,9 @@ def make(
         options = export_options(options or {})
     if kind == BulkKind.RESTORE:
         options = restore_options(options or {})
+    if wanted is not None and not wanted.state and kind in STATES_OF:
+        # Of all runs only these are visited: for the others there is nothing to do.
+        options = {**(options or {}), "states": list(STATES_OF[BulkKind(kind)])}
     named = sorted(set(chosen)) if chosen is not None else None
     total = len(named) if named is not None else failed_of.failed if failed_of else None
     operation = BulkOperation(

@@ -124,11 +124,13 @@ def _cells(runs: RunQuerySet, most: int | None = None) -> list[Cell]:
 
 def _many(state: RunState, runs: RunQuerySet) -> Iterator[Cell]:
     """Each kind of them up to the cap."""
-    for held, elsewhere in product((False, True), repeat=2):
+    for held, elsewhere, archived in product((False, True), repeat=3):
         alike = runs.filter(held_at__isnull=not held, source__isnull=not elsewhere)
+        alike = alike.exclude(logs__in=AT_HAND) if archived else alike.filter(logs__in=AT_HAND)
         count = alike.order_by()[: COUNT_CAP + 1].count()
         if count:
-            yield Cell(state, held, elsewhere, min(count, COUNT_CAP), count > COUNT_CAP)
+            is_capped = count > COUNT_CAP
+            yield Cell(state, held, elsewhere, archived, min(count, COUNT_CAP), is_capped)
 
 
 def _why(act: Act, cell: Cell) -> str:
