@@ -37,6 +37,13 @@ class NotPossible(Exception):  # noqa: N818
     """What was asked cannot be done; the message says why."""
 
 
+def left_out(kind: str, wanted: RunFilter | None) -> set[RunState]:
+    """The states whose runs a filter means, and the act does not visit."""
+    if wanted is None or wanted.state or kind not in STATES_OF:
+        return set()
+    return set(RunState) - set(STATES_OF[kind])
+
+
 def make(
     kind: str,
     *,
@@ -68,9 +75,9 @@ def make(
         options = export_options(options or {})
     if kind == BulkKind.RESTORE:
         options = restore_options(options or {})
-    if wanted is not None and not wanted.state and kind in STATES_OF:
-        # Of all runs only these are visited: for the others there is nothing to do.
-        options = {**(options or {}), "states": list(STATES_OF[BulkKind(kind)])}
+    if left_out(kind, wanted):
+        # For the others there is nothing to do.
+        options = {**(options or {}), "states": list(STATES_OF[kind])}
     named = sorted(set(chosen)) if chosen is not None else None
     total = len(named) if named is not None else failed_of.failed if failed_of else None
     operation = BulkOperation(

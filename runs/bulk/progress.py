@@ -73,7 +73,7 @@ def advance(
 
 
 def _pace(operation: BulkOperation, visited: int, seconds: float) -> float:
-    """Runs a second over the last seconds: the longer a step took, the less is left of the others."""
+    """Runs a second of late: the longer a step took, the less is left of those before."""
     own = visited / max(seconds, 0.001)
     share = min(1.0, seconds / LATELY)
     return own if operation.pace is None else operation.pace + share * (own - operation.pace)
