@@ -1162,6 +1162,155 @@ export interface TokenInput {
   id: string;
 }
 
+export interface Retention {
+  /** Days after its end that a completed run's log stays. */
+  completed_days: number;
+  /** Days after its end that a failed run's log stays. */
+  failed_days: number;
+  /** Days after its end that a terminated run's log stays. */
+  terminated_days: number;
+  /** Days after its end after which a run goes for good, with its archive; null: never. */
+  delete_days: number | null;
+  /** Days that a restored log stays. */
+  restore_days: number;
+  /** When the night's work begins, in `zone`. */
+  hour: number;
+  /** A time zone such as Europe/Berlin. */
+  zone: string;
+  /** Whether anything is archived at night. */
+  is_on: boolean;
+  /** Those with days of their own: all of them. */
+  workflows: WorkflowRetention[];
+  /** Send it along with a change. */
+  revision: string;
+  /** When the work would begin next, on or off. */
+  next_night: string;
+}
+
+export interface WorkflowRetention {
+  workflow_id: string;
+  /** Of completed runs. */
+  completed_days?: number | null;
+  /** Of failed runs. */
+  failed_days?: number | null;
+  /** Of terminated runs. */
+  terminated_days?: number | null;
+  /** Days after which its runs go for good. */
+  delete_days?: number | null;
+  /** Its runs never go for good by their age. */
+  never_deleted?: boolean;
+}
+
+export interface ChangeRetentionInput {
+  /** Days after its end that a completed run's log stays. */
+  completed_days?: number;
+  /** Days after its end that a failed run's log stays. */
+  failed_days?: number;
+  /** Days after its end that a terminated run's log stays. */
+  terminated_days?: number;
+  /** Days after its end after which a run goes for good, with its archive; null: never. */
+  delete_days?: number | null;
+  /** Days that a restored log stays. */
+  restore_days?: number;
+  /** When the night's work begins, in `zone`. */
+  hour?: number;
+  /** A time zone such as Europe/Berlin. */
+  zone?: string;
+  /** Whether anything is archived at night. */
+  is_on?: boolean;
+  /** Those with days of their own: all of them. */
+  workflows?: WorkflowRetention[];
+  /** Of the policy that you changed: another one is refused. */
+  revision: string;
+  /** Needed where the second term is switched on or shortened: runs go for good. */
+  confirm_deletion?: boolean;
+  /** Why; it is kept in the audit. */
+  reason?: string;
+}
+
+export interface TryRetentionInput {
+  /** Days after its end that a completed run's log stays. */
+  completed_days?: number;
+  /** Days after its end that a failed run's log stays. */
+  failed_days?: number;
+  /** Days after its end that a terminated run's log stays. */
+  terminated_days?: number;
+  /** Days after its end after which a run goes for good, with its archive; null: never. */
+  delete_days?: number | null;
+  /** Days that a restored log stays. */
+  restore_days?: number;
+  /** When the night's work begins, in `zone`. */
+  hour?: number;
+  /** A time zone such as Europe/Berlin. */
+  zone?: string;
+  /** Whether anything is archived at night. */
+  is_on?: boolean;
+  /** Those with days of their own: all of them. */
+  workflows?: WorkflowRetention[];
+}
+
+export interface RetentionPreview {
+  /** The night that it is of. */
+  at: string;
+  /** false: nothing of it happens. */
+  is_on: boolean;
+  /** By the policy as it is saved. */
+  saved: RetentionSide;
+  /** Its night with the given values. */
+  changed_at: string | null;
+  /** With the given values; null where nothing is another. */
+  changed: RetentionSide | null;
+  /** More runs are held than were looked at. */
+  held_is_capped: boolean;
+}
+
+export interface RetentionSide {
+  runs: number;
+  then_gone: number;
+  held: number;
+  oldest: string | null;
+  newest: string | null;
+  events: Amount;
+  bytes: Amount;
+  /** What goes for good, by the second term. */
+  gone: RetentionGone;
+  /** By workflow and state. */
+  lines: RetentionLine[];
+}
+
+export interface Amount {
+  /** null: not known. */
+  value: number | null;
+  /** false: estimated from a sample. */
+  is_exact: boolean;
+}
+
+export interface RetentionGone {
+  /** Archived runs past the second term. */
+  runs: Amount;
+  /** What their archives take in storage. */
+  bytes: Amount;
+}
+
+export interface RetentionLine {
+  workflow_id: string;
+  state: "completed" | "failed" | "terminated";
+  /** Runs that ended before this are due. */
+  before: string;
+  /** Whose logs are archived. */
+  runs: number;
+  /** Of these: past the second term too, so that they go for good then. */
+  then_gone: number;
+  /** Due, but under legal hold: left alone. */
+  held: number;
+  /** When the first of them ended. */
+  oldest: string | null;
+  newest: string | null;
+  events: Amount;
+  /** What the events take in the database. */
+  bytes: Amount;
+}
+
 export interface ErrorShape {
   message: string;
   code: TRPC_ERROR_CODE_NUMBER;
@@ -1523,6 +1672,26 @@ export type AppRouter = TRPCBuiltRouter<
       revoke: TRPCMutationProcedure<{
         input: TokenInput;
         output: Token;
+        meta: object;
+      }>;
+    };
+    retention: {
+      /** How long runs and their logs are kept. */
+      get: TRPCQueryProcedure<{
+        input: NoInput | undefined;
+        output: Retention;
+        meta: object;
+      }>;
+      /** Changes some of it; given workflows replace all that have days of their own. */
+      set: TRPCMutationProcedure<{
+        input: ChangeRetentionInput;
+        output: Retention;
+        meta: object;
+      }>;
+      /** What the next night does, and what it would do with other values. */
+      preview: TRPCQueryProcedure<{
+        input: TryRetentionInput | undefined;
+        output: RetentionPreview;
         meta: object;
       }>;
     };

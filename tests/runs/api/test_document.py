@@ -81,6 +81,7 @@ def test_it_tells_of_every_address_and_of_nothing_else(client):
         "/api/triggers/{trigger_id}/switch/", "/api/triggers/{trigger_id}/test/",
         "/api/hooks/{hook}/", "/api/bulk/", "/api/bulk/{bulk_id}/", "/api/bulk/{bulk_id}/download/",
         "/api/bulk/{bulk_id}/outcomes/", "/api/bulk/preview/", "/api/runs/{run_id}/hold/",
+        "/api/retention/", "/api/retention/preview/",
     }  # fmt: skip
     assert set(paths["/api/runs/{run_id}/"]) == {"get", "delete"}
 

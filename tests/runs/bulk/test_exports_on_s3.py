@@ -65,7 +65,7 @@ def test_storage_that_is_away_in_the_middle_holds_it_up_and_shows(
     operation = export()
     work.step(operation.pk)
     # Whatever tests before this one met.
-    tasks._storage.over()
+    tasks._trouble.over()
     seaweed.stop()
     for _ in range(2):
         goes_on(operation)

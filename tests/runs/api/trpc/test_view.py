@@ -9,6 +9,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 from rest_framework.throttling import BaseThrottle
 
+from retention.values import Values
 from runs import ids
 from runs.api.trpc import run_procedures, view
 from runs.api.trpc.procedures import PROCEDURES
@@ -23,6 +24,8 @@ RULE = {"then": [{"start": "invoices", "input": INPUT}]}
 HOOK = {"kind": "webhook", "name": "orders", "rule": RULE}
 # Procedure, input, the permission it needs, the state its run is in (“view”: a saved view;
 # “trigger”: a webhook, number 77, that did something).
+# The policy that an installation begins with.
+RETENTION = {"revision": Values().revision, "failed_days": 200}
 CALLS = [
     ("runs.list", {}, "view_run", "created"),
     ("runs.get", {"id": "{run}"}, "view_run", "created"),
@@ -80,6 +83,9 @@ CALLS = [
     ("triggers.firings", {"id": 77}, "view_trigger", "trigger"),
     ("triggers.firing", {"id": 77, "number": 77}, "view_trigger", "trigger"),
     ("triggers.test", {"id": 77}, "fire_trigger", "trigger"),
+    ("retention.get", {}, "view_run", "created"),
+    ("retention.set", RETENTION, "manage_retention", "created"),
+    ("retention.preview", {"failed_days": 3}, "view_run", "created"),
 ]
 # Who makes or changes a trigger must also be allowed what it does.
 ALSO = {"triggers.create": ["execute_workflow"], "triggers.change": ["execute_workflow"]}
