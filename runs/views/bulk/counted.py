@@ -113,8 +113,8 @@ def count_matching(wanted: RunFilter, now: datetime) -> Counted:
 def _cells(runs: RunQuerySet, most: int | None = None) -> list[Cell]:
     held = ExpressionWrapper(Q(held_at__isnull=False), output_field=BooleanField())
     elsewhere = ExpressionWrapper(Q(source__isnull=False), output_field=BooleanField())
-    # Counted here: a database that groups what a limit has cut may join it to the whole table.
     archived = ExpressionWrapper(~Q(logs__in=AT_HAND), output_field=BooleanField())
+    # Counted here: a database that groups what a limit has cut may join it to the whole table.
     rows = runs.order_by().values_list("state", held, elsewhere, archived)[:most]
     return [
         Cell(RunState(state), is_held, is_elsewhere, is_archived, count)
@@ -124,11 +124,13 @@ def _cells(runs: RunQuerySet, most: int | None = None) -> list[Cell]:
 
 def _many(state: RunState, runs: RunQuerySet) -> Iterator[Cell]:
     """Each kind of them up to the cap."""
-    for held, elsewhere in product((False, True), repeat=2):
-        alike = runs.filter(held_at__isnull=not held, source__isnull=not elsewhere)
+    for held, elsewhere, archived in product((False, True), repeat=3):
+        there = runs.archived() if archived else runs.with_log()
+        alike = there.filter(held_at__isnull=not held, source__isnull=not elsewhere)
         count = alike.order_by()[: COUNT_CAP + 1].count()
         if count:
-            yield Cell(state, held, elsewhere, min(count, COUNT_CAP), count > COUNT_CAP)
+            capped = count > COUNT_CAP
+            yield Cell(state, held, elsewhere, archived, min(count, COUNT_CAP), capped)
 
 
 def _why(act: Act, cell: Cell) -> str:
