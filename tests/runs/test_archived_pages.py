@@ -104,6 +104,16 @@ def test_logs_are_restored_from_the_list(rita, story):
     assert "12 days" in page
 
 
+def test_of_more_than_are_counted_those_that_are_archived_are_told_apart(rita, monkeypatch):
+    monkeypatch.setattr("runs.views.bulk.counted.COUNT_CAP", 1)
+    some = [stories.failed_invoice() for _ in range(5)]
+    archive(*some[:2])
+    asked = rita.post("/admin/runs/run/act/", {"act": "restore", "all": "1", "filter": "?"})
+    said = words(asked.content.decode())
+    assert "1+ failed will be restored" in said
+    assert "1+ failed will be skipped: their logs are not archived" in said
+
+
 def test_who_may_not_restore_is_told(viewer, story):
     asked = viewer.post("/admin/runs/run/act/", {"act": "restore", "runs": story.public_id})
     assert asked.status_code == 403

@@ -113,8 +113,8 @@ def count_matching(wanted: RunFilter, now: datetime) -> Counted:
 def _cells(runs: RunQuerySet, most: int | None = None) -> list[Cell]:
     held = ExpressionWrapper(Q(held_at__isnull=False), output_field=BooleanField())
     elsewhere = ExpressionWrapper(Q(source__isnull=False), output_field=BooleanField())
-    # Counted here: a database that groups what a limit has cut may join it to the whole table.
     archived = ExpressionWrapper(~Q(logs__in=AT_HAND), output_field=BooleanField())
+    # Counted here: a database that groups what a limit has cut may join it to the whole table.
     rows = runs.order_by().values_list("state", held, elsewhere, archived)[:most]
     return [
         Cell(RunState(state), is_held, is_elsewhere, is_archived, count)
@@ -125,12 +125,12 @@ def _cells(runs: RunQuerySet, most: int | None = None) -> list[Cell]:
 def _many(state: RunState, runs: RunQuerySet) -> Iterator[Cell]:
     """Each kind of them up to the cap."""
     for held, elsewhere, archived in product((False, True), repeat=3):
-        alike = runs.filter(held_at__isnull=not held, source__isnull=not elsewhere)
-        alike = alike.exclude(logs__in=AT_HAND) if archived else alike.filter(logs__in=AT_HAND)
+        there = runs.archived() if archived else runs.with_log()
+        alike = there.filter(held_at__isnull=not held, source__isnull=not elsewhere)
         count = alike.order_by()[: COUNT_CAP + 1].count()
         if count:
-            is_capped = count > COUNT_CAP
-            yield Cell(state, held, elsewhere, archived, min(count, COUNT_CAP), is_capped)
+            capped = count > COUNT_CAP
+            yield Cell(state, held, elsewhere, archived, min(count, COUNT_CAP), capped)
 
 
 def _why(act: Act, cell: Cell) -> str:
