@@ -7,17 +7,20 @@ first, for later, and spares it in the transaction that names it: killed in betw
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from django.core.files.storage import default_storage
 from django.db import connection, transaction
 
-from runs.models import DoomedObject
+from runs import objects
+from runs.models import Archive, DoomedObject
+
+logger = logging.getLogger(__name__)
 
 _SPARE = "DELETE FROM doomed_objects WHERE name = ANY(%s) AND tries = 0 RETURNING name"
-# Objects that are deleted between two looks at the list.
-BATCH = 100
+# Objects that are deleted between two looks at the list: S3 takes as many in one request.
+BATCH = 1_000
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
 
 
@@ -52,20 +55,23 @@ def spare_all(names: Sequence[str]) -> set[str]:
         return {name for (name,) in cursor.fetchall()}
 
 
-def sweep(now: datetime, most: int = 1_000) -> int:
+def sweep(now: datetime, most: int = 20_000) -> int:
     """Delete what is due; gives how many are gone. Not within a transaction: it asks storage, and
-    raises what that raises; what is left then is tried again after a while."""
+    raises StorageAway; what is left then is tried again after a while."""
     gone = 0
     while gone < most and (names := _taken(now)):
-        deleted: list[str] = []
         try:
-            for name in names:
-                default_storage.delete(name)
-                deleted.append(name)
-        finally:
-            DoomedObject.objects.filter(pk__in=deleted).delete()
-        gone += len(deleted)
+            objects.delete_many(names)
+        except objects.NotDeleted as error:
+            _forget(name for name in names if name not in error.names)
+            raise
+        _forget(names)
+        gone += len(names)
     return gone
+
+
+def _forget(names: Iterable[str]) -> None:
+    DoomedObject.objects.filter(pk__in=list(names)).delete()
 
 
 def _taken(now: datetime) -> list[str]:
@@ -76,4 +82,15 @@ def _taken(now: datetime) -> list[str]:
             each.due_at = now + min(FIRST_PAUSE * 2 ** min(each.tries, 10), LONGEST_PAUSE)
             each.tries += 1
         DoomedObject.objects.bulk_update(due, ["due_at", "tries"])
-    return [each.name for each in due]
+        named = _named([each.name for each in due])
+    return [each.name for each in due if each.name not in named]
+
+
+def _named(names: Sequence[str]) -> set[str]:
+    """Those that hold a run's only log. None should be doomed; that it is not lost must not hang
+    on this alone."""
+    named = set(Archive.objects.filter(name__in=names).values_list("name", flat=True))
+    if named:
+        logger.error("objects were doomed that are in use: %s", ", ".join(sorted(named)[:10]))
+        DoomedObject.objects.filter(pk__in=named).delete()
+    return named

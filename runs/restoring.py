@@ -46,6 +46,12 @@ class Fetched:
     put: set[uuid.UUID] = field(default_factory=set)
     damaged: dict[uuid.UUID, str] = field(default_factory=dict)
 
+    def is_of(self, run_id: uuid.UUID, name: str) -> bool:
+        """Whether this is what the object of that name has for the run."""
+        archive = self.archives.get(run_id)
+        known = run_id in self.lines or run_id in self.put
+        return known and archive is not None and archive.name == name
+
 
 def fits(run_ids: Sequence[uuid.UUID]) -> int:
     """How many of them, from the first on, are fetched together; at least one."""
@@ -97,6 +103,7 @@ def finish(
     """
     outcome = Outcome()
     there = recorder_archive.lock(run_ids)
+    names = recorder_archive.names(run_ids)
     away = set(
         Run.objects.filter(pk__in=there, logs__in=AWAY).order_by().values_list("pk", flat=True)
     )
@@ -106,9 +113,9 @@ def finish(
             outcome.skipped[run_id] = fetched.damaged[run_id]
         elif run_id not in away:
             outcome.skipped[run_id] = NOT_AWAY if run_id in there else "it is not there any more"
-        elif run_id in fetched.lines or run_id in fetched.put:
+        elif fetched.is_of(run_id, names[run_id]):
             back.append(run_id)
-        else:
+        else:  # such as archived once more, with what came late
             outcome.skipped[run_id] = "it was changed meanwhile"
     short = [run_id for run_id in back if run_id in fetched.lines]
     events = [(run_id, line) for run_id in short for line in fetched.lines[run_id]]

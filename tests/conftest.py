@@ -19,6 +19,7 @@ import django  # noqa: E402
 
 from tests.browsers import launch_options  # noqa: E402
 from tests.portal import Portal  # noqa: E402
+from tests.seaweed import between, bucket, seaweed  # noqa: E402, F401  (fixtures)
 
 django.setup()
 

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.bench import failed_runs
 from tests.bench.stage import stage
 
 GOALS = {"retry": "1,500 runs/s", "terminate": "2,000 runs/s", "delete": "10,000 in 4 s"}
 RUNS = 10_000
-LOG_LINES = 13
 # What the portal's acts write at least, as plain statements to as many runs.
 PLAIN = {
     "retry": """
@@ -82,14 +82,11 @@ class Bench:
         from runs.models import Workflow
 
         slug = f"bench_bulk_{int(time.time())}"
-        nodes = [
-            {"id": key, "kind": "executor", "executor": "probe.noop"} for key in ("first", "second")
-        ]
-        self._version = Workflow.objects.publish(slug, {"nodes": nodes})
+        self._version = Workflow.objects.publish(slug, failed_runs.DEFINITION)
         with connection.cursor() as cursor:
             cursor.execute(_TABLES)
         of = RunFilter(workflow=slug)
-        self._fill()
+        failed_runs.make(self._version, self._runs)
         found = {
             "retry": self._operate("retry", of.with_(state="failed")),
             "terminate": self._operate("terminate", of.with_(state="queued")),
@@ -98,45 +95,6 @@ class Bench:
         found["delete"] = self._operate("delete", of.with_(state="failed"))
         found["delete terminated"] = self._operate("delete", of)
         return found
-
-    def _fill(self) -> None:
-        from django.utils import timezone
-
-        from runs import ids, recorder
-        from runs.rows import NewEvent
-        from runs.states import Kind
-
-        error = {"node": "first", "kind": "ValueError", "message": "no total"}
-        version = self._version
-
-        def new() -> recorder.NewRun:
-            lines = [
-                NewEvent(Kind.LOG, node="first", data={"level": "info", "message": f"line {n}"})
-                for n in range(LOG_LINES)
-            ]
-            created = {"input": {"document": "17.pdf"}, "trigger": "api"}
-            ended = {"from": "active", "to": "failed", "reason": "first failed", "error": error}
-            return recorder.NewRun(
-                id=ids.new_id(), workflow_id=version.workflow_id, version_id=version.pk,
-                trigger="api", triggered_by="bench", ref_type="", ref_id="",
-                nodes=[("first", "executor", "probe.noop"), ("second", "executor", "probe.noop")],
-                events=[
-                    NewEvent(Kind.RUN_CREATED, actor="bench", data=created),
-                    NewEvent(Kind.STATE_CHANGED, data={"from": "created", "to": "active"}),
-                    NewEvent(Kind.NODE_STARTED, node="first", attempt=1,
-                             data={"worker": "w", "input": {}, "timeout_seconds": 5}),
-                    *lines,
-                    NewEvent(Kind.NODE_FAILED, node="first", attempt=1,
-                             data={"error": {**error, "trace": ""}}),
-                    NewEvent(Kind.NODE_SKIPPED, node="second", data={"reason": "first failed"}),
-                    NewEvent(Kind.COST_UPDATE, node="first", data={"cost": "0"}),
-                    NewEvent(Kind.STATE_CHANGED, data=ended),
-                ],
-            )  # fmt: skip
-
-        for begin in range(0, self._runs, 500):
-            count = min(500, self._runs - begin)
-            recorder.create([new() for _ in range(count)], now=timezone.now())
 
     def _operate(self, kind: str, wanted: Any) -> dict[str, Any]:
         from django.db import transaction

@@ -11,7 +11,7 @@ from signal import SIGTERM
 
 from config.embedded.processes import die_with_parent
 
-SUITES = ("streams", "engine", "bulk")
+SUITES = ("streams", "engine", "bulk", "archive")
 
 
 def main(arguments: list[str]) -> int:
@@ -30,6 +30,10 @@ def main(arguments: list[str]) -> int:
         from tests.chaos.bulk import soak as soak_of_bulk
 
         return soak_of_bulk.main(rest)
+    if suite == "archive":
+        from tests.chaos.archive import soak as soak_of_archive
+
+        return soak_of_archive.main(rest)
     print(f"There is no suite {suite!r}; there are {', '.join(SUITES)}.")
     return 2
 

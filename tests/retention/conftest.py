@@ -1,11 +1,5 @@
-"""What tests of retention need: committed data that can be cleaned away."""
+"""As for tests of runs: committed data is cleaned away quickly, and runs are made as there."""
 
-import pytest
+from tests.runs.conftest import _emptied_quickly
 
-from tests import emptying
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _emptied_quickly(django_db_setup, django_db_blocker):
-    with emptying.quickly():
-        yield
+__all__ = ["_emptied_quickly"]

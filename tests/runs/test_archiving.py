@@ -214,6 +214,17 @@ def test_a_retry_whose_object_is_lost_says_so(version):
     assert "not whole" in outcome.skipped[story.id]
 
 
+def test_an_object_that_is_in_use_is_not_swept(version, in_a_folder, caplog):
+    story = told(version)
+    archiving.archive([story.id])
+    name = story.run.archive.name
+    doomed.doom([name, "archive/nobodys"], "by mistake", now=timezone.now())
+    assert doomed.sweep(timezone.now()) == 1
+    assert stored(in_a_folder) == [name]
+    assert not DoomedObject.objects.exists()
+    assert name in caplog.text
+
+
 def test_two_archivers_make_one_object_and_lose_nothing(version, in_a_folder):
     stories = [told(version) for _ in range(20)]
     run_ids = [story.id for story in stories]
@@ -320,6 +331,19 @@ def test_an_object_that_is_lost_before_the_purge_is_caught(version, in_a_folder,
     assert "stays in the database" in result.failed[story.id]
     assert story.run.logs == LogState.LIVE
     assert rows(story.id) == before
+
+
+def test_what_was_fetched_before_the_run_was_archived_once_more_is_not_put_back(version):
+    story = told(version)
+    archiving.archive([story.id])
+    fetched = restoring.fetch([story.id])
+    late(story)
+    archiving.archive([story.id])
+    now = timezone.now()
+    outcome = restoring.finish(fetched, [story.id], until=now, now=now)
+    assert outcome.skipped == {story.id: "it was changed meanwhile"}
+    assert story.run.logs == LogState.ARCHIVED
+    assert not Event.objects.exists()
 
 
 def test_a_long_log_goes_and_comes_in_pieces(version, monkeypatch):
