@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from django.db import Error
 
-from retention import archive_work, check, dry_run, sweep, taken
+from retention import archive_work, check, dry_run, expected, sweep, taken
 from retention.models import Execution
 from retention.models.execution import ExecutionKind
 from retention.taken import Taken
@@ -47,6 +47,8 @@ def work(execution_id: uuid.UUID, seconds: float = SLICE) -> Worked:
     if mine.execution.dry_run and mine.execution.kind == ExecutionKind.ARCHIVE:
         step = dry_run.step
     try:
+        if not mine.cursor and mine.execution.expected is None:
+            Execution.objects.filter(pk=execution_id).update(expected=expected.of(mine.execution))
         while step(mine):
             if mine.is_over:
                 mine.release()
