@@ -353,6 +353,8 @@ SPECTACULAR_SETTINGS = {
         "NodeStatusEnum": "runs.api.document.NODE_STATUSES",
         "BulkKindEnum": "runs.models.bulk.BulkKind.values",
         "BulkStateEnum": "runs.models.bulk.BulkState.values",
+        "ExecutionKindEnum": "retention.models.execution.ExecutionKind.values",
+        "ExecutionStateEnum": "retention.models.execution.ExecutionState.values",
         "OutcomeStatusEnum": "runs.models.bulk.OutcomeStatus.values",
         "AttemptStatusEnum": "runs.api.document.ATTEMPT_STATUSES",
         "WaitCauseEnum": "runs.api.run_timeline.WAIT_CAUSES",

@@ -31,6 +31,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/docs", admin.site.admin_view(ApiDocs.as_view()), name="api_docs"),
     path("api/docs/", RedirectView.as_view(pattern_name="api_docs")),
+    path("api/retention/executions/", include("retention.api.execution_urls")),
     path("api/", include("runs.api.urls")),
 ]
 

@@ -81,7 +81,7 @@ class Executions(ExecutionView):
             "next_night": nights.following(policy, self.now) if policy.is_on else None,
             "problems": wrong,
             "problems_words": capped(wrong, MOST_PROBLEMS),
-            "settings_url": _url("retention_settings"),
+            "settings_url": _url("run_settings"),
         }
 
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -120,7 +120,7 @@ class Executions(ExecutionView):
             "is_dry": is_dry,
             "policy": terms.current(),
             "sample": executions.SAMPLE,
-            "preview_url": _url("retention_preview"),
+            "preview_url": _url("run_settings"),
         }
         part = "retention/_begin.html" if self.request.headers.get("HX-Request") else ""
         if part:
