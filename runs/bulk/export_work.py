@@ -16,13 +16,11 @@ import uuid
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from django.core.files import File
-from django.core.files.storage import default_storage
 from django.db import Error, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from runs import doomed
+from runs import doomed, objects
 from runs.bulk import parts, progress
 from runs.bulk.progress import Moved, Results
 from runs.models import BulkOperation, ExportPart
@@ -60,10 +58,8 @@ def step(operation: BulkOperation, count: int, begun: float) -> tuple[Moved, int
 def _keep(operation: BulkOperation, part: parts.Part) -> str:
     name = _name_of(operation)
     doomed.doom([name], "no export names it", now=timezone.now(), after=ABANDONED)
-    kept = default_storage.save(name, File(part.file, name))
-    if kept != name:
-        doomed.doom([kept], "storage gave it another name", now=timezone.now())
-        raise OSError(f"storage keeps {name} as {kept}")
+    if not objects.put_new(name, part.file, part.bytes):
+        raise OSError(f"storage has another {name}")
     return name
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import IO, Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from django.db import connection, transaction
 from django.db.models import Count, QuerySet, Sum, TextField, Value
@@ -64,7 +64,7 @@ class Part:
     """A file that is yet to be kept, and what stands in it."""
 
     found: selection.Next
-    file: IO[bytes]
+    file: BinaryIO
     runs: int = 0
     events: int = 0
     missing: int = 0
@@ -84,7 +84,7 @@ def make(operation: BulkOperation, count: int) -> Iterator[Part]:
     with tempfile.TemporaryFile() as file:
         with _snapshot():
             found = selection.following(operation, count)
-            part = Part(found, file)
+            part = Part(found, cast(BinaryIO, file))
             if found.run_ids:
                 _fill(part, operation, timezone.now())
         part.bytes = file.tell()
