@@ -370,6 +370,8 @@ SPECTACULAR_SETTINGS = {
         "runs.api.document.add_problems",
     ],
 }
+# Modules of apps above `runs` with procedures for /api/trpc.
+TRPC_PROCEDURES = ["retention.api.procedures", "retention.api.execution_procedures"]
 # Requests a minute: by one token, and by one person with all their tokens and sessions.
 API_TOKEN_RATE = _number("API_TOKEN_RATE", 600)
 API_USER_RATE = _number("API_USER_RATE", 1200)

@@ -49,9 +49,7 @@ class ExecutionSerializer(serializers.Serializer):
     kind = serializers.ChoiceField(choices=KINDS)
     state = serializers.ChoiceField(choices=STATES)
     dry_run = serializers.BooleanField()
-    night = serializers.DateField(
-        allow_null=True, help_text="Of which night it is, in the policy's zone; null: of none."
-    )
+    night = serializers.SerializerMethodField()
     by = serializers.CharField(source="started_by")
     reason = serializers.CharField()
     options = serializers.DictField(help_text="As asked for, and the policy at the start.")
@@ -81,8 +79,13 @@ class ExecutionSerializer(serializers.Serializer):
     )
     url = serializers.SerializerMethodField()
 
-    def get_seconds_worked(self, execution: Execution) -> float:
-        return round(execution.worked.total_seconds(), 3)
+    def get_night(self, execution: Execution) -> str | None:
+        """Of which night it is, as a date in the policy's zone; null: of none."""
+        return execution.night.isoformat() if execution.night else None
+
+    def get_seconds_worked(self, execution: Execution) -> int:
+        """For how long workers were at it."""
+        return round(execution.worked.total_seconds())
 
     @extend_schema_field(serializers.URLField())
     def get_url(self, execution: Execution) -> str:
