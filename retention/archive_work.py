@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 PHASES = ("unfinished", "expired", "terms", "gone", "doomed")
 BATCH = archiving.BATCH
 # Runs that go for good in one transaction.
-DELETED_TOGETHER = 20
+DELETED_TOGETHER = 100
 # A restoring that has not moved for so long has no worker any more.
 ABANDONED = timedelta(minutes=15)
 # How often a batch is begun before its runs are tried one by one, and one of these is left.
