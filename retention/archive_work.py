@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from retention import terms
@@ -36,6 +36,8 @@ DELETED_TOGETHER = 100
 ABANDONED = timedelta(minutes=15)
 # How often a batch is begun before its runs are tried one by one, and one of these is left.
 MOST_TRIES = 3
+# So many events of one run are surely archived in a second.
+EVENTS_A_SECOND = 1_000
 # Terms that are looked at in one step.
 MOST_TERMS = 500
 
@@ -197,13 +199,13 @@ def _batch(taken: Taken, cursor: Cursor) -> bool:
     cursor = cursor | {"at": now.isoformat()}
     if not taken.commit(cursor, moved=False):
         return False
-    asked = 0
+    asked, more = 0, _longer(run_ids)
 
     def go_on() -> bool:
         nonlocal asked
         asked += 1
         # The first group at least, or it would never move.
-        return taken.keep() and (asked == 1 or not taken.is_over)
+        return taken.keep(more) and (asked == 1 or not taken.is_over)
 
     try:
         result = archiving.archive(run_ids, now=now, go_on=go_on)
@@ -220,6 +222,12 @@ def _batch(taken: Taken, cursor: Cursor) -> bool:
         ],
         figures=_figures(cursor, result),
     )
+
+
+def _longer(run_ids: Sequence[uuid.UUID]) -> timedelta:
+    """For how much longer it must be had because of one run with a long log."""
+    longest = Run.objects.filter(pk__in=run_ids).aggregate(most=Max("last_seq"))["most"] or 0
+    return timedelta(seconds=longest / EVENTS_A_SECOND)
 
 
 def _figures(cursor: Cursor, result: Result) -> dict[str, int]:

@@ -50,9 +50,9 @@ class Taken:
     def is_over(self) -> bool:
         return time.monotonic() >= self.until
 
-    def keep(self) -> bool:
+    def keep(self, more: timedelta = timedelta(0)) -> bool:
         """Have it for longer; False where it was aborted, or somebody else has it."""
-        later = timezone.now() + LEASE
+        later = timezone.now() + LEASE + more
         own = Execution.objects.filter(
             pk=self.execution.pk, taken_until=self.token, state=ExecutionState.RUNNING
         )

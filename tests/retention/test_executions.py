@@ -333,6 +333,21 @@ def test_who_lost_its_lease_moves_nothing(version, folder):
     assert execution.is_running
 
 
+def test_a_long_log_is_had_for_as_long_as_it_takes(version, folder, monkeypatch):
+    monkeypatch.setattr(archive_work, "EVENTS_A_SECOND", 0.01)
+    run_id = ended(version, 100)
+    execution, plain, until = begin(), archiving._claim, []
+
+    def sees(*args):
+        until.append(Execution.objects.get().taken_until)
+        return plain(*args)
+
+    monkeypatch.setattr(archiving, "_claim", sees)
+    until_ended(execution)
+    events = Run.objects.get(pk=run_id).last_seq
+    assert until[0] > timezone.now() + timedelta(seconds=events / 0.01)
+
+
 def test_a_night_and_a_run_now_at_once_do_no_harm(version, folder, small_batches):
     policy(delete_days=400)
     run_ids = [ended(version, 100 + days) for days in range(15)]
