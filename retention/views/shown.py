@@ -108,8 +108,14 @@ def _figures(found: Preview) -> list[Figure]:
         ("Runs deleted for good", _gone_words, "failed"),
         ("Archives deleted", lambda side: size_words(side.gone.bytes), "failed"),
     )
+    sides = (found.saved, found.changed or found.saved)
     return [
-        Figure(label, words(found.saved), words(found.changed) if found.changed else None, look)
+        Figure(
+            label,
+            words(found.saved),
+            words(found.changed) if found.changed else None,
+            look if any(side.gone.runs.value or side.then_gone for side in sides) else "",
+        )
         for label, words, look in asked
     ]
 
