@@ -94,6 +94,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "admin:runs_executorlimit_changelist",
                 "runs.view_executorlimit",
             ),
+            Entry("Archive", "inventory_2", "retention_executions", "runs.manage_retention"),
             Entry("Audit", "policy", "admin:runs_auditentry_changelist", "runs.view_auditentry"),
         ),
     ),

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 EVERYTHING = {
     "OPERATE": ["Runs", "Decisions", "Automation", "Bulk operations"],
     "BUILD": ["Workflows", "API"],
-    "MANAGE": ["Settings", "Users", "Groups", "Sources", "Executor limits", "Audit"],
+    "MANAGE": ["Settings", "Users", "Groups", "Sources", "Executor limits", "Archive", "Audit"],
 }
 
 

@@ -1311,6 +1311,154 @@ export interface RetentionLine {
   bytes: Amount;
 }
 
+export interface BeginInput {
+  kind: "archive" | "sweep" | "check";
+  /** It counts, and writes and deletes nothing. */
+  dry_run?: boolean;
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  options?: BeginOptions;
+  /** A word of yours for this call: sent again within 24 hours, it starts nothing and gives the same answer. */
+  idempotency_key?: string | null;
+}
+
+export interface BeginOptions {
+  /** Of check: how many objects are read, those first that were read longest ago; null: all. Usually 1,000. */
+  most?: number | null;
+  /** Of sweep: delete what nothing names, also where that is over a tenth of all. */
+  however_many?: boolean;
+}
+
+export interface Execution {
+  id: string;
+  kind: "archive" | "sweep" | "check";
+  state: "running" | "finished" | "aborted" | "failed";
+  dry_run: boolean;
+  night: string | null;
+  by: string;
+  reason: string;
+  /** As asked for, and the policy at the start. */
+  options: Record<string, unknown>;
+  created_at: string;
+  ended_at: string | null;
+  /** Why it waits, or gave up; it goes on by itself. */
+  trouble: string;
+  trouble_since: string | null;
+  /** When it is tried again. */
+  next_at: string | null;
+  /** Runs looked at; of sweep and check: objects. */
+  seen: number;
+  /** How many it will look at, about; null: not known. */
+  expected: number | null;
+  archived: number;
+  /** Objects read back and found whole. */
+  verified: number;
+  /** Restored logs whose time was over. */
+  expired: number;
+  /** Runs that went for good, by their age. */
+  deleted_runs: number;
+  skipped: number;
+  errors: number;
+  /** Findings, of which the first 10,000 are kept. */
+  found: number;
+  /** Events that left the database. */
+  events: number;
+  /** Of the events' lines. */
+  unpacked_bytes: number;
+  /** Of the objects. */
+  bytes: number;
+  seconds_worked: number;
+  /** Of a dry run what is due, as lines of workflow, state, runs, events, and runs that would go for good; of a sweep how many objects are what. */
+  report: Record<string, unknown>;
+  url: string;
+}
+
+export interface ExecutionInput {
+  /** The execution's id. */
+  id: string;
+}
+
+export interface ExecutionsInput {
+  /** Most entries that are given. */
+  limit?: number;
+  /** The last given one's: the list goes on behind it. */
+  cursor?: string | null;
+  kind?: "archive" | "sweep" | "check";
+  state?: "running" | "finished" | "aborted" | "failed";
+}
+
+export interface ListedExecution {
+  id: string;
+  kind: "archive" | "sweep" | "check";
+  state: "running" | "finished" | "aborted" | "failed";
+  dry_run: boolean;
+  night: string | null;
+  by: string;
+  reason: string;
+  /** As asked for, and the policy at the start. */
+  options: Record<string, unknown>;
+  created_at: string;
+  ended_at: string | null;
+  /** Why it waits, or gave up; it goes on by itself. */
+  trouble: string;
+  trouble_since: string | null;
+  /** When it is tried again. */
+  next_at: string | null;
+  /** Runs looked at; of sweep and check: objects. */
+  seen: number;
+  /** How many it will look at, about; null: not known. */
+  expected: number | null;
+  archived: number;
+  /** Objects read back and found whole. */
+  verified: number;
+  /** Restored logs whose time was over. */
+  expired: number;
+  /** Runs that went for good, by their age. */
+  deleted_runs: number;
+  skipped: number;
+  errors: number;
+  /** Findings, of which the first 10,000 are kept. */
+  found: number;
+  /** Events that left the database. */
+  events: number;
+  /** Of the events' lines. */
+  unpacked_bytes: number;
+  /** Of the objects. */
+  bytes: number;
+  seconds_worked: number;
+  /** Of a dry run what is due, as lines of workflow, state, runs, events, and runs that would go for good; of a sweep how many objects are what. */
+  report: Record<string, unknown>;
+  url: string;
+  /** Where the list goes on behind this execution. */
+  cursor: string;
+}
+
+export interface AbortInput {
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  /** The execution's id. */
+  id: string;
+}
+
+export interface FindingsInput {
+  /** The execution's id. */
+  id: string;
+  /** Most entries that are given. */
+  limit?: number;
+  /** The last given finding's id: it goes on behind it. */
+  cursor?: string | null;
+}
+
+export interface Finding {
+  id: number;
+  at: string;
+  run: string | null;
+  object: string;
+  problem: string;
+  /** What was done about it, if anything. */
+  act: string;
+}
+
 export interface ErrorShape {
   message: string;
   code: TRPC_ERROR_CODE_NUMBER;
@@ -1694,6 +1842,38 @@ export type AppRouter = TRPCBuiltRouter<
         output: RetentionPreview;
         meta: object;
       }>;
+      executions: {
+        /** Begins what a night does, an orphan sweep or an integrity check, now. */
+        begin: TRPCMutationProcedure<{
+          input: BeginInput;
+          output: Execution;
+          meta: object;
+        }>;
+        /** How far an execution has come, and what it did. */
+        get: TRPCQueryProcedure<{
+          input: ExecutionInput;
+          output: Execution;
+          meta: object;
+        }>;
+        /** Executions, newest first. */
+        list: TRPCQueryProcedure<{
+          input: ExecutionsInput | undefined;
+          output: ListedExecution[];
+          meta: object;
+        }>;
+        /** Ends it; what is done stays done. */
+        abort: TRPCMutationProcedure<{
+          input: AbortInput;
+          output: Execution;
+          meta: object;
+        }>;
+        /** What it met that a person should know. */
+        findings: TRPCQueryProcedure<{
+          input: FindingsInput;
+          output: Finding[];
+          meta: object;
+        }>;
+      };
     };
   }
 >;

@@ -9,6 +9,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 from rest_framework.throttling import BaseThrottle
 
+from retention import executions
 from retention.values import Values
 from runs import ids
 from runs.api.trpc import run_procedures, view
@@ -86,6 +87,11 @@ CALLS = [
     ("retention.get", {}, "view_run", "created"),
     ("retention.set", RETENTION, "manage_retention", "created"),
     ("retention.preview", {"failed_days": 3}, "view_run", "created"),
+    ("retention.executions.begin", {"kind": "sweep"}, "manage_retention", "execution"),
+    ("retention.executions.get", {"id": "{run}"}, "manage_retention", "execution"),
+    ("retention.executions.list", {}, "manage_retention", "execution"),
+    ("retention.executions.abort", {"id": "{run}"}, "manage_retention", "execution"),
+    ("retention.executions.findings", {"id": "{run}"}, "manage_retention", "execution"),
 ]
 # Who makes or changes a trigger must also be allowed what it does.
 ALSO = {"triggers.create": ["execute_workflow"], "triggers.change": ["execute_workflow"]}
@@ -124,9 +130,11 @@ def a_trigger():
 
 @pytest.fixture
 def made(run_in):
-    """A run in a state, a bulk operation, or a saved view."""
+    """A run in a state, a bulk operation, an execution, or a saved view."""
 
     def make(state):
+        if state == "execution":
+            return executions.begin("check", by=executions.SCHEDULE, now=timezone.now()).public_id
         if state == "trigger":
             run_in()  # with the workflow
             return a_trigger()
