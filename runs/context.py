@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import BigIntegerField, Case, F, Func, JSONField, Sum, When, Window
 
@@ -13,6 +13,9 @@ from runs import ids, paths
 from runs.definitions import graph_of
 from runs.models import Event, Node, Run
 from runs.states import NodeStatus, RunState
+
+if TYPE_CHECKING:
+    from runs.whole_log import WholeLog
 
 # Payloads of one context together, in bytes as stored. What goes beyond is left out and marked.
 PAYLOAD_BYTES = 16_000_000
@@ -53,13 +56,19 @@ def job_of(run: Run) -> dict[str, Any]:
     }
 
 
-def context_of(run: Run) -> dict[str, Any]:
-    """The run's input, and what went into and came out of each node, in definition order."""
+def context_of(run: Run, log: WholeLog | None = None) -> dict[str, Any]:
+    """The run's input, and what went into and came out of each node, in definition order.
+
+    Of a run whose log is archived it needs that `log`, opened; what is not given is left out.
+    """
     nodes = list(Node.objects.filter(run=run.pk).order_by("position"))
     wanted = {1}
     for node in nodes:
         wanted.update(seq for seq in (node.input_seq, node.output_seq, _error_seq(node)) if seq)
-    payloads = _payloads(run.pk, wanted)
+    if log is not None and log.archive is not None:
+        payloads = log.data_of(wanted, PAYLOAD_BYTES)
+    else:
+        payloads = _payloads(run.pk, wanted)
     return {
         "run_id": run.public_id,
         "workflow_id": run.workflow.slug,

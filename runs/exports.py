@@ -14,12 +14,13 @@ from datetime import datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db.models import Count
 
+from runs import whole_log
 from runs.context import stamp
 from runs.definitions import VersionName
 from runs.filters import RunFilter
-from runs.models import Event, Run
+from runs.live import LoggedEvent
+from runs.models import Run
 from runs.paging import Cursor, page_of
 from runs.public_run import public_run
 from runs.timeouts import statement_timeout
@@ -68,15 +69,17 @@ class Export:
             goes_on = cursor is not None and cursor != self.last
 
     def _page(self, after: Cursor | None) -> tuple[list[dict[str, Any]], Cursor | None]:
-        read = Run.objects.select_related("workflow", "version").defer("version__definition")
+        read = Run.objects.select_related("workflow", "version", "archive")
+        read = read.defer("version__definition", "archive__senders")
         with statement_timeout(SECONDS):
             runs = self.filter.apply(Run.objects.all(), self.now)
             page = page_of(runs, PAGE, after=after, read=read)
             # By the last one's key: runs may have come, or gone, in between.
             shown = [run for run in page.runs if self.last is None or _is_upto(run, self.last)]
-            events = Event.objects.filter(run__in=[run.pk for run in shown]).order_by()
-            counted = dict(events.values_list("run").annotate(count=Count("pk")))
-        rows = [row_of(run, counted.get(run.pk, 0), self.now, self.pages) for run in shown]
+            stored = whole_log.stored(run.pk for run in shown)
+        # One may have been deleted since.
+        there = [run for run in shown if run.pk in stored]
+        rows = [row_of(run, stored[run.pk].events, self.now, self.pages) for run in there]
         return rows, page.older if len(shown) == len(page.runs) else None
 
 
@@ -90,7 +93,7 @@ def export_of(wanted: RunFilter, now: datetime, pages: str, after: Cursor | None
 
 
 def row_of(run: Run, events: int, now: datetime, pages: str) -> dict[str, Any]:
-    """A run of a file; `events` are stored of it."""
+    """A run of a file; `events` are stored of it, wherever."""
     name = VersionName(run.workflow.slug, run.version.number)
     shown = public_run(run, name, now, pages)
     del shown["draining"]
@@ -98,7 +101,7 @@ def row_of(run: Run, events: int, now: datetime, pages: str) -> dict[str, Any]:
     return {**shown, "events": events, "missing": run.last_seq - events}
 
 
-def event_line(event: Event) -> dict[str, Any]:
+def event_line(event: LoggedEvent) -> dict[str, Any]:
     """An event of a file."""
     return {
         "seq": event.seq,
@@ -145,7 +148,7 @@ COLUMNS = (
     "completed_at", "duration_ms", "trigger", "triggered_by", "ref_type", "ref_id", "retry_of",
     "first_run", "cost", "input_tokens", "output_tokens", "cached_tokens", "nodes_total",
     "nodes_done", "error_node", "error_kind", "error_message", "ended_by", "reason", "last_seq",
-    "events", "missing", "held", "url",
+    "events", "missing", "held", "log_state", "archived_at", "restored_until", "url",
 )  # fmt: skip
 
 

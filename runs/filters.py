@@ -38,6 +38,9 @@ RANGES: dict[str, tuple[str, timedelta]] = {
     "30d": ("Last 30 days", timedelta(days=30)),
 }
 
+# Where the logs are: what can be restored, and what can be read as it is.
+LOGS = {"archived": "Archived", "live": "In the database"}
+
 UNDATED = "Error text is searched within a date range: give its beginning."
 # A kind may hold anything; a node's id has no “@”, and there may be none.
 _ERROR = r"\A[^\n\r]{0,100}@[^@\n\r]{0,64}\Z"
@@ -112,6 +115,7 @@ class FilterForm(forms.Form):
         error_messages={"invalid": "Write the error as its kind, “@” and the node that failed."},
         help_text="Runs that failed so: the error’s kind, “@” and the node, if one failed.",
     )
+    logs = _choice("place of logs", LOGS)
     q = forms.CharField(required=False, max_length=200)
 
     def clean_state(self) -> str:
@@ -157,6 +161,7 @@ class RunFilter:
     # error.
     ref: str = ""
     error: str = ""
+    logs: str = ""
     q: str = ""
 
     @classmethod
@@ -201,7 +206,7 @@ class RunFilter:
             runs = runs.failed_like(*self.error_parts)
         if self.q:
             runs = runs.with_error_text(self.q)
-        return runs
+        return _with_logs(runs, self.logs)
 
     # -- As a URL ----------------------------------------------------------------------------
 
@@ -234,6 +239,8 @@ class RunFilter:
             parts.append(f"with {kind or 'an error'} {where}")
         if self.q:
             parts.append(f"with “{self.q}” in their error")
+        if self.logs:
+            parts.append(f"with {'archived logs' if self.logs == 'archived' else 'logs at hand'}")
         if self.created:
             parts.append(f"in the {RANGES[self.created][0].lower()}")
         elif self.created_from or self.created_to:
@@ -267,6 +274,12 @@ class RunFilter:
         if (self.created_from or self.created_to) and not self.q:
             return self.with_(created_from=None, created_to=None)
         return None
+
+
+def _with_logs(runs: RunQuerySet, place: str) -> RunQuerySet:
+    if not place:
+        return runs
+    return runs.archived() if place == "archived" else runs.with_log()
 
 
 def _of_workflow(runs: RunQuerySet, slug: str) -> RunQuerySet:

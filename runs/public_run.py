@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from runs import ids
 from runs.context import milliseconds, stamp
 from runs.definitions import VersionName
-from runs.models import Run
-from runs.states import RunState
+from runs.models import Archive, Run
+from runs.states import LogState, RunState
 
 
 class RunLine(NamedTuple):
-    """What is read of a run here; `draining` is counted."""
+    """What is read of a run here; `draining` is counted, and two are the archive's."""
 
     id: uuid.UUID
     version_id: int
@@ -43,12 +43,17 @@ class RunLine(NamedTuple):
     reason: str
     last_seq: int
     held_at: datetime | None
+    logs: str
+    archived_at: datetime | None
+    expires_at: datetime | None
     draining: int
 
 
 def public_run(run: Run | RunLine, name: VersionName, now: datetime, pages: str) -> dict[str, Any]:
-    """A Run or a RunLine. `pages` is the address that a run's page begins with."""
+    """A RunLine, or a Run, best read with its archive. `pages` is the address that a run's page
+    begins with."""
     public_id = ids.encode("run", run.id)
+    archive = _archive_of(run)
     return {
         "id": public_id,
         "job_id": f"job{public_id[3:]}",
@@ -78,9 +83,22 @@ def public_run(run: Run | RunLine, name: VersionName, now: datetime, pages: str)
         "reason": run.reason,
         "last_seq": run.last_seq,
         "held": run.held_at is not None,
+        # Not “logs”: exports have the events under that name.
+        "log_state": run.logs,
+        "archived_at": stamp(archive.archived_at) if archive else None,
+        "restored_until": (
+            stamp(archive.expires_at) if archive and run.logs == LogState.RESTORED else None
+        ),
         "draining": getattr(run, "draining", 0),
         "url": f"{pages}{public_id}/",
     }
+
+
+def _archive_of(run: Run | RunLine) -> Archive | RunLine | None:
+    """What says when it was archived; None where it never was."""
+    if run.logs == LogState.LIVE:
+        return None
+    return run if isinstance(run, RunLine) else getattr(run, "archive", None)
 
 
 def _error(run: Run | RunLine) -> dict[str, str] | None:

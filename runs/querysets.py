@@ -12,7 +12,7 @@ from django.db.models.lookups import Exact, IContains
 
 from runs import ids
 from runs.expressions import IdEnd, elapsed, error_words
-from runs.states import FINAL_STATES, RunState
+from runs.states import AT_HAND, FINAL_STATES, LogState, RunState
 
 if TYPE_CHECKING:
     from runs.models import Run  # noqa: F401
@@ -31,6 +31,13 @@ class RunQuerySet(models.QuerySet["Run"]):
     def open(self) -> RunQuerySet:
         """Queued or active: what can be terminated."""
         return self.filter(state__in=[RunState.CREATED, RunState.ACTIVE])
+
+    def archived(self) -> RunQuerySet:
+        """Those whose log is not wholly in the database: what can be restored."""
+        return self.filter(logs__in=[each for each in LogState if each not in AT_HAND])
+
+    def with_log(self) -> RunQuerySet:
+        return self.filter(logs__in=AT_HAND)
 
     def newest_first(self) -> RunQuerySet:
         return self.order_by("-created_at", "-id")

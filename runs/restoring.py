@@ -34,6 +34,7 @@ FETCHED_EVENTS = 10_000
 AWAY = (LogState.ARCHIVED, LogState.PARTLY, LogState.RESTORING)
 
 NOT_AWAY = "its log is not archived"
+GONE = "it is not there any more"
 
 
 @dataclass(slots=True)
@@ -112,7 +113,7 @@ def finish(
         if run_id in fetched.damaged and run_id in away:
             outcome.skipped[run_id] = fetched.damaged[run_id]
         elif run_id not in away:
-            outcome.skipped[run_id] = NOT_AWAY if run_id in there else "it is not there any more"
+            outcome.skipped[run_id] = NOT_AWAY if run_id in there else GONE
         elif fetched.is_of(run_id, names[run_id]):
             back.append(run_id)
         else:  # such as archived once more, with what came late

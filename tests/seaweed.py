@@ -45,7 +45,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from config.embedded import locations
-from config.embedded.network import free_port
+from config.embedded.network import free_port, is_free
 from config.embedded.processes import Child, Command, stop, wait_until
 from config.embedded.services import bring_up
 
@@ -63,17 +63,18 @@ class _Weed:
     def __init__(self, folder: Path, data: Path, port: int | None) -> None:
         self._folder, self._data = folder, data
         self.port = port or free_port()
-        self._ports = {role: (free_port(), free_port()) for role in ROLES}
-        self._ports["s3"] = (self.port, self._ports["s3"][1])
-        self._client = client_at(f"http://127.0.0.1:{self.port}", seconds=2)
+        # An address that somebody knows, and that is not to be changed any more.
+        self._is_known = port is not None
 
     def prepare(self) -> Command:
         self._data.mkdir(parents=True, exist_ok=True)
-        ports = [
-            f"-{role}.port{kind}={port}"
-            for role, both in self._ports.items()
-            for kind, port in zip(("", ".grpc"), both, strict=True)
-        ]
+        if not self._is_known and not is_free(self.port):
+            self.port = free_port()
+        self._client = client_at(f"http://127.0.0.1:{self.port}", seconds=2)
+        own = _free_ports(len(ROLES) * 2 - 1, apart_from=self.port)
+        ports = [f"-s3.port={self.port}"]
+        ports += [f"-{role}.port={own.pop()}" for role in ROLES if role != "s3"]
+        ports += [f"-{role}.port.grpc={own.pop()}" for role in ROLES]
         return Command(
             name=self.name,
             argv=[
@@ -118,7 +119,14 @@ class _Weed:
         return True
 
     def complete(self) -> None:
-        """Nothing more."""
+        self._is_known = True
+
+
+def _free_ports(count: int, *, apart_from: int) -> list[int]:
+    found: set[int] = set()
+    while len(found) < count:
+        found |= {free_port()} - {apart_from}
+    return list(found)
 
 
 class Seaweed:
@@ -237,10 +245,11 @@ def client_at(endpoint: str, seconds: float = 20) -> Any:
 
 @dataclass(frozen=True)
 class Answer:
-    """Not passed on; answered with a status, as S3 says why."""
+    """Not passed on; answered with a status, as S3 says why, or with a body of the test's own."""
 
     status: int
     code: str = "InternalError"
+    body: str = ""
 
 
 @dataclass(frozen=True)
@@ -408,8 +417,8 @@ class _Handler(BaseHTTPRequestHandler):
         between = self.server.between
         fault = between.fault_of(self.command, self.path, dict(self.headers.items()))
         match fault:
-            case Answer(status, code):
-                self._say(status, f"<Error><Code>{code}</Code></Error>".encode())
+            case Answer(status, code, own):
+                self._say(status, (own or f"<Error><Code>{code}</Code></Error>").encode())
                 return
             case Swallow():
                 self._say(200, b"", {"ETag": f'"{hashlib.md5(body).hexdigest()}"'})

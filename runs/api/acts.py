@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
-from django.db.models import Case, Count, IntegerField, Max, OuterRef, QuerySet, Subquery, When
+from django.db.models import Case, Count, F, IntegerField, Max, OuterRef, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 from rest_framework.exceptions import NotFound, ValidationError
 
@@ -30,15 +30,19 @@ LIST_SECONDS = 5.0
 
 def shown_runs() -> RunQuerySet:
     """Runs with all that their serializers show."""
-    runs = Run.objects.select_related("workflow", "version", "triggered__trigger")
-    runs = runs.defer("version__definition", "triggered__trigger__rule")
+    runs = Run.objects.select_related("workflow", "version", "archive", "triggered__trigger")
+    runs = runs.defer("version__definition", "triggered__trigger__rule", "archive__senders")
     return runs.annotate(draining=_draining())
 
 
 @cache
 def listed_runs() -> RunQuerySet:
     """What makes RunLines. It is made once, and filtered, never read itself."""
-    rows = Run.objects.annotate(draining=_draining()).values_list(*RunLine._fields)
+    rows = Run.objects.annotate(
+        draining=_draining(),
+        archived_at=F("archive__archived_at"),
+        expires_at=F("archive__expires_at"),
+    ).values_list(*RunLine._fields)
     return cast(RunQuerySet, rows)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rest_framework.exceptions import NotFound, ValidationError
 
-from runs import ids
+from runs import ids, restoring
 from runs.actors import Actor
 from runs.api.acts import LIST_SECONDS
 from runs.api.problems import Conflict, Gone
@@ -19,6 +19,7 @@ from runs.filters import STATES, RunFilter
 from runs.models import AuditEntry, BulkOperation, BulkOutcome, Run
 from runs.models.bulk import BulkKind, BulkState, OutcomeStatus
 from runs.querysets import COUNT_CAP, RunQuerySet
+from runs.states import AT_HAND
 from runs.timeouts import statement_timeout
 
 _FINAL = ("completed", "failed", "terminated")
@@ -221,6 +222,10 @@ def _skipped(kind: str, runs: RunQuerySet, found: dict[str, tuple[int, bool]]) -
         if count := sum(count for count, _ in others):
             is_capped = any(more for _, more in others)
             yield {"reason": why, "count": count, "is_capped": is_capped}
+    if kind == BulkKind.RESTORE:
+        count, more = _capped(runs.filter(logs__in=AT_HAND))
+        if count:
+            yield {"reason": restoring.NOT_AWAY, "count": count, "is_capped": more}
     held = runs.filter(held_at__isnull=kind == BulkKind.RELEASE)
     reasons = {
         BulkKind.DELETE: "it is under legal hold",

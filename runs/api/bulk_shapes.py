@@ -8,9 +8,15 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from runs import ids
+from runs import ids, restore_days
 from runs.api.run_query import NAMES, WORDS
-from runs.api.serializers import CountsSerializer, OneOf, StampField, StrictSerializer
+from runs.api.serializers import (
+    CountsSerializer,
+    OneOf,
+    ReasonSerializer,
+    StampField,
+    StrictSerializer,
+)
 from runs.bulk.operations import MAX_RATE
 from runs.bulk.parts import FORMATS
 from runs.models import BulkOperation, BulkOutcome
@@ -70,6 +76,10 @@ class MakeBulkOptionsSerializer(StrictSerializer):
     with_logs = serializers.BooleanField(
         required=False, help_text="Of export: with all events of each run."
     )
+    days = serializers.IntegerField(
+        required=False, min_value=1, max_value=restore_days.MOST,
+        help_text="Of restore: for how many days; without it as the retention's settings say.",
+    )  # fmt: skip
 
 
 class RateSerializer(StrictSerializer):
@@ -111,13 +121,25 @@ class MakeBulkSerializer(PreviewInputSerializer):
         return attrs
 
 
-_OPTIONS = {BulkKind.RETRY: {"from_failed"}, BulkKind.EXPORT: {"format", "with_logs"}}
+_OPTIONS = {
+    BulkKind.RETRY: {"from_failed"},
+    BulkKind.EXPORT: {"format", "with_logs"},
+    BulkKind.RESTORE: {"days"},
+}
+
+
+class RestoreSerializer(ReasonSerializer):
+    days = serializers.IntegerField(
+        required=False, min_value=1, max_value=restore_days.MOST,
+        help_text="For how many days; without it as the retention's settings say.",
+    )  # fmt: skip
 
 
 class BulkOptionsSerializer(serializers.Serializer):
     from_failed = serializers.BooleanField(required=False)
     format = serializers.ChoiceField(choices=FORMATS, required=False)
     with_logs = serializers.BooleanField(required=False)
+    days = serializers.IntegerField(required=False)
 
 
 class BulkSerializer(serializers.Serializer):
@@ -193,6 +215,7 @@ class BulkOutcomeSerializer(serializers.Serializer):
     status = serializers.ChoiceField(choices=STATUSES)
     reason = serializers.CharField()
     new_run = serializers.SerializerMethodField(help_text="The run that a retry made.")
+    at = StampField(allow_null=True, help_text="When.")
 
     def get_run(self, outcome: BulkOutcome) -> str:
         return ids.encode("run", outcome.run_id)

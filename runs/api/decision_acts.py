@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from rest_framework.exceptions import NotFound, PermissionDenied
 
 from runs import ids
+from runs.api.archived import archived
 from runs.api.problems import Conflict, Unprocessable
 from runs.engine import answers
 from runs.graph import DefinitionError
@@ -36,6 +37,8 @@ def find_question(run_id: str, node: str) -> answers.Question:
         raise NotFound("Nothing waits, or waited, for a person there.")
     try:
         return answers.question(found)
+    except answers.QuestionArchived as error:
+        raise archived(found.node.run, f"What was asked cannot be read: {error}.") from None
     except DefinitionError as error:
         raise Conflict(f"Its workflow can no longer be read: {error}") from None
 

@@ -29,6 +29,9 @@ _RUN: dict[str, Any] = {
     "reason": "",
     "last_seq": 24,
     "held": False,
+    "log_state": "live",
+    "archived_at": None,
+    "restored_until": None,
     "draining": 0,
     "url": "https://portal.example/admin/runs/run/run_01kb2x7v9zeq3t8m4r6c5n0a1d/",
 }
@@ -219,3 +222,4 @@ BULKS = [
     ),
 ]
 HOLD = OpenApiExample("For a case", {"reason": "case 2026-114"}, request_only=True)
+RESTORE = OpenApiExample("For a month", {"days": 30, "reason": "an audit"}, request_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from django.utils.http import content_disposition_header
 
 from runs import exports
 from runs.views.run_download import compact, history
+from runs.whole_log import WholeLog
 
 # By the parameter's value: what makes the file, and its type.
 FORMS: dict[str, tuple[Callable[[exports.Export], AsyncIterator[str]], str]] = {
@@ -32,6 +32,6 @@ def streamed(
     return answer
 
 
-async def log_lines(run_id: uuid.UUID, upto: int) -> AsyncIterator[str]:
-    async for page in history(run_id, upto):
+async def log_lines(log: WholeLog) -> AsyncIterator[str]:
+    async for page in history(log):
         yield "".join(f"{compact(event)}\n" for event in page)

@@ -231,6 +231,8 @@ class EventPages(BasePagination):
 
     def page_after(self, queryset: Any, after: int, limit: int) -> tuple[list[Any], int | None]:
         """The page's events, and the number of its last one where there are more behind it."""
+        if not isinstance(queryset, QuerySet):  # those of an archived log
+            return queryset.page_after(after, limit)
         ahead = queryset.filter(seq__gt=after).order_by("seq")
         sizes = list(ahead.values_list("seq", STORED_BYTES)[: limit + 1])
         last, total = after, 0

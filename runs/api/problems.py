@@ -21,6 +21,7 @@ from rest_framework.response import Response
 
 from runs.graph import DefinitionError
 from runs.ingest.body import BadBody, BodyTooLarge
+from runs.objects import StorageAway
 from runs.payload import PayloadError, PayloadTooLarge
 from runs.timeouts import was_stopped
 from runs.triggers.rule import RuleError
@@ -35,6 +36,7 @@ INVALID = "urn:problem-type:runs:invalid"
 WRONG_STATE = "urn:problem-type:runs:wrong-state"
 OUTDATED = "urn:problem-type:runs:outdated"
 RULE_REFUSED = "urn:problem-type:runs:rule-refused"
+LOG_ARCHIVED = "urn:problem-type:runs:log-archived"
 KEY_REUSED = "urn:problem-type:runs:idempotency-key-reused"
 MAX_DETAIL = 1_000
 MAX_ERRORS = 50
@@ -106,11 +108,26 @@ class WrongState(Conflict):
         self.actions = actions
 
 
+class LogArchived(Conflict):
+    """What is asked for is in a log that is archived, and not read from there; `restore` is where
+    it is asked for to come back."""
+
+    def __init__(self, detail: str, logs: str, restore: str) -> None:
+        super().__init__(detail)
+        self.logs = logs
+        self.restore = restore
+
+
 class Unavailable(exceptions.APIException):
     status_code = 503
     default_detail = "The database did not answer; try again in a moment."
     # Seconds; sent as Retry-After.
     wait = 5
+
+
+class StorageUnavailable(Unavailable):
+    default_detail = "Object storage, where the log is archived, did not answer; try again later."
+    wait = 30
 
 
 class TooSlow(Unavailable):
@@ -133,17 +150,9 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(exc, exceptions.ValidationError):
         errors = errors_in(said)
         response.data = problem(code, request.path, joined(errors), INVALID, errors=errors)
-    elif isinstance(exc, WrongState):
-        members = {"state": exc.state, "actions": exc.actions}
-        response.data = problem(code, request.path, said["detail"], WRONG_STATE, **members)
-    elif isinstance(exc, Outdated):
-        response.data = problem(code, request.path, said["detail"], OUTDATED, newest=exc.newest)
-    elif isinstance(exc, RuleRefused):
-        response.data = problem(code, request.path, said["detail"], RULE_REFUSED, errors=exc.errors)
-    elif isinstance(exc, KeyReused):
-        response.data = problem(code, request.path, said["detail"], KEY_REUSED)
     else:
-        response.data = problem(code, request.path, said["detail"])
+        type_, members = _own(exc)
+        response.data = problem(code, request.path, said["detail"], type_, **members)
     renderer = getattr(request, "accepted_renderer", None)
     # The browsable pages show the same as HTML.
     if renderer is None or renderer.format != "api":
@@ -154,6 +163,22 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
     elif request.method not in SAFE_METHODS and response.status_code < 500:
         log_refusal(request, response)
     return response
+
+
+def _own(exc: Exception) -> tuple[str, dict[str, Any]]:
+    """The problem's own type and members, where it has any."""
+    match exc:
+        case WrongState():
+            return WRONG_STATE, {"state": exc.state, "actions": exc.actions}
+        case LogArchived():
+            return LOG_ARCHIVED, {"log_state": exc.logs, "restore": exc.restore}
+        case Outdated():
+            return OUTDATED, {"newest": exc.newest}
+        case RuleRefused():
+            return RULE_REFUSED, {"errors": exc.errors}
+        case KeyReused():
+            return KEY_REUSED, {}
+    return PLAIN, {}
 
 
 def problem(
@@ -186,6 +211,9 @@ def translated(exc: Exception) -> Exception:
             return exceptions.ParseError(str(exc))
         case DefinitionError():
             return Conflict(f"This portal cannot execute the workflow's version: {exc}")
+        case StorageAway():
+            logger.error("object storage did not answer: %s", exc)
+            return StorageUnavailable()
         case OperationalError() | InterfaceError():
             logger.error("the database did not answer", exc_info=exc)
             stopped = isinstance(exc, OperationalError) and was_stopped(exc)

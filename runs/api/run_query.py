@@ -32,6 +32,7 @@ WORDS = {
     "trigger": "Runs that were started in this way.",
     "ref": "Runs with this reference id, or with one that begins so.",
     "error": "Runs that failed so: the error's kind, “@” and the node, if one failed.",
+    "logs": "`archived`: runs whose log is not wholly in the database; `live`: the others.",
     "q": "Failed runs with this text in their error; needs a beginning of the creation time.",
 }
 _TIMES = ("created_from", "created_to", *BOUNDS)

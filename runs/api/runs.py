@@ -26,6 +26,9 @@ from runs.api.acts import (
     run_cursor,
     shown_runs,
 )
+from runs.api.archived import read_log
+from runs.api.archived import restore as restore_log
+from runs.api.bulk_shapes import BulkSerializer, RestoreSerializer
 from runs.api.files import FORMS, log_lines, streamed
 from runs.api.history import events_of
 from runs.api.pagination import EventPages, RunPages
@@ -54,7 +57,7 @@ from runs.models import AuditEntry, Run
 from runs.public_run import public_run
 from runs.querysets import RunQuerySet
 from runs.views.run_bundle import bundle as bundle_of
-from runs.views.run_download import as_json
+from runs.views.run_download import as_json, opened
 
 FILTERS_BUT_STATE = [each for each in FILTERS if each.name != "state"]
 _AS = OpenApiParameter("as", enum=list(FORMS), default="ndjson", description="The kind of file.")
@@ -78,6 +81,9 @@ _LOG_HEADERS = [
         description="Number of the last line.",
     ),
 ]  # fmt: skip
+_OPERATION = OpenApiParameter(
+    "Location", response=[202], location=OpenApiParameter.HEADER, description="The operation."
+)
 _REASON = OpenApiParameter("reason", description="Why; it is kept in the audit.")
 
 
@@ -90,6 +96,7 @@ class RunViewSet(ApiViewSet):
         "terminate": "runs.terminate_run",
         "hold": "runs.hold_run",
         "release": "runs.hold_run",
+        "restore": "runs.restore_run",
         "destroy": "runs.delete_run",
         "logs": "runs.export_run",
         "export": "runs.export_run",
@@ -142,7 +149,8 @@ class RunViewSet(ApiViewSet):
     @action(detail=True, serializer_class=ContextSerializer)
     def context(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
         """What went into the run and its nodes, and what came out."""
-        return Response(context_of(self.get_object()))
+        run = self.get_object()
+        return Response(context_of(run, None if run.has_log else read_log(run)))
 
     @action(detail=True, serializer_class=TimelineSerializer)
     def timeline(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
@@ -179,8 +187,9 @@ class RunViewSet(ApiViewSet):
     def logs(self, request: Request, run_id: str) -> HttpResponseBase:  # noqa: ARG002
         """The whole history as a file, one event a line. It is audited as an export."""
         run = self.get_object()
+        log = opened(run)
         self._exported(run)
-        lines, name = log_lines(run.pk, run.last_seq), f"{run.public_id}-logs.ndjson"
+        lines, name = log_lines(log), f"{run.public_id}-logs.ndjson"
         return streamed(lines, "application/x-ndjson", name, Last_Seq=run.last_seq)
 
     @extend_schema(responses={200: RunExportSerializer})
@@ -190,8 +199,9 @@ class RunViewSet(ApiViewSet):
 
         `completeness` at its end says how many events stand in it and how many are missing."""
         run = self.get_object()
+        log = opened(run)
         self._exported(run)
-        return streamed(as_json(run, self.now), "application/json", f"{run.public_id}.json")
+        return streamed(as_json(run, self.now, log), "application/json", f"{run.public_id}.json")
 
     @extend_schema(
         responses={
@@ -203,9 +213,10 @@ class RunViewSet(ApiViewSet):
         """The diagnostic bundle: job, context, history and definition of the run, and what the
         portal is made of, without secrets. It is audited."""
         run = self.get_object()
+        log = opened(run)
         AuditEntry.objects.note(self.actor, "bundle", ("run", run.public_id))
         name = f"{run.public_id}-bundle.zip"
-        return streamed(bundle_of(run, self.now), "application/zip", name)
+        return streamed(bundle_of(run, self.now, log), "application/zip", name)
 
     @extend_schema(
         operation_id="runs_export_all",
@@ -283,6 +294,20 @@ class RunViewSet(ApiViewSet):
     def release(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
         """Take the legal hold from the run."""
         return self.run_response(self._done(lifecycle.release, request))
+
+    @extend_schema(
+        responses={202: BulkSerializer}, parameters=[_OPERATION], examples=[examples.RESTORE]
+    )
+    @action(detail=True, methods=["post"], serializer_class=RestoreSerializer)
+    def restore(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
+        """Bring an archived log back into the database, byte for byte, for some days.
+
+        It is a bulk operation of one run, which `Location` leads to; the run's `log_state`
+        says `restored` once it is done."""
+        run, given = self.get_object(), self.checked(request)
+        operation = restore_log(run, given, by=self.actor, now=self.now, reason=given["reason"])
+        shown = BulkSerializer(operation, context=self.get_serializer_context()).data
+        return Response(shown, status=202, headers={"Location": shown["url"]})
 
     @extend_schema(parameters=[_REASON], responses={204: None})
     def destroy(self, request: Request, run_id: str) -> Response:  # noqa: ARG002

@@ -15,7 +15,7 @@ from runs.context import stamp
 from runs.definitions import VersionName
 from runs.models import Run, SavedView, Workflow, WorkflowVersion
 from runs.public_run import public_run
-from runs.states import Kind, NodeStatus, RunState, Trigger
+from runs.states import Kind, LogState, NodeStatus, RunState, Trigger
 from runs.workflow_state import MOST_ACTIVE
 
 # No workflow's id: its page would have the address of the page that makes one.
@@ -110,6 +110,15 @@ class RunSerializer(serializers.Serializer):
     reason = serializers.CharField()
     last_seq = serializers.IntegerField(help_text="Number of the newest event.")
     held = serializers.BooleanField(help_text="Under legal hold: it is not deleted.")
+    log_state = serializers.ChoiceField(
+        choices=[str(state) for state in LogState],
+        help_text="Where its events are: `live` and `restored`: all in the database; `archived`:"
+        " none; `partly`: those that came after archiving; `archiving`, `restoring`: on their way.",
+    )
+    archived_at = StampField(allow_null=True, help_text="When its log was archived, if it was.")
+    restored_until = StampField(
+        allow_null=True, help_text="When a restored log leaves the database again."
+    )
     draining = serializers.IntegerField(
         help_text="Nodes of a run that has ended which still finish their present operation."
     )

@@ -16,13 +16,11 @@ import uuid
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from django.core.files import File
-from django.core.files.storage import default_storage
 from django.db import Error, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from runs import doomed
+from runs import doomed, objects
 from runs.bulk import parts, progress
 from runs.bulk.progress import Moved, Results
 from runs.models import BulkOperation, ExportPart
@@ -53,17 +51,15 @@ def step(operation: BulkOperation, count: int, begun: float) -> tuple[Moved, int
             return _commit(operation, part, name, begun)
     except Exception:
         with suppress(Error):
-            _own(operation).update(taken_until=None)
+            own(operation).update(taken_until=None)
         raise
 
 
 def _keep(operation: BulkOperation, part: parts.Part) -> str:
     name = _name_of(operation)
     doomed.doom([name], "no export names it", now=timezone.now(), after=ABANDONED)
-    kept = default_storage.save(name, File(part.file, name))
-    if kept != name:
-        doomed.doom([kept], "storage gave it another name", now=timezone.now())
-        raise OSError(f"storage keeps {name} as {kept}")
+    if not objects.put_new(name, part.file, part.bytes):
+        raise OSError(f"storage has another {name}")
     return name
 
 
@@ -81,39 +77,43 @@ def _commit(
     now = timezone.now()
     with transaction.atomic():
         found = BulkOperation.objects.select_for_update(of=("self",)).get(pk=operation.pk)
-        moved = _verdict(operation, found)
-        if moved is Moved.ON and not part.runs and not part.found.gone:
+        moved = verdict(operation, found)
+        if moved is Moved.ON and not part.found.run_ids and not part.found.gone:
             progress.finish(found, now)
             return Moved.OUT, 0
         if moved is Moved.ON and name and not doomed.spare(name):
             # It took so long that the sweep took it for abandoned.
-            _own(operation).update(taken_until=None)
+            own(operation).update(taken_until=None)
             doomed.doom([name], "it came too late", now=now)
             return Moved.ON, 0
         if moved is not Moved.ON:
             if name:
                 doomed.doom([name], "its export went on without it", now=now)
-            _own(operation).update(taken_until=None)
+            own(operation).update(taken_until=None)
             return moved, 0
         results = Results()
         for run_id in part.found.gone:
             results.say(run_id, OutcomeStatus.SKIPPED, "it is not there any more")
         for run_id in part.found.run_ids:
-            results.say(run_id, OutcomeStatus.DONE)
+            if why := part.failed.get(run_id):
+                results.say(run_id, OutcomeStatus.FAILED, why)
+            else:
+                results.say(run_id, OutcomeStatus.DONE)
         if name:
             _add(found, part, name)
         progress.advance(found, part.found, results, now, time.monotonic() - begun)
     return Moved.ON, len(results.rows)
 
 
-def _verdict(before: BulkOperation, found: BulkOperation) -> Moved:
+def verdict(before: BulkOperation, found: BulkOperation) -> Moved:
+    """Whether the step may still be counted: by what is locked now, and by what was taken."""
     if found.state != BulkState.RUNNING:
         return Moved.OUT
     where = (before.cursor_at, before.cursor_id, before.visited)
     return Moved.ON if (found.cursor_at, found.cursor_id, found.visited) == where else Moved.BUSY
 
 
-def _own(operation: BulkOperation):  # type: ignore[no-untyped-def]
+def own(operation: BulkOperation):  # type: ignore[no-untyped-def]
     """It, as long as no other worker has taken it."""
     return BulkOperation.objects.filter(pk=operation.pk, taken_until=operation.taken_until)
 

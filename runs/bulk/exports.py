@@ -11,20 +11,20 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
 
-from runs import doomed
+from runs import doomed, objects
 from runs.bulk.parts import columns
 from runs.context import stamp
 from runs.exports import compact, csv_lines
 from runs.models import BulkOperation, ExportPart
 from runs.models.bulk import BulkKind, BulkState
 
-# Bytes that are read of a file at a time; files that are looked up, and forgotten, at a time.
-READ = 256_000
+# Bytes of the text that are given at a time; files that are looked up, and forgotten, at a time.
+GIVEN = 1_000_000
+TOO_LONG = "it was paused for longer than its files are kept"
 BATCH = 200
 TYPES = {
     "json": "application/json",
@@ -112,7 +112,12 @@ def downloads(operation: BulkOperation, now: datetime | None = None) -> Download
 
 
 def sweep(now: datetime) -> int:
-    """Doom the files of exports that are past their time, or aborted; gives how many."""
+    """Doom the files of exports that are past their time, or aborted; gives how many. One that
+    was paused for as long is aborted: what it has written would not stay for ever."""
+    paused = BulkOperation.objects.filter(
+        kind=BulkKind.EXPORT, state=BulkState.PAUSED, moved_at__lte=now - _kept()
+    )
+    paused.update(state=BulkState.ABORTED, ended_at=now, trouble=TOO_LONG)
     past = Q(state=BulkState.FINISHED, ended_at__lte=now - _kept()) | Q(state=BulkState.ABORTED)
     stale = BulkOperation.objects.filter(past, kind=BulkKind.EXPORT)
     count = 0
@@ -191,16 +196,19 @@ def _parts(operation: BulkOperation, after: int) -> list[ExportPart]:
 def _unpacked(part: ExportPart) -> Iterator[bytes]:
     """Never an empty piece."""
     digest, inflate = hashlib.sha256(), zlib.decompressobj(wbits=31)
-    with default_storage.open(part.name) as file:
-        while packed := file.read(READ):
-            digest.update(packed)
+    try:
+        for piece in objects.read(part.name):
+            digest.update(piece)
+            packed = piece
             while packed:
                 # One that packs very well must not become large all at once.
-                if text := inflate.decompress(packed, 4 * READ):
+                if text := inflate.decompress(packed, GIVEN):
                     yield text
                 packed = inflate.unconsumed_tail
-    if text := inflate.flush():
-        yield text
+        if text := inflate.flush():
+            yield text
+    except zlib.error as error:
+        raise Damaged(part.name) from error
     if digest.hexdigest() != part.sha256 or not inflate.eof:
         raise Damaged(part.name)
 

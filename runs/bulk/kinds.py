@@ -9,6 +9,7 @@ from functools import partial
 
 from runs import lifecycle
 from runs.actors import Actor
+from runs.cold_reading import Inputs
 from runs.lifecycle import Outcome
 from runs.models import BulkOperation, Run
 from runs.models.bulk import BulkKind
@@ -31,8 +32,9 @@ PERMISSIONS = {
     BulkKind.EXPORT: "runs.export_run",
     BulkKind.HOLD: "runs.hold_run",
     BulkKind.RELEASE: "runs.hold_run",
+    BulkKind.RESTORE: "runs.restore_run",
 }
-# What is done to runs; an export only reads them.
+# What is done to runs within a step's transaction; see `work.BESIDE` for the others.
 _ACTS: dict[str, Act] = {
     BulkKind.RETRY: lifecycle.retry,
     BulkKind.TERMINATE: lifecycle.terminate,
@@ -42,10 +44,18 @@ _ACTS: dict[str, Act] = {
 }
 
 
-def do(operation: BulkOperation, run_ids: Sequence[uuid.UUID], by: Actor, now: datetime) -> Outcome:
-    """Within the step's transaction. The operation's own entry in the audit stands for all."""
+def do(
+    operation: BulkOperation,
+    run_ids: Sequence[uuid.UUID],
+    by: Actor,
+    now: datetime,
+    archived: Inputs | None = None,
+) -> Outcome:
+    """Within the step's transaction. The operation's own entry in the audit stands for all.
+    A retry needs what is `archived` of its runs."""
     act = _ACTS[operation.kind]
-    if operation.kind == BulkKind.RETRY and operation.options.get("from_failed"):
-        act = lifecycle.retry_from
+    if operation.kind == BulkKind.RETRY:
+        again = lifecycle.retry_from if operation.options.get("from_failed") else act
+        act = partial(again, archived=archived or Inputs())
     runs = Run.objects.filter(pk__in=run_ids)
     return act(runs, by=by, reason=operation.reason, now=now, audited=False)

@@ -13,9 +13,10 @@ from runs.engine import hints
 from runs.engine.patience import is_passing
 from runs.engine.trouble import Trouble
 from runs.models import BulkOperation
+from runs.objects import StorageAway
 
 logger = logging.getLogger(__name__)
-_trouble = Trouble(logger, "bulk operations wait for the database")
+_trouble = Trouble(logger, "bulk operations wait")
 _storage = Trouble(logger, "objects in storage wait for their deletion")
 # Operations that are woken in one tick.
 MOST_WOKEN = 100
@@ -83,7 +84,11 @@ def send(operation_id: str) -> None:
 
 def _tell(operation_id: str, error: Exception) -> None:
     """What is in its way, on its page; it is tried again all the same."""
-    logger.exception("bulk operation %s does not move", operation_id)
+    if isinstance(error, StorageAway):  # which is said once for all, and not every few seconds
+        said = f"Storage does not answer as it should. {error}"
+    else:
+        logger.exception("bulk operation %s does not move", operation_id)
+        said = f"{type(error).__name__}: {error}"
     BulkOperation.objects.filter(pk=operation_id).update(
-        trouble=f"{type(error).__name__}: {error}"[:500], moved_at=timezone.now()
+        trouble=said[:500], moved_at=timezone.now()
     )

@@ -12,13 +12,16 @@ import time
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
 
+from runs import cold_reading
 from runs.actors import Actor
-from runs.bulk import export_work, kinds, progress, selection
+from runs.bulk import export_work, kinds, progress, restore_work, selection
 from runs.bulk.progress import Moved, Results
+from runs.cold_reading import Inputs
 from runs.engine.patience import is_passing
 from runs.lifecycle import Outcome
 from runs.models import BulkOperation, Run
@@ -30,6 +33,15 @@ logger = logging.getLogger(__name__)
 SLICE = 2.0
 # One that has moved less lately than this may have lost its message.
 REST = timedelta(seconds=5)
+# What waits for storage, and so is no single transaction.
+BESIDE = {BulkKind.EXPORT: export_work.step, BulkKind.RESTORE: restore_work.step}
+
+
+class Ahead(NamedTuple):
+    """What was read before a step's transaction; `run_ids` of which runs, None: of none."""
+
+    run_ids: frozenset[uuid.UUID] | None = None
+    inputs: Inputs = Inputs()
 
 
 def work(operation_id: uuid.UUID, seconds: float = SLICE) -> bool:
@@ -50,6 +62,7 @@ def work(operation_id: uuid.UUID, seconds: float = SLICE) -> bool:
 def step(operation_id: uuid.UUID) -> tuple[Moved, int, int | None]:
     """The next runs; gives how many were visited, and the operation's limit a second."""
     begun = time.monotonic()
+    ahead = _ahead(operation_id)
     with transaction.atomic():
         locked = BulkOperation.objects.select_for_update(skip_locked=True, of=("self",))
         operation = locked.filter(pk=operation_id).first()
@@ -58,16 +71,29 @@ def step(operation_id: uuid.UUID) -> tuple[Moved, int, int | None]:
         if operation.state != BulkState.RUNNING:
             return Moved.OUT, 0, None
         now = timezone.now()
-        if operation.kind != BulkKind.EXPORT:
-            return _do(operation, now, begun)
+        if operation.kind not in BESIDE:
+            return _do(operation, now, begun, ahead)
         if not export_work.take(operation, now):
             return Moved.BUSY, 0, None
-    # Its files are written outside of any transaction.
-    moved, visited = export_work.step(operation, _size(operation), begun)
+    # Storage is waited for outside of any transaction.
+    moved, visited = BESIDE[BulkKind(operation.kind)](operation, _size(operation), begun)
     return moved, visited, operation.rate
 
 
-def _do(operation: BulkOperation, now: datetime, begun: float) -> tuple[Moved, int, int | None]:
+def _ahead(operation_id: uuid.UUID) -> Ahead:
+    """What a retry needs of storage, which its transaction does not wait for."""
+    kind = BulkOperation.objects.filter(pk=operation_id, kind=BulkKind.RETRY)
+    operation = kind.filter(state=BulkState.RUNNING).first()
+    # From the failed node on only what is in the database is retried.
+    if operation is None or operation.options.get("from_failed"):
+        return Ahead()
+    run_ids = selection.following(operation, _size(operation)).run_ids
+    return Ahead(frozenset(run_ids), cold_reading.inputs_of(run_ids))
+
+
+def _do(
+    operation: BulkOperation, now: datetime, begun: float, ahead: Ahead
+) -> tuple[Moved, int, int | None]:
     """Within the transaction that locked it."""
     found = selection.following(operation, _size(operation))
     run_ids = _within(operation, found.run_ids)
@@ -76,11 +102,14 @@ def _do(operation: BulkOperation, now: datetime, begun: float) -> tuple[Moved, i
     if not run_ids and not found.gone:
         progress.finish(operation, now)
         return Moved.OUT, 0, None
+    if ahead.run_ids is not None and not ahead.run_ids.issuperset(run_ids):
+        # Another worker has done these meanwhile: others are next.
+        return Moved.ON, 0, operation.rate
     results = Results()
     for run_id in found.gone:
         results.say(run_id, OutcomeStatus.SKIPPED, "it is not there any more")
     if run_ids:
-        _act(operation, run_ids, results, now)
+        _act(operation, run_ids, results, now, ahead.inputs)
     progress.advance(operation, found, results, now, time.monotonic() - begun)
     return Moved.ON, len(results.rows), operation.rate
 
@@ -114,13 +143,17 @@ def _within(operation: BulkOperation, run_ids: list[uuid.UUID]) -> list[uuid.UUI
 
 
 def _act(
-    operation: BulkOperation, run_ids: Sequence[uuid.UUID], results: Results, now: datetime
+    operation: BulkOperation,
+    run_ids: Sequence[uuid.UUID],
+    results: Results,
+    now: datetime,
+    archived: Inputs,
 ) -> None:
     """All at once; where that fails, one by one: one bad run must not stop a million others."""
     by = actor_of(operation)
     try:
         with transaction.atomic():
-            _take(results, run_ids, kinds.do(operation, run_ids, by, now))
+            _take(results, run_ids, kinds.do(operation, run_ids, by, now, archived), archived)
         return
     except Exception as error:
         if is_passing(error):
@@ -130,7 +163,7 @@ def _act(
     for run_id in run_ids:
         try:
             with transaction.atomic():
-                _take(results, [run_id], kinds.do(operation, [run_id], by, now))
+                _take(results, [run_id], kinds.do(operation, [run_id], by, now, archived), archived)
         except Exception as error:
             if is_passing(error):
                 raise
@@ -138,11 +171,13 @@ def _act(
             results.say(run_id, OutcomeStatus.FAILED, f"{type(error).__name__}: {error}")
 
 
-def _take(results: Results, run_ids: Sequence[uuid.UUID], came: Outcome) -> None:
+def _take(results: Results, run_ids: Sequence[uuid.UUID], came: Outcome, archived: Inputs) -> None:
     for run_id in run_ids:
         if run_id in came.done:
             new_run = came.done[run_id]
             results.say(run_id, OutcomeStatus.DONE, "", new_run if new_run != run_id else None)
         else:
             why = came.skipped.get(run_id, "it is not there any more")
-            results.say(run_id, OutcomeStatus.SKIPPED, why)
+            # What storage did not give may be tried again.
+            is_lost = why == archived.missing.get(run_id)
+            results.say(run_id, OutcomeStatus.FAILED if is_lost else OutcomeStatus.SKIPPED, why)

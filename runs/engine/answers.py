@@ -12,16 +12,18 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from runs import definitions, ids, input_schema, recorder
+from runs import definitions, ids, input_schema, recorder, whole_log
 from runs.actors import ENGINE, Actor
 from runs.engine import dispatch, gates, steps
 from runs.engine.patience import is_passing
 from runs.graph import Graph, NodeSpec
-from runs.models import AuditEntry, Decision, Event, User
+from runs.models import AuditEntry, Decision, Event, Run, User
+from runs.objects import StorageAway
 from runs.payload import PayloadError, bounded
 from runs.recorder import Snapshot
 from runs.rows import NewEvent
 from runs.states import DecisionAct
+from runs.whole_log import TooLong
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,10 @@ class NotYours(Exception):  # noqa: N818
 
 class AnswerInvalid(ValueError):  # noqa: N818
     """An answer that cannot be taken; the message says why."""
+
+
+class QuestionArchived(Exception):  # noqa: N818
+    """What was asked is in the run's archived log, and cannot be read; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +73,23 @@ class Question:
 
 
 def question(decision: Decision) -> Question:
-    """Needs its `node`, and that one's `run`."""
+    """Needs its `node`, and that one's `run`. Raises QuestionArchived."""
     node = decision.node
     graph = definitions.graph_of(node.run.version_id)
-    asked = Event.objects.values_list("data", flat=True).get(
-        run=node.run_id, seq=node.input_seq or 0
-    )
-    return Question(decision, graph, graph.nodes[node.key], asked)
+    seq = node.input_seq or 0
+    asked = Event.objects.values_list("data", flat=True).filter(run=node.run_id, seq=seq).first()
+    return Question(decision, graph, graph.nodes[node.key], asked or _archived(node.run, seq))
+
+
+def _archived(run: Run, seq: int) -> dict[str, Any]:
+    """What was asked, from the archive; of a run that has ended, so within no transaction."""
+    try:
+        log = whole_log.opened(run, at_once=True)
+    except (StorageAway, TooLong) as error:
+        raise QuestionArchived(str(error)) from error
+    if data := log.data_of({seq}, whole_log.AT_ONCE_BYTES).get(seq):
+        return data
+    raise QuestionArchived(log.problem or "its event is missing")
 
 
 def may_answer(decision: Decision, user: User) -> bool:

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import BinaryIO
 from weakref import WeakKeyDictionary
 
+from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from storages.backends.s3 import S3Storage
 
@@ -47,8 +48,9 @@ os.register_at_fork(after_in_child=_stores.clear)
 
 
 def put_new(name: str, file: BinaryIO, size: int) -> bool:
-    """Keep the next `size` bytes of `file`. False: there is an object of that name, which stays
-    as it is. True: it is kept for good, as far as storage can tell; read it to be sure."""
+    """Keep the next `size` bytes of `file`, which can seek. False: there is an object of that
+    name, which stays as it is. True: it is kept for good, as far as storage can tell; read it to
+    be sure."""
     return _store().put_new(checked(name), file, size)
 
 
@@ -70,9 +72,10 @@ def delete_many(names: Iterable[str]) -> None:
 
 
 def names(prefix: str, after: str = "") -> Iterator[tuple[str, int]]:
-    """Those that begin with `prefix` and come behind `after`, with their sizes, in the order of
-    names. It goes on asking storage while it is read; what comes or goes meanwhile may be in it
-    or not. Misconfigured where storage has another order: not all put "a-b" before "a/b"."""
+    """Those that begin with `prefix`, and come behind one that was listed, with their sizes, in
+    the order of names. It goes on asking storage while it is read; what comes or goes meanwhile
+    may be in it or not. Misconfigured where storage has another order: not all put "a-b" before
+    "a/b"."""
     last = after
     for name, size in _store().names(prefix, after):
         # Whoever compares with rows would take what is there for lost.
@@ -114,7 +117,10 @@ def _store() -> Bucket | Folder:
 
 def _made(storage: Storage) -> Bucket | Folder:
     if isinstance(storage, S3Storage):
-        return Bucket(storage)
+        try:
+            return Bucket(storage)
+        except (ValueError, BotoCoreError) as error:
+            raise Misconfigured(f"S3 cannot be set up ({error}): see what S3_… are set.") from error
     if isinstance(storage, FileSystemStorage):
         return Folder(str(storage.location))
     raise Misconfigured(

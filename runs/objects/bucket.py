@@ -10,21 +10,23 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from itertools import count
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 from urllib.parse import quote
 
 import boto3.session
 from botocore import auth, awsrequest, exceptions, httpsession, utils  # type: ignore[import-untyped]
 from storages.backends.s3 import S3Storage
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, IncompleteRead, ReadTimeoutError
 
 from runs.objects.errors import Misconfigured, Missing, NotDeleted, StorageAway
 
 T = TypeVar("T")
 CHUNK = 256_000
-# What is larger goes in parts of this size, one of which is in memory at a time.
-PART = 8_000_000
+# What is larger is not read into memory.
+SMALL = 1_048_576
+# As much as S3 takes in one request. Uploads in parts could be larger; but that nothing is
+# overwritten is not sure with them: of two at the same time SeaweedFS lets both win.
+MOST = 5_000_000_000
 # As many as storage takes in a request.
 DELETED_AT_ONCE = 1_000
 # Seconds between tries. Storage is given up quickly: whoever archives comes again.
@@ -109,11 +111,11 @@ class Bucket:
     # -- What is done once per object --------------------------------------------------------
 
     def put_new(self, name: str, file: BinaryIO, size: int) -> bool:
+        if size > MOST:
+            raise Misconfigured(f"{name} has {size} bytes: more than S3 takes at once, {MOST}.")
+        data = _exactly(file, size) if size <= SMALL else _Window(file, size)
         # Tells ours from another one, should the answer to the first try be lost.
         mark = uuid.uuid4().hex
-        if size > PART:
-            return self._put_in_parts(name, file, size, mark)
-        data = _exactly(file, size)
         headers = {"If-None-Match": "*", "x-amz-meta-put": mark}
         tries = 0
 
@@ -132,11 +134,12 @@ class Bucket:
 
     def read(self, name: str) -> Iterator[bytes]:
         answer, chunk = _patiently(lambda: self._begin(name))
+        left = int(answer.headers["content-length"]) - len(chunk)
         try:
             while chunk:
                 yield chunk
-                with self._connected():
-                    chunk = answer.raw.read(CHUNK)
+                chunk = self._next(answer, left)
+                left -= len(chunk)
         except _Again as again:
             raise again.away from again
         finally:
@@ -151,8 +154,16 @@ class Bucket:
             answer = self._ask("GET", name, streamed=True)
         except _Refused as refused:
             raise self._missing_or_told(name, refused.status, refused.code) from refused
+        return answer, self._next(answer, int(answer.headers["content-length"]))
+
+    def _next(self, answer: awsrequest.AWSResponse, left: int) -> bytes:
+        """Of the body, of which so much is to come. botocore takes any end for the end."""
         with self._connected():
-            return answer, answer.raw.read(CHUNK)
+            chunk = bytes(answer.raw.read(CHUNK))
+            if len(chunk) < min(CHUNK, left):
+                answer.raw.close()
+                raise IncompleteRead(len(chunk), left - len(chunk))
+            return chunk
 
     def _head(self, name: str) -> awsrequest.AWSResponse:
         try:
@@ -173,7 +184,7 @@ class Bucket:
         self,
         method: str,
         name: str,
-        data: bytes = b"",
+        data: bytes | _Window = b"",
         headers: dict[str, str] | None = None,
         *,
         streamed: bool = False,
@@ -181,6 +192,8 @@ class Bucket:
         if self._credentials is None:
             raise self._as_told(403, "AccessDenied")
         url = f"{self._endpoint}/{self._bucket}/{quote(self._location + name, safe='/~')}"
+        if isinstance(data, _Window):
+            data.seek(0)
         request = awsrequest.AWSRequest(method, url, headers, data, stream_output=streamed)
         with self._connected():
             signer = auth.S3SigV4Auth(
@@ -252,56 +265,6 @@ class Bucket:
                 "UploadIdMarker": page.get("NextUploadIdMarker", ""),
             }
 
-    def _put_in_parts(self, name: str, file: BinaryIO, size: int, mark: str) -> bool:
-        key = self._location + name
-        where = {"Bucket": self._bucket, "Key": key}
-        with self._client_told():
-            begun = self._client.create_multipart_upload(**where, Metadata={"put": mark})
-        upload = begun["UploadId"]
-        try:
-            with self._client_told():
-                parts: list[dict[str, Any]] = []
-                left = size
-                for number in count(1):
-                    data = _exactly(file, min(PART, left))
-                    part = self._client.upload_part(
-                        **where, UploadId=upload, PartNumber=number, Body=data
-                    )
-                    parts.append({"ETag": part["ETag"], "PartNumber": number})
-                    left -= len(data)
-                    if not left:
-                        break
-            return self._complete(name, where, upload, parts, mark)
-        except BaseException:
-            with suppress(exceptions.ClientError, exceptions.BotoCoreError):
-                self._abort(key, upload)
-            raise
-
-    def _complete(
-        self,
-        name: str,
-        where: dict[str, str],
-        upload: str,
-        parts: Sequence[dict[str, Any]],
-        mark: str,
-    ) -> bool:
-        try:
-            with self._client_told(refused=True):
-                self._client.complete_multipart_upload(
-                    **where, UploadId=upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
-                )
-        except _Refused as refused:
-            # Refused as well when it is a second try and the first one's answer was lost.
-            if refused.status == 412 or refused.code == "NoSuchUpload":
-                if _patiently(lambda: self._is_ours(name, mark)):
-                    return True
-                if refused.status == 412:
-                    with suppress(exceptions.ClientError, exceptions.BotoCoreError):
-                        self._abort(where["Key"], upload)
-                    return False
-            raise self._as_told(refused.status, refused.code) from refused
-        return True
-
     def _abort(self, key: str, upload: str) -> None:
         with suppress(self._client.exceptions.NoSuchUpload):
             self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
@@ -343,7 +306,7 @@ class Bucket:
             raise Misconfigured(
                 f"{where} has no certificate that is trusted ({error}): set AWS_CA_BUNDLE."
             ) from error
-        except ReadTimeoutError as error:
+        except (exceptions.ReadTimeoutError, ReadTimeoutError) as error:
             # It has waited long enough.
             raise StorageAway(f"{where} does not answer in time: see whether it is up.") from error
         except (exceptions.BotoCoreError, HTTPError, OSError) as error:
@@ -374,16 +337,40 @@ class Bucket:
             )
         if status == 501:
             return Misconfigured(
-                f"{where} cannot do what the portal needs ({why}): conditional puts, uploads in"
-                " parts, deletion of many."
+                f"{where} cannot do what the portal needs ({why}), as conditional puts."
             )
-        if status == 409 or status == 429 or code == "SlowDown":
+        if status in (408, 409, 429) or code == "SlowDown" or code in _PASSING:
             return StorageAway(f"{where} is too busy ({why}): it is tried again later.")
-        if 400 <= status < 500:
+        if 300 <= status < 500:
             return Misconfigured(
                 f"{where} takes a request for wrong ({why}): see S3_ENDPOINT_URL and S3_REGION."
             )
         return StorageAway(f"{where} fails ({why}): see its log, and whether its disk is full.")
+
+
+class _Window:
+    """The next bytes of a file, as a body that is read again for each try."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._begin, self._size, self._at = file, file.tell(), size, 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, at: int) -> None:
+        self._file.seek(self._begin + at)
+        self._at = at
+
+    def read(self, most: int = -1) -> bytes:
+        left = self._size - self._at
+        piece = self._file.read(left if most < 0 else min(most, left))
+        if left and not piece:
+            raise ValueError(f"{left} bytes less than were told of")
+        self._at += len(piece)
+        return piece
 
 
 def _patiently(act: Callable[[], T]) -> T:

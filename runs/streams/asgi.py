@@ -24,11 +24,14 @@ from runs import ids
 from runs.bearer import CHALLENGES, REFUSED_TOKEN
 from runs.streams import access, frames, hub, log
 from runs.streams.access import Credential, Crowded, Verdict
+from runs.streams.log import Extent
 
 logger = logging.getLogger(__name__)
 
 LOG_PATH = "/api/sse-logs/"
 LIST_PATH = "/api/sse-runs"
+# As the REST API calls the same: see runs.api.problems.
+LOG_ARCHIVED = "urn:problem-type:runs:log-archived"
 # Open streams of one process; each costs a socket and some 20 kB.
 MOST_STREAMS = 2_000
 # Seconds a request waits for a database that is away.
@@ -62,7 +65,12 @@ class Refusal(Exception):  # noqa: N818  (an answer, not an error)
 
     def __init__(self, status: int, title: str, detail: str, **headers: str) -> None:
         super().__init__(detail)
-        self.problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+        self.problem: dict[str, Any] = {
+            "type": "about:blank",
+            "title": title,
+            "status": status,
+            "detail": detail,
+        }
         self.status = status
         self.headers = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
 
@@ -114,10 +122,31 @@ async def _open(at: hub.Hub, scope: HTTPScope) -> Opened:
         raise _turned_away(shown, verdict)
     if not scope["path"].startswith(LOG_PATH):
         return Opened(shown, account, _list_chunks(at))
-    run_id, end = await _find(at, scope["path"].removeprefix(LOG_PATH).removesuffix("/"))
+    run_id, extent = await _find(at, scope["path"].removeprefix(LOG_PATH).removesuffix("/"))
     wanted = _resume_point(scope)
-    after = end if wanted is None else min(wanted, end)
-    return Opened(shown, account, _log_chunks(at, run_id, after, end))
+    after = extent.end if wanted is None else min(wanted, extent.end)
+    # Nothing of what is asked for is here. Where some is, the stream says what is not.
+    if after < extent.archived == extent.end:
+        raise _archived(run_id, after, extent)
+    return Opened(shown, account, _log_chunks(at, run_id, after, extent.end))
+
+
+def _archived(run_id: uuid.UUID, after: int, extent: Extent) -> Refusal:
+    public_id = ids.encode("run", run_id)
+    refusal = Refusal(409, "Conflict", archived_words(after, extent.archived))
+    refusal.problem |= {
+        "type": LOG_ARCHIVED,
+        "log_state": extent.logs,
+        "restore": f"/api/runs/{public_id}/restore/",
+    }
+    return refusal
+
+
+def archived_words(after: int, last: int) -> str:
+    return (
+        f"Events {after + 1} to {last} are archived, and not streamed. Restore the log first, or"
+        " read them where they are: GET /api/runs/{id}/events/."
+    )
 
 
 def _turned_away(shown: Credential | None, verdict: Verdict) -> Refusal:
@@ -133,13 +162,13 @@ def _turned_away(shown: Credential | None, verdict: Verdict) -> Refusal:
     return Refusal(401, "Unauthorized", said, www_authenticate=CHALLENGES)
 
 
-async def _find(at: hub.Hub, public_id: str) -> tuple[uuid.UUID, int]:
-    """The run's id and the number of its last event."""
+async def _find(at: hub.Hub, public_id: str) -> tuple[uuid.UUID, Extent]:
+    """The run's id and how far its log goes."""
     run_id = ids.decode("run", public_id)
-    end = None if run_id is None else await at.clients.share(log.end_of, run_id)
-    if run_id is None or end is None:
+    extent = None if run_id is None else await at.clients.share(log.extent_of, run_id)
+    if run_id is None or extent is None:
         raise Refusal(404, "Not Found", "There is no such run.")
-    return run_id, end
+    return run_id, extent
 
 
 def _resume_point(scope: HTTPScope) -> int | None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from runs.streams import log
 from runs.streams.database import Readers
+from runs.streams.frames import archived_frame
 from runs.streams.tail import Entry, Tail
 from runs.streams.waker import Waker, listening
 
@@ -91,7 +92,8 @@ class Feeds:
     ) -> AsyncGenerator[Sequence[Entry], None]:
         """The run's events behind number `after`, in order, until the run is deleted.
 
-        `end` is the log's last number that the caller has seen. Gives nothing (an empty
+        Of events that are archived it gives one entry, which says so. `end` is the log's last
+        number that the caller has seen. Gives nothing (an empty
         sequence) from time to time while there is nothing to give.
         """
         with self._listening(run_id, end) as (feed, waker):
@@ -101,9 +103,15 @@ class Feeds:
                 entries = feed.tail.after(after)
                 if entries is None:
                     entries = await self._clients.read(log.page, run_id, after, HELD_BYTES)
-                    if not entries:  # they have left the log for the archive
-                        after = base
-                        continue
+                    if not entries or entries[0].seq > after + 1:
+                        behind = entries[0].seq - 1 if entries else base
+                        extent = await self._clients.read(log.extent_of, run_id)
+                        if extent and extent.archived > after:
+                            note = Entry(behind, archived_frame(after + 1, behind))
+                            entries = [note, *entries]
+                        elif not entries:  # the run is gone
+                            after = base
+                            continue
                 if entries:
                     given = _first(entries, HELD_BYTES)
                     after = given[-1].seq

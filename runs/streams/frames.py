@@ -18,6 +18,8 @@ KEEP_ALIVE = b": keep-alive\nevent: ping\ndata: {}\n\n"
 RESET = b"event: reset\ndata: {}\n\n"
 # The run was deleted; the stream ends, and there will be no other one.
 DELETED = b"event: deleted\ndata: {}\n\n"
+# Some events are archived: the stream goes on behind them.
+ARCHIVED = "archived"
 _NAMES = {kind.value: name for kind, name in STREAM_NAMES.items()}
 
 
@@ -32,6 +34,17 @@ def event_frame(event: LoggedEvent) -> bytes:
     # A release that is being replaced may meet kinds of the next one.
     name = _NAMES.get(event.kind, "log")
     return f'id: {event.seq}\nevent: {name}\ndata: {head},"data":{data}}}\n\n'.encode()
+
+
+def archived_frame(first: int, last: int) -> bytes:
+    """These events have left the database for the archive, and are not told here. The id lets the
+    client go on behind them."""
+    told = {"first": first, "last": last}
+    return f"id: {last}\nevent: {ARCHIVED}\ndata: {_compact(told)}\n\n".encode()
+
+
+def is_archived_frame(frame: bytes) -> bool:
+    return frame.split(b"\n", 2)[1] == b"event: archived"
 
 
 def runs_frame(runs: Iterable[Mapping[str, Any]]) -> bytes:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from django.db import connection
 
 from runs.models import Attempt, Run
-from runs.states import FINAL_STATES, AttemptStatus
+from runs.states import AT_HAND, FINAL_STATES, AttemptStatus
 from runs.streams.frames import event_frame
 from runs.streams.tail import Entry
 
@@ -93,6 +93,24 @@ def page(run_id: uuid.UUID, after: int, size: int = PAGE_BYTES) -> list[Entry]:
 def end_of(run_id: uuid.UUID) -> int | None:
     """The number of the run's last event, or None where there is no such run."""
     return Run.objects.filter(pk=run_id).values_list("last_seq", flat=True).first()
+
+
+class Extent(NamedTuple):
+    """How far a run's log goes."""
+
+    # The number of its last event, and of the last one that is archived and not here; 0: all are.
+    end: int
+    archived: int
+    logs: str
+
+
+def extent_of(run_id: uuid.UUID) -> Extent | None:
+    """None where there is no such run."""
+    row = Run.objects.filter(pk=run_id).values_list("last_seq", "archive__last_seq", "logs").first()
+    if row is None:
+        return None
+    end, archived, logs = row
+    return Extent(end, 0 if logs in AT_HAND else archived or end, logs)
 
 
 def gone(run_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:

@@ -45,6 +45,11 @@ _HELD = (
     'gavel</span><span class="op-sr">Under legal hold</span>'
 )
 
+_ARCHIVED = (
+    '<span class="material-symbols-outlined" aria-hidden="true" title="Logs archived">'
+    'inventory_2</span><span class="op-sr">Logs archived</span>'
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Page:
@@ -103,7 +108,7 @@ title="{public_id}"><i>{prefix}_…</i>{suffix[-8:]}</a></td>
 <td role="cell">{_clock(page, run.completed_at)}</td>
 <td role="cell" title="{escape(run.ref_type)} {reference}">{reference or NONE}</td>
 <td role="cell"><span class="op-marks">{_RETRY if run.retry_of_id else ""}\
-{_HELD if run.held_at else ""}</span></td>
+{_HELD if run.held_at else ""}{"" if run.has_log else _ARCHIVED}</span></td>
 </tr>
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.contrib import admin, messages
@@ -17,6 +18,8 @@ from runs.engine import answers
 from runs.graph import DefinitionError
 from runs.models import Decision, User
 from runs.states import DecisionAct
+
+logger = logging.getLogger(__name__)
 
 # Open ones oldest first, past ones newest first.
 MOST_LISTED = 200
@@ -122,6 +125,12 @@ class Decide(_Page):
             raise Http404("Nothing waits, or waited, for a person there.")
         try:
             return answers.question(found)
+        except answers.QuestionArchived as error:
+            logger.warning("the question of %s at %s cannot be read: %s", run_id, node, error)
+            raise Http404(
+                "The question is archived with the run’s log, and cannot be read now. Restore the"
+                " log on the run’s page to see it."
+            ) from None
         except DefinitionError as error:
             raise Http404(f"Its workflow can no longer be read: {error}") from None
 

@@ -19,10 +19,11 @@ from django.conf import settings
 from django.db import connection
 from django.utils.module_loading import import_string
 
-from runs.context import context_of, job_of
-from runs.models import Run, WorkflowVersion
+from runs.context import context_of, job_of, stamp
+from runs.models import Archive, Run, WorkflowVersion
 from runs.views.event_words import pretty
 from runs.views.run_download import compact, history, told
+from runs.whole_log import WholeLog
 
 # Settings whose values say nothing secret.
 SETTINGS = (
@@ -81,6 +82,7 @@ job.json         the scheduler's record of the run
 context.json     what went into and came out of each node
 history.ndjson   every event of the run, one a line, in order
 definition.json  the workflow's definition in the version that the run executes
+archive.json     where its log is, and what its archive is known by
 versions.json    the portal's Python, database and libraries
 health.json      what /healthz said when the bundle was made
 settings.json    chosen settings, and which variables are set; no value that could be secret
@@ -109,14 +111,15 @@ class _Buffer(io.RawIOBase):
         return taken
 
 
-async def bundle(run: Run, now: datetime) -> AsyncIterator[bytes]:
+async def bundle(run: Run, now: datetime, log: WholeLog) -> AsyncIterator[bytes]:
     """The zip's bytes, in parts."""
     buffer, root = _Buffer(), run.public_id
     texts: dict[str, Callable[[], Awaitable[str]]] = {
         "README.txt": lambda: _ready(_README.format(**told(run, now))),
         "job.json": lambda: _ready(pretty(job_of(run))),
-        "context.json": lambda: _in_thread(lambda: context_of(run)),
+        "context.json": lambda: _in_thread(lambda: context_of(run, log)),
         "definition.json": lambda: _in_thread(lambda: _definition(run)),
+        "archive.json": lambda: _in_thread(lambda: _archive(run, log)),
         "versions.json": lambda: _in_thread(versions),
         "health.json": _health,
         "settings.json": lambda: _ready(pretty(portal_settings())),
@@ -126,7 +129,7 @@ async def bundle(run: Run, now: datetime) -> AsyncIterator[bytes]:
             archive.writestr(_entry(f"{root}/{name}", now), await text())
             yield buffer.take()
         with archive.open(_entry(f"{root}/history.ndjson", now), "w", force_zip64=True) as file:
-            async for page in history(run.pk, run.last_seq):
+            async for page in history(log):
                 file.write("".join(f"{compact(event)}\n" for event in page).encode())
                 yield buffer.take()
     yield buffer.take()
@@ -145,6 +148,23 @@ def _entry(name: str, now: datetime) -> zipfile.ZipInfo:
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
     return entry
+
+
+def _archive(run: Run, log: WholeLog) -> dict[str, Any]:
+    found = Archive.objects.filter(pk=run.pk).defer("senders").first()
+    archive = found and {
+        "name": found.name,
+        "last_seq": found.last_seq,
+        "bytes": found.bytes,
+        "unpacked_bytes": found.unpacked,
+        "sha256": found.sha256,
+        "archived_at": stamp(found.archived_at),
+        "verified_at": stamp(found.verified_at),
+        "restored_at": stamp(found.restored_at),
+        "expires_at": stamp(found.expires_at),
+        "problem": log.problem or found.problem or None,
+    }
+    return {"logs": run.logs, "archive": archive}
 
 
 def _definition(run: Run) -> Any:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from runs import ids, json_difference
+from runs import cold_reading, ids, json_difference
 from runs.json_difference import Change
-from runs.models import Event, Run, WorkflowVersion
+from runs.models import Archive, Event, Run, WorkflowVersion
+from runs.templatetags.runs_ui import short
 from runs.views import run_history
+from runs.whole_log import AT_ONCE_BYTES
 
 # Differences that are shown.
 MOST = 200
@@ -45,6 +47,17 @@ def _inputs(before: Run, after: Run) -> tuple[str, tuple[Any, Any]]:
         return "The inputs are too large to be compared here.", (None, None)
     rows = Event.objects.filter(run__in=[before.pk, after.pk], seq=1)
     found = dict(rows.values_list("run_id", "data__input"))
+    away = [run for run in (before, after) if run.pk not in found and not run.has_log]
+    if away:
+        archives = Archive.objects.filter(pk__in=[run.pk for run in away])
+        if sum(archives.values_list("unpacked", flat=True)) > AT_ONCE_BYTES:
+            return "An input is in an archived log that is too long to be read here.", (None, None)
+        archived = cold_reading.inputs_of([run.pk for run in away])
+        for run in away:
+            if run.pk not in archived.found:
+                why = archived.missing.get(run.pk, "its log is archived")
+                return f"The input of {short(run.public_id)} cannot be read: {why}.", (None, None)
+            found[run.pk] = archived.input_of(run.pk)
     return "", (found.get(before.pk), found.get(after.pk))
 
 

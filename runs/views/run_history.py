@@ -17,6 +17,7 @@ from runs.models import Attempt, Event
 from runs.states import Kind
 from runs.timeouts import statement_timeout, was_stopped
 from runs.views.event_words import Entry, Line, Teller
+from runs.whole_log import Line as StoredLine
 
 PAGE = 200
 # What reading a stretch may take: text is searched without an index.
@@ -57,6 +58,18 @@ class Filter:
             events = events.filter(node=self.node)
         return events.filter(self._says()) if self.text else events
 
+    def fits(self, line: StoredLine) -> bool:
+        """Whether it chooses an event that is not in the database."""
+        if (self.kinds and line.kind not in self.kinds) or self.node not in ("", line.node):
+            return False
+        if not self.text:
+            return True
+        written = json.dumps(self.text, ensure_ascii=False)[1:-1].lower()
+        names = (line.data, line.node, line.actor)
+        if any(written in text.lower() for text in names):
+            return True
+        return written.replace(" ", "_") in line.kind
+
     def _says(self) -> Q:
         """In its data, as JSON writes it, or in the names beside it."""
         written = json.dumps(self.text, ensure_ascii=False)[1:-1]
@@ -78,14 +91,21 @@ class Stretch:
 
 
 def read(
-    run_id: uuid.UUID, seq: int | None, chosen: Filter, limit: int, *, backwards: bool
+    run_id: uuid.UUID,
+    seq: int | None,
+    chosen: Filter,
+    limit: int,
+    *,
+    backwards: bool,
+    floor: int = 0,
 ) -> Stretch:
-    """The stretch before or after number `seq`; a search of the text ends after SECONDS."""
+    """The stretch before or after number `seq`; a search of the text ends after SECONDS. Events up
+    to number `floor` are archived: those of them that are here are about to go, or to come."""
 
     def stretch() -> Stretch:
         if backwards:
-            return before(run_id, seq, chosen, limit)
-        return after(run_id, seq or 0, chosen, limit)
+            return before(run_id, seq, chosen, limit, floor)
+        return after(run_id, seq or 0, chosen, limit, floor)
 
     if not chosen.text:
         return stretch()
@@ -98,15 +118,22 @@ def read(
         return Stretch([], more_before=False, more_after=False, stopped=True)
 
 
-def after(run_id: uuid.UUID, seq: int, chosen: Filter, limit: int = PAGE) -> Stretch:
-    events = chosen.apply(Event.objects.filter(run=run_id, seq__gt=seq)).order_by("seq")
-    found = _read(events, limit + 1)
-    return Stretch(found[:limit], more_before=seq > 0, more_after=len(found) > limit)
+def after(
+    run_id: uuid.UUID, seq: int, chosen: Filter, limit: int = PAGE, floor: int = 0
+) -> Stretch:
+    events = Event.objects.filter(run=run_id, seq__gt=max(seq, floor))
+    found = _read(chosen.apply(events).order_by("seq"), limit + 1)
+    return Stretch(found[:limit], more_before=seq > floor, more_after=len(found) > limit)
 
 
-def before(run_id: uuid.UUID, seq: int | None, chosen: Filter, limit: int = PAGE) -> Stretch:
+def before(
+    run_id: uuid.UUID, seq: int | None, chosen: Filter, limit: int = PAGE, floor: int = 0
+) -> Stretch:
     """The events next before number `seq`; with None, the last ones."""
-    events = chosen.apply(Event.objects.filter(run=run_id)).order_by("-seq")
+    there = Event.objects.filter(run=run_id)
+    if floor:
+        there = there.filter(seq__gt=floor)
+    events = chosen.apply(there).order_by("-seq")
     found = _read(events if seq is None else events.filter(seq__lt=seq), limit + 1)
     kept = found[:limit][::-1]
     return Stretch(kept, more_before=len(found) > limit, more_after=seq is not None)
@@ -125,7 +152,10 @@ def told(run_id: uuid.UUID, entries: Sequence[Entry], teller: Teller) -> list[Li
 def payload(run_id: uuid.UUID, seq: int, name: str = "") -> Any:
     """The input or output that an event holds, or else all its data; `name` says which, of one
     that holds both. Raises Event.DoesNotExist."""
-    data = Event.objects.values_list("data", flat=True).get(run=run_id, seq=seq)
+    return part_of(Event.objects.values_list("data", flat=True).get(run=run_id, seq=seq), name)
+
+
+def part_of(data: dict[str, Any], name: str = "") -> Any:
     if name in ("input", "output") and name in data:
         return data[name]
     return data.get("output", data.get("input", data))

@@ -13,6 +13,7 @@ from runs.templatetags.runs_ui import duration_words
 from runs.timeline import BACKOFF
 from runs.views import run_history
 from runs.views.event_words import Entry, Line, Teller, pretty
+from runs.views.run_archive import Archived
 from runs.views.run_overview import NodeLine, Overview
 
 PANES = {"input": "Input", "output": "Output", "error": "Error", "logs": "Logs", "llm": "LLM calls"}
@@ -26,11 +27,12 @@ COUNTED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """An input or output as JSON text; without `text` it is too large to stand in the page."""
+    """An input or output as JSON text; without `text` it is too large to stand in the page, or,
+    without a size too, archived."""
 
     seq: int
     text: str | None
-    size: int
+    size: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,22 @@ class Panel:
     logs: Sequence[Line] = ()
     earlier_logs: bool = False
     calls: Sequence[LLMCall] = ()
+    # Whether what the pane would show is archived, and not there.
+    is_archived: bool = False
 
     @property
     def node(self) -> Node:
         return self.line.node
 
 
-def panel(shown: Overview, key: str, pane: str, number: int | None, teller: Teller) -> Panel | None:
+def panel(
+    shown: Overview,
+    key: str,
+    pane: str,
+    number: int | None,
+    teller: Teller,
+    log: Archived | None,
+) -> Panel | None:
     """None where the run has no such node."""
     line = shown.node(key)
     if line is None:
@@ -62,14 +73,17 @@ def panel(shown: Overview, key: str, pane: str, number: int | None, teller: Tell
     attempt = next((a for a in attempts if a.number == number), attempts[-1] if attempts else None)
     pane = pane if pane in PANES else _default_pane(line.node, attempt)
     logs = Event.objects.filter(run=run.pk, node=key, kind=Kind.LOG)
+    is_away = log is not None and log.is_away
+    if log and log.last_seq:
+        logs = logs.filter(seq__gt=log.last_seq)
     calls = LLMCall.objects.filter(run=run.pk, node=key)
     if len(attempts) > 1 and attempt is not None:
         logs, calls = logs.filter(attempt=attempt.number), calls.filter(attempt=attempt.number)
     found: dict[str, Any] = {}
     if pane in ("input", "output"):
-        found["payload"] = _payload(run, line.node, attempt, pane)
+        found["payload"] = _payload(run, line.node, attempt, pane, log)
     elif pane == "error":
-        found["error"] = _error(run, line.node, attempt)
+        found["error"], found["is_archived"] = _error(run, line.node, attempt, log)
     elif pane == "logs":
         newest = logs.order_by("-seq").values_list(
             "seq", "kind", "node", "attempt", "actor", "at", "data"
@@ -77,6 +91,7 @@ def panel(shown: Overview, key: str, pane: str, number: int | None, teller: Tell
         entries = [Entry(*row, payload_bytes=None, payload_is_at_least=False) for row in newest]
         found["logs"] = [teller.line(entry) for entry in entries[:SHOWN_LOGS][::-1]]
         found["earlier_logs"] = len(entries) > SHOWN_LOGS
+        found["is_archived"] = is_away
     elif pane == "llm":
         found["calls"] = list(calls.order_by("seq")[:SHOWN_CALLS])
     return Panel(
@@ -84,7 +99,8 @@ def panel(shown: Overview, key: str, pane: str, number: int | None, teller: Tell
         pane=pane,
         attempts=attempts,
         attempt=attempt,
-        counts={"logs": _count(logs), "llm": _count(calls)},
+        # How many lines are archived nobody knows.
+        counts={"logs": "" if is_away else _count(logs), "llm": _count(calls)},
         meta=_meta(line, attempts, attempt),
         **found,
     )
@@ -120,13 +136,17 @@ def _meta(line: NodeLine, attempts: Sequence[Attempt], attempt: Attempt | None) 
     return " · ".join(filter(None, (kind, attempt.worker if attempt else "", times)))
 
 
-def _payload(run: Run, node: Node, attempt: Attempt | None, name: str) -> Payload | None:
+def _payload(
+    run: Run, node: Node, attempt: Attempt | None, name: str, log: Archived | None
+) -> Payload | None:
     if attempt is not None:
         seq = attempt.input_seq if name == "input" else attempt.result_seq
     else:
         seq = node.input_seq if name == "input" else node.output_seq
     if seq is None:
         return None
+    if log and log.has(seq):
+        return Payload(seq, None, None)
     found = Event.objects.filter(run=run.pk, seq=seq, data__has_key=name)
     size = run_history.payload_size(found, name)
     if size is None:
@@ -137,9 +157,17 @@ def _payload(run: Run, node: Node, attempt: Attempt | None, name: str) -> Payloa
     return Payload(seq, pretty(data[name]), size)
 
 
-def _error(run: Run, node: Node, attempt: Attempt | None) -> dict[str, Any] | None:
+def _error(
+    run: Run, node: Node, attempt: Attempt | None, log: Archived | None
+) -> tuple[dict[str, Any] | None, bool]:
+    """And whether its stack trace is archived."""
     seq = attempt.result_seq if attempt is not None else node.error_seq
     if seq is None:
-        return None
+        return None, False
+    if log and log.has(seq):
+        told = attempt if attempt is not None and attempt.error_kind else node
+        if not told.error_kind and not told.error_message:
+            return None, False
+        return {"kind": told.error_kind, "message": told.error_message}, True
     error = Event.objects.filter(run=run.pk, seq=seq).values_list("data__error", flat=True).first()
-    return error or None
+    return error or None, False

@@ -7,6 +7,7 @@ tabs), `tabs`, `events` (a stretch of the history), `payload` (one event's, as t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, TypeVar
@@ -32,16 +33,19 @@ from django.views.generic import View
 from django_htmx.http import HttpResponseClientRedirect
 
 from runs import ids, lifecycle
+from runs.bulk import operations, tasks
 from runs.context import context_of
 from runs.models import AuditEntry, DeletedRun, Event, Run, TriggeredRun, WorkflowVersion
+from runs.models.bulk import BulkKind
 from runs.models.trigger import TriggerKind
+from runs.objects import StorageAway
 from runs.states import RunState
 from runs.templatetags.runs_ui import short
-from runs.views import run_alike, run_history
+from runs.views import run_alike, run_archive, run_history
 from runs.views.event_words import Teller, pretty
 from runs.views.run_address import TABS, Address
 from runs.views.run_bundle import bundle
-from runs.views.run_download import as_json
+from runs.views.run_download import as_json, opened
 from runs.views.run_forms import SHORT, DeleteForm, HoldForm, TerminateForm
 from runs.views.run_node import PANES, Panel, panel
 from runs.views.run_overview import (
@@ -54,6 +58,9 @@ from runs.views.run_overview import (
 )
 from runs.views.run_retry import retry_plan
 from runs.views.run_tabs import history_context, tab_context
+from runs.whole_log import AT_ONCE_BYTES
+
+logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer", bound=HttpResponseBase)
 # By the parameter's value: what makes the file, its name's ending and its type.
@@ -113,6 +120,7 @@ class RunPage(PermissionRequiredMixin, View):
             "delete": self.delete,
             "hold": self.hold,
             "release": self.hold,
+            "restore": self.restore,
         }
         act = acts.get(request.POST.get("act", ""))
         return act() if act else self.refused("Unknown act.", 400)
@@ -143,6 +151,10 @@ class RunPage(PermissionRequiredMixin, View):
         return Address(self.request.GET)
 
     @cached_property
+    def log(self) -> run_archive.Archived | None:
+        return run_archive.archived(self.run)
+
+    @cached_property
     def node_key(self) -> str:
         """The node whose panel is open: the one asked for, else the one to blame."""
         if self.address.node is not None:
@@ -164,6 +176,8 @@ class RunPage(PermissionRequiredMixin, View):
             return self.run.can_delete and user.has_perm("runs.delete_run")
         if act == "hold":
             return user.has_perm("runs.hold_run")
+        if act == "restore":
+            return self.run.can_restore and user.has_perm("runs.restore_run")
         if act == "export":
             return user.has_perm("runs.export_run")
         return not self.run.is_elsewhere and user.has_perm("runs.execute_workflow")
@@ -196,7 +210,7 @@ class RunPage(PermissionRequiredMixin, View):
         return render(self.request, "runs/run/tabs.html", context)
 
     def events_fragment(self) -> HttpResponse:
-        context = history_context(self.run, self.address, self.teller)
+        context = history_context(self.run, self.address, self.teller, self.log)
         return render(self.request, "runs/run/events.html", context)
 
     def alike_fragment(self) -> HttpResponse:
@@ -206,11 +220,25 @@ class RunPage(PermissionRequiredMixin, View):
     def payload_fragment(self) -> HttpResponse:
         """As plain text: whatever it holds, a browser does not run it."""
         try:
-            seq, name = self.address.number("seq") or 0, self.request.GET.get("part", "")
-            value = run_history.payload(self.run.pk, seq, name)
+            value = self._payload(self.address.number("seq") or 0, self.request.GET.get("part", ""))
         except Event.DoesNotExist:
             raise Http404("There is no such event.") from None
+        except run_archive.Unreadable as error:
+            return self.unreadable(error)
         return HttpResponse(pretty(value), content_type="text/plain; charset=utf-8")
+
+    def _payload(self, seq: int, name: str) -> Any:
+        if self.log and self.log.has(seq):
+            found = run_archive.read(self.run).data_of({seq}, AT_ONCE_BYTES)
+            if not (data := found.get(seq)):
+                raise Event.DoesNotExist
+            return run_history.part_of(data, name)
+        return run_history.payload(self.run.pk, seq, name)
+
+    def unreadable(self, error: run_archive.Unreadable) -> HttpResponse:
+        return HttpResponse(
+            str(error), status=error.status, content_type="text/plain; charset=utf-8"
+        )
 
     def download(self, name: str) -> HttpResponseBase:
         """The whole run as a file. It leaves the portal, so it is audited."""
@@ -222,12 +250,19 @@ class RunPage(PermissionRequiredMixin, View):
             return redirect("admin:runs_run_page", self.run.public_id)
         if not self.can("export"):
             return self.refused("You may not export runs.", 403)
+        try:
+            log = opened(self.run)
+        except StorageAway as error:
+            logger.warning("%s is not exported: %s", self.run.public_id, error)
+            return self.refused(
+                "Storage, where its log is archived, does not answer: nothing was exported.", 503
+            )
         make, ending, content_type = DOWNLOADS[name]
         actor = self.request.user.as_actor()  # type: ignore[union-attr]
         action = name if name == "bundle" else "export"
         AuditEntry.objects.note(actor, action, ("run", self.run.public_id))
         # Asynchronous: of a synchronous one the server would gather all before it sends any.
-        answer = StreamingHttpResponse(make(self.run, self.now), content_type=content_type)
+        answer = StreamingHttpResponse(make(self.run, self.now, log), content_type=content_type)
         return self.as_file(answer, ending)
 
     def as_file(self, answer: Answer, ending: str) -> Answer:
@@ -238,7 +273,11 @@ class RunPage(PermissionRequiredMixin, View):
 
     def context_fragment(self) -> HttpResponse:
         options = {"ensure_ascii": False, "indent": 2}
-        answer = JsonResponse(context_of(self.run), json_dumps_params=options)
+        try:
+            log = None if self.run.has_log else run_archive.read(self.run)
+        except run_archive.Unreadable as error:
+            return self.unreadable(error)
+        answer = JsonResponse(context_of(self.run, log), json_dumps_params=options)
         return self.as_file(answer, "-context.json") if "download" in self.request.GET else answer
 
     def _trigger_url(self) -> str:
@@ -268,6 +307,9 @@ class RunPage(PermissionRequiredMixin, View):
             and self.run.is_held
             and self.request.user.has_perm("runs.delete_run"),
             "can_hold": self.can("hold"),
+            "can_restore": self.can("restore") and not (self.log and self.log.operation),
+            "log": self.log,
+            "keep_url": self.address.link(),
             "hold_url": self.address.link(confirm="hold"),
             "short_end": run.public_id[-SHORT:],
             # The same input would fail again: then the likeliest next act is to change it.
@@ -331,7 +373,7 @@ class RunPage(PermissionRequiredMixin, View):
         if not self.node_key:
             return None
         wanted = self.address.pane, self.address.attempt
-        return panel(self.shown, self.node_key, *wanted, self.teller)
+        return panel(self.shown, self.node_key, *wanted, self.teller, self.log)
 
     def panel_tabs(self, opened: Panel) -> list[dict[str, Any]]:
         key = opened.node.key
@@ -346,7 +388,7 @@ class RunPage(PermissionRequiredMixin, View):
         ]
 
     def tabs_context(self) -> dict[str, Any]:
-        shown = tab_context(self.run, self.address, self.teller)
+        shown = tab_context(self.run, self.address, self.teller, self.log)
         return {"tab": self.address.tab, "tabs": self.tab_links, **shown}
 
     @cached_property
@@ -453,6 +495,18 @@ class RunPage(PermissionRequiredMixin, View):
         if self.is_part:
             return render(self.request, "runs/run/hold_asked.html", context, status=status)
         return self.framed("runs/run/hold.html", context, status)
+
+    def restore(self) -> HttpResponse:
+        """Its log comes back in the background; the page says how it goes."""
+        if not self.request.user.has_perm("runs.restore_run"):
+            return self.refused("You may not restore logs.", 403)
+        if not self.run.can_restore:
+            return self.refused("Its log is not archived now: there is nothing to restore.", 409)
+        if run_archive.restoring(self.run) is None:
+            by = self.request.user.as_actor()  # type: ignore[union-attr]
+            operation = operations.make(BulkKind.RESTORE, by=by, now=self.now, chosen=[self.run.pk])
+            tasks.begin(operation)
+        return redirect(f"{self.base_context()['page_url']}{self.address.link()}")
 
     def confirm_delete(self, form: DeleteForm, status: int = 200) -> HttpResponse:
         context = {**self.base_context(), "form": form, "back_url": self.address.link()}

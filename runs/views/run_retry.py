@@ -13,6 +13,9 @@ NAMED = 12
 
 
 def retry_plan(run: Run) -> dict[str, Any]:
+    if not run.has_log:
+        said = "Its log, with the results that would be taken over, is archived."
+        return {"plan": {"refusal": said, "is_archived": True}}
     try:
         plan = plan_of(run)
     except DefinitionError as problem:

@@ -12,8 +12,10 @@ from runs.states import Kind
 from runs.views import run_history
 from runs.views.event_words import Teller, kind_words, pretty
 from runs.views.run_address import Address
+from runs.views.run_archive import Archived
 from runs.views.run_difference import difference
 from runs.views.run_overview import lineage_of
+from runs.whole_log import AT_ONCE_BYTES
 
 # A context whose payloads take more bytes, as stored, is fetched when it is looked at.
 CONTEXT_INLINE_BYTES = 20_000
@@ -21,25 +23,28 @@ CONTEXT_INLINE_BYTES = 20_000
 LISTED_NODES = 60
 
 
-def tab_context(run: Run, address: Address, teller: Teller) -> dict[str, Any]:
+def tab_context(run: Run, address: Address, teller: Teller, log: Archived | None) -> dict[str, Any]:
     """What the template of the tab that the address names needs."""
     makers: dict[str, Callable[[], dict[str, Any]]] = {
-        "history": lambda: _history_tab(run, address, teller),
-        "context": lambda: _context_tab(run),
+        "history": lambda: _history_tab(run, address, teller, log),
+        "context": lambda: _context_tab(run, log),
         "job": lambda: {"job_text": pretty(job_of(run))},
         "lineage": lambda: _lineage_tab(run, address),
     }
     return makers[address.tab]()
 
 
-def history_context(run: Run, address: Address, teller: Teller) -> dict[str, Any]:
-    """The stretch of events that the address names."""
+def history_context(
+    run: Run, address: Address, teller: Teller, log: Archived | None
+) -> dict[str, Any]:
+    """The stretch of events that the address names; of those that are in the database."""
     chosen = address.chosen
     limit = min(address.number("limit") or run_history.PAGE, run_history.MOST)
     # Before without a number: the last ones.
     backwards = "before" in address.query
     seq = address.number("before" if backwards else "after")
-    stretch = run_history.read(run.pk, seq, chosen, limit, backwards=backwards)
+    floor = log.last_seq if log else 0
+    stretch = run_history.read(run.pk, seq, chosen, limit, backwards=backwards, floor=floor)
     lines = run_history.told(run.pk, stretch.entries, teller)
     return {
         "lines": lines,
@@ -52,12 +57,14 @@ def history_context(run: Run, address: Address, teller: Teller) -> dict[str, Any
     }
 
 
-def _history_tab(run: Run, address: Address, teller: Teller) -> dict[str, Any]:
+def _history_tab(
+    run: Run, address: Address, teller: Teller, log: Archived | None
+) -> dict[str, Any]:
     unfiltered = address.link(tab="history", of=None)
     names_node = run.nodes_total > LISTED_NODES
     nodes = Node.objects.filter(run=run.pk).order_by("position").values_list("key")
     return {
-        **history_context(run, address, teller),
+        **history_context(run, address, teller, log),
         "kinds": [_kind_link(address, kind) for kind in Kind],
         "nodes": [] if names_node else [_node_link(address, key, unfiltered) for (key,) in nodes],
         "names_node": names_node,
@@ -107,12 +114,13 @@ def _node_link(address: Address, key: str, unfiltered: str) -> dict[str, Any]:
     }
 
 
-def _context_tab(run: Run) -> dict[str, Any]:
+def _context_tab(run: Run, log: Archived | None) -> dict[str, Any]:
+    found = {"context_url": "?fragment=context", "download_url": "?fragment=context&download=1"}
+    if log and log.is_away:
+        # It is read from storage, which the page does not wait for.
+        too_long = log.archive is None or log.archive.unpacked > AT_ONCE_BYTES
+        return {**found, "context_text": "", "context_is_too_long": too_long}
     nodes = Node.objects.filter(run=run.pk).order_by().values_list("input_seq", "output_seq")
     seqs = {1, *(seq for pair in nodes for seq in pair if seq)}
     inline = run_history.stored_bytes(run.pk, seqs) <= CONTEXT_INLINE_BYTES
-    return {
-        "context_text": pretty(context_of(run)) if inline else "",
-        "context_url": "?fragment=context",
-        "download_url": "?fragment=context&download=1",
-    }
+    return {**found, "context_text": pretty(context_of(run)) if inline else ""}

@@ -58,7 +58,7 @@ _SHOWN = (
     "state", "created_at", "started_at", "completed_at", "trigger", "triggered_by", "cost",
     "input_tokens", "output_tokens", "nodes_total", "nodes_done", "current_node", "error_node",
     "error_kind", "error_message", "ended_by", "reason", "retry_of", "ref_type", "ref_id",
-    "held_at",
+    "held_at", "logs",
     "workflow__slug", "version__number",
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from runs.filters import (
+    LOGS,
     RANGES,
     STATES,
     MomentField,
@@ -70,6 +71,11 @@ def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str,
             )
             for t in map(str, Trigger)
         ],
+        "places": [
+            Choice(label, chosen.with_(logs=name).query(), name == chosen.filter.logs)
+            for name, label in LOGS.items()
+        ],
+        "logs_words": LOGS.get(chosen.filter.logs, ""),
         "me": Choice(
             request.user.get_username(),
             chosen.with_(triggered_by=request.user.get_username()).query(),
@@ -77,7 +83,7 @@ def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str,
         ),
         "without": {
             name: chosen.with_(**{name: RunFilter.__dataclass_fields__[name].default}).query()
-            for name in ("workflow", "triggered_by", "trigger", "ref", "error", "q")
+            for name in ("workflow", "triggered_by", "trigger", "ref", "error", "logs", "q")
         }
         | {
             # Error text is never looked for without a beginning.

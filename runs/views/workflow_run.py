@@ -18,6 +18,7 @@ from runs.actors import ACTOR_REFS
 from runs.definitions import graph_of
 from runs.graph import DefinitionError
 from runs.models import Event, Run, Workflow, WorkflowVersion
+from runs.payload import PayloadError
 from runs.schema_input import Input
 from runs.states import Trigger
 from runs.views.workflow_base import WorkflowView, is_elsewhere, version_of
@@ -54,8 +55,12 @@ class RunWorkflow(WorkflowView):
         if run is None:
             given = schema_input.begin(schema, _limit())
         else:
-            value = Event.objects.values_list("data__input", flat=True).get(run=run, seq=1)
-            given = schema_input.of_value(schema, value, _limit())
+            try:
+                given = schema_input.of_value(schema, _input_of(run), _limit())
+            except PayloadError as error:
+                # In storage, for one, which may be away.
+                messages.error(request, f"The input of {run.public_id} is not filled in: {error}.")
+                given = schema_input.begin(schema, _limit())
         shown = {"run": run, "note": note, "ref": Reference.of_run(run)}
         return self._shown(workflow, version, given, shown)
 
@@ -169,6 +174,13 @@ class InputCheck(RunWorkflow):
             return self.part("runs/workflow/run_redrawn.html", {"given": given, **context})
         given = schema_input.spared(given, request.POST)
         return self.part("runs/schema_input_check.html", {"given": given, **context})
+
+
+def _input_of(run: Run) -> Any:
+    """Raises PayloadError where it is archived and cannot be read."""
+    if not run.has_log:
+        return lifecycle.input_of(run)
+    return Event.objects.values_list("data__input", flat=True).get(run=run, seq=1)
 
 
 @dataclass(frozen=True, slots=True)

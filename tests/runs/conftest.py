@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
-from runs import ids, recorder
+from runs import ids, recorder, recorder_archive
 from runs.actors import Actor
 from runs.models import Workflow
 from runs.rows import NewEvent
@@ -96,3 +96,18 @@ def make_run(version):
 
 def changed(before, after, **data):
     return NewEvent(Kind.STATE_CHANGED, actor="anna", data={"from": before, "to": after, **data})
+
+
+def page_events(monkeypatch, count):
+    """Let whole logs be read in pages of so many events."""
+    usual = f"LIMIT {recorder_archive.PAGE_EVENTS}"
+    assert usual in recorder_archive._PAGE
+    small = recorder_archive._PAGE.replace(usual, f"LIMIT {count}")
+    monkeypatch.setattr(recorder_archive, "_PAGE", small)
+
+
+def page_bytes(monkeypatch, count):
+    usual = f"before < {recorder_archive.PAGE_BYTES}"
+    assert usual in recorder_archive._PAGE
+    small = recorder_archive._PAGE.replace(usual, f"before < {count}")
+    monkeypatch.setattr(recorder_archive, "_PAGE", small)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from runs import ids, lifecycle, recorder
+from runs import archiving, ids, lifecycle, recorder
 from runs.actors import Actor
 from runs.models import Lease, ReadyNode, Run, Workflow
 from runs.rows import NewEvent
@@ -143,6 +143,11 @@ class Story:
 
     def terminate(self, reason="wrong month", by="maria"):
         return self.state("active", "terminated", actor=by, reason=reason)
+
+    def archive(self):
+        """Its log, in the storage of the settings."""
+        assert archiving.archive([self.id]).archived
+        return self
 
     def delete(self, reason="test data"):
         by = Actor(name="maria", ref_type="user", ref_id="user_maria")

@@ -77,10 +77,12 @@ def text_of(answer):
 
 def test_the_list_says_kind_who_why_how_far_and_what_came_of_it(olga, failed):
     finish(begin(chosen=failed(2)))
-    begin(wanted=RunFilter(state="failed", workflow="example"), rate=5)
+    begin(wanted=RunFilter(state="failed", workflow="example", triggered_by="olga"), rate=5)
     said = text_of(olga.get(LIST))
     assert said.index("Retry failed runs of example") < said.index("Retry 2 runs")
-    assert "2 named runs · a bad morning" in said
+    assert "Retry 2 runs a bad morning" in said
+    # What the title says is not said again.
+    assert "Retry failed runs of example triggered by olga · a bad morning" in said
     assert "2 retried" in said
     assert "0 of not yet counted" in said
     assert "ben" in said
@@ -171,6 +173,48 @@ def test_each_outcome_leads_to_the_run_and_the_new_one_and_can_be_filtered(olga,
     assert why.count('class="op-pill"') == 1
 
 
+def test_a_run_that_a_reason_names_is_led_to(olga, failed):
+    (run_id,) = failed(1)
+    finish(begin(chosen=[run_id]))
+    operation = finish(begin(chosen=[run_id]))
+    new = Run.objects.get(retry_of=run_id).public_id
+    page = olga.get(url(operation)).content.decode()
+    assert "it is being retried already, as <a" in page
+    assert f'href="/admin/runs/run/{new}/"' in page
+
+
+def test_once_it_has_ended_its_limit_is_asked_for_no_more(olga, failed):
+    operation = begin(chosen=failed(2))
+    assert 'id="bulk-asked"' not in olga.get(url(operation, "?fragment=live")).content.decode()
+    assert 'id="bulk-rate"' in olga.get(url(operation)).content.decode()
+    finish(operation)
+    part = olga.get(url(operation, "?fragment=live")).content.decode()
+    assert 'id="bulk-asked"' in part
+    assert 'id="bulk-rate"' not in part
+
+
+def test_reasons_beyond_those_that_are_counted_are_said_to_be_more(olga, failed, monkeypatch):
+    monkeypatch.setattr(outcomes, "MOST_REASONS", 2)
+    runs = failed(3)
+    finish(begin(chosen=runs))
+    again = finish(begin(chosen=runs))
+    said = text_of(olga.get(url(again)))
+    assert "It is being retried already 2+" in said
+    assert "Counted among the first 2 of them" in said
+
+
+def test_aborting_an_export_says_that_its_file_goes(failed):
+    erin = visitor("runs.view_run", "runs.export_run")
+    operation = begin("export", chosen=failed(1), options={"format": "csv"})
+    assert "Its file is deleted" in text_of(erin.get(url(operation, "?confirm=abort")))
+    erin.post(url(operation), {"act": "abort"})
+    page = erin.get(url(operation)).content.decode()
+    card = page.partition('id="bulk-file"')[2].partition("</section>")[0]
+    assert "It was aborted: there is no file." in card
+    # What is not there has no size.
+    assert "0 runs" not in card
+
+
 def test_reasons_that_differ_by_the_run_they_name_are_counted_together(failed):
     runs = failed(3)
     finish(begin(chosen=runs))
@@ -208,7 +252,7 @@ def test_outcomes_are_read_by_an_index(failed, status):
     assert "Sort" not in plan
     assert "Seq Scan" not in plan
     if status:
-        assert "bulk_outcomes_undone" in plan
+        assert "bulk_outcomes_status" in plan
 
 
 def test_outcomes_can_be_taken_away_as_a_file(olga, failed):
@@ -219,7 +263,7 @@ def test_outcomes_can_be_taken_away_as_a_file(olga, failed):
     answer = olga.get(url(operation, "?download=csv"))
     assert f"{operation.public_id}-outcomes.csv" in answer["Content-Disposition"]
     lines = _read(answer).splitlines()
-    assert lines[0] == "run,outcome,reason,new_run"
+    assert lines[0] == "run,outcome,reason,new_run,at"
     assert len(lines) == 4
     assert f"{ids.encode('run', runs[0])},done,'=HYPERLINK(1),run_" in "\n".join(lines)
 

@@ -19,8 +19,9 @@ from runs.actors import Actor
 from runs.models import AuditEntry, Run
 from runs.rows import NewEvent
 from runs.states import Kind
-from runs.views import run_download, run_history
+from runs.views import run_history
 from tests.runs import stories
+from tests.runs.conftest import page_bytes, page_events
 from tests.runs.visitors import account, visitor
 
 pytestmark = pytest.mark.django_db
@@ -602,7 +603,7 @@ def downloaded(client, run, what):
 
 
 def test_the_export_holds_job_context_and_every_event(olga, monkeypatch):
-    monkeypatch.setattr(run_download, "PAGE_EVENTS", 7)
+    page_events(monkeypatch, 7)
     run = stories.failed_invoice()
     found = json.loads(downloaded(olga, run, "json"))
     assert list(found) == ["export", "job", "context", "history", "completeness"]
@@ -642,7 +643,7 @@ def test_a_look_at_an_exports_headers_is_not_audited(olga):
 
 
 def test_pages_of_an_export_are_bounded_by_bytes(olga, monkeypatch):
-    monkeypatch.setattr(run_download, "PAGE_BYTES", 1_000)
+    page_bytes(monkeypatch, 1_000)
     told = stories.active_invoice()
     for number in range(5):
         told.log("classify", f"{number}" * 900)
@@ -669,8 +670,8 @@ def test_the_bundle_says_what_was_run_by_what_and_nothing_secret(monkeypatch, se
     assert archive.testzip() is None
     files = {name.split("/")[1]: archive.read(name).decode() for name in archive.namelist()}
     assert sorted(files) == [
-        "README.txt", "context.json", "definition.json", "health.json", "history.ndjson",
-        "job.json", "settings.json", "versions.json",
+        "README.txt", "archive.json", "context.json", "definition.json", "health.json",
+        "history.ndjson", "job.json", "settings.json", "versions.json",
     ]  # fmt: skip
     events = [json.loads(line) for line in files["history.ndjson"].splitlines()]
     assert [event["seq"] for event in events] == list(range(1, run.run.last_seq + 1))

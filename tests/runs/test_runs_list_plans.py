@@ -1,7 +1,7 @@
 """Every filter of the list reads few rows, whatever stands in the table: by an index, unsorted."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from urllib.parse import urlencode
 
@@ -14,6 +14,7 @@ from django.http import QueryDict
 from runs.filters import RunFilter
 from runs.models import Run
 from runs.paging import Cursor, first_of
+from runs.states import FINAL_STATES, LogState
 from runs.views.runs_list import PAGE_SIZE, rows
 from tests.runs.stories import node, publish
 
@@ -47,6 +48,18 @@ def full(django_db_setup, django_db_blocker):
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE jobs RESET (autovacuum_enabled)")
             cursor.execute("VACUUM ANALYZE jobs")
+
+
+@pytest.fixture
+def archived(full, db):
+    """What is older than 120 days is archived, and some of that restored, as after some months."""
+    old = Run.objects.filter(created_at__lt=NOW - timedelta(days=120), state__in=[*FINAL_STATES])
+    old.update(logs=LogState.ARCHIVED)
+    few = list(old.order_by("-created_at").values_list("pk", flat=True)[:20])
+    Run.objects.filter(pk__in=few).update(logs=LogState.RESTORED)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL default_statistics_target = 1000")
+        cursor.execute("ANALYZE jobs")
 
 
 def assert_cheap(runs):
@@ -91,6 +104,22 @@ def asked(query):
 )  # fmt: skip
 def test_every_filter_is_answered_by_an_index(full, db, query):
     assert_cheap(asked(query).newest_first())
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["logs=archived", "logs=live", "logs=archived&state=failed", "logs=live&state=completed"],
+)
+def test_where_the_logs_are_is_answered_by_an_index(archived, query):
+    assert asked(query).exists()
+    assert_cheap(asked(query).newest_first())
+
+
+def test_archived_runs_are_paged_through_by_their_own_index(archived):
+    found = asked("logs=archived").newest_first()
+    assert "jobs_archived" in first_of(found, PAGE_SIZE + 1, rows()).explain()
+    deep = Cursor.of(found[5_000])
+    assert_cheap(asked("logs=archived").older_than(deep.created_at, deep.id))
 
 
 @pytest.mark.parametrize(

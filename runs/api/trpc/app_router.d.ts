@@ -29,6 +29,8 @@ export interface ListInput {
   ref?: string;
   /** An error's kind, “@” and the node, if one failed. */
   error?: string;
+  /** Where the runs' logs are. */
+  logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
   q?: string;
   /** Most entries that are given. */
@@ -68,6 +70,12 @@ export interface ListedRun {
   last_seq: number;
   /** Under legal hold: it is not deleted. */
   held: boolean;
+  /** Where its events are: `live` and `restored`: all in the database; `archived`: none; `partly`: those that came after archiving; `archiving`, `restoring`: on their way. */
+  log_state: "live" | "archiving" | "archived" | "partly" | "restoring" | "restored";
+  /** When its log was archived, if it was. */
+  archived_at: string | null;
+  /** When a restored log leaves the database again. */
+  restored_until: string | null;
   /** Nodes of a run that has ended which still finish their present operation. */
   draining: number;
   /** The run's page in the portal. */
@@ -111,6 +119,8 @@ export interface CountsInput {
   ref?: string;
   /** An error's kind, “@” and the node, if one failed. */
   error?: string;
+  /** Where the runs' logs are. */
+  logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
   q?: string;
 }
@@ -162,6 +172,12 @@ export interface Run {
   last_seq: number;
   /** Under legal hold: it is not deleted. */
   held: boolean;
+  /** Where its events are: `live` and `restored`: all in the database; `archived`: none; `partly`: those that came after archiving; `archiving`, `restoring`: on their way. */
+  log_state: "live" | "archiving" | "archived" | "partly" | "restoring" | "restored";
+  /** When its log was archived, if it was. */
+  archived_at: string | null;
+  /** When a restored log leaves the database again. */
+  restored_until: string | null;
   /** Nodes of a run that has ended which still finish their present operation. */
   draining: number;
   /** The run's page in the portal. */
@@ -262,6 +278,8 @@ export interface ExportInput {
   ref?: string;
   /** An error's kind, “@” and the node, if one failed. */
   error?: string;
+  /** Where the runs' logs are. */
+  logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
   q?: string;
   /** The last answer's `export.next`: it goes on there. */
@@ -315,6 +333,12 @@ export interface ExportedRun {
   last_seq: number;
   /** Under legal hold: it is not deleted. */
   held: boolean;
+  /** Where its events are: `live` and `restored`: all in the database; `archived`: none; `partly`: those that came after archiving; `archiving`, `restoring`: on their way. */
+  log_state: "live" | "archiving" | "archived" | "partly" | "restoring" | "restored";
+  /** When its log was archived, if it was. */
+  archived_at: string | null;
+  /** When a restored log leaves the database again. */
+  restored_until: string | null;
   /** The run's page in the portal. */
   url: string;
   /** Events that are stored. */
@@ -344,6 +368,53 @@ export interface HoldInput {
   reason: string;
   /** The run's id. */
   id: string;
+}
+
+export interface RestoreInput {
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  /** For how many days; without it as the retention's settings say. */
+  days?: number;
+  /** The run's id. */
+  id: string;
+}
+
+export interface Bulk {
+  id: string;
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore";
+  state: "running" | "paused" | "finished" | "aborted";
+  reason: string;
+  by: string;
+  created_at: string;
+  ended_at: string | null;
+  /** As it was frozen; null: runs were named, or are those that failed elsewhere. */
+  filter: Record<string, string> | null;
+  /** The operation whose failures it does. */
+  failed_of: string | null;
+  options: BulkOptions;
+  /** Runs a second at most. */
+  rate: number | null;
+  /** How many runs were counted at its beginning. */
+  at_least: number;
+  /** null: not counted yet. */
+  total: number | null;
+  visited: number;
+  done: number;
+  skipped: number;
+  failed: number;
+  /** Runs, on average. */
+  per_second: number | null;
+  seconds_left: number | null;
+  /** Why it does not move, if it does not. */
+  trouble: string;
+  url: string;
+}
+
+export interface BulkOptions {
+  from_failed?: boolean;
+  format?: "json" | "ndjson" | "csv";
+  with_logs?: boolean;
+  days?: number;
 }
 
 export interface Deleted {
@@ -582,7 +653,7 @@ export interface StartBulkInput {
   runs?: string[];
   /** Those for which this operation, which has ended, failed. */
   failed_of?: string;
-  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release";
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore";
   /** Why; kept in the audit. Needed to terminate, delete and hold. */
   reason?: string;
   /** Runs a second at most; null: as fast as it goes. */
@@ -614,6 +685,8 @@ export interface FilterInput {
   ref?: string;
   /** An error's kind, “@” and the node, if one failed. */
   error?: string;
+  /** Where the runs' logs are. */
+  logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
   q?: string;
 }
@@ -625,43 +698,8 @@ export interface MakeBulkOptions {
   format?: "json" | "ndjson" | "csv";
   /** Of export: with all events of each run. */
   with_logs?: boolean;
-}
-
-export interface Bulk {
-  id: string;
-  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release";
-  state: "running" | "paused" | "finished" | "aborted";
-  reason: string;
-  by: string;
-  created_at: string;
-  ended_at: string | null;
-  /** As it was frozen; null: runs were named, or are those that failed elsewhere. */
-  filter: Record<string, string> | null;
-  /** The operation whose failures it does. */
-  failed_of: string | null;
-  options: BulkOptions;
-  /** Runs a second at most. */
-  rate: number | null;
-  /** How many runs were counted at its beginning. */
-  at_least: number;
-  /** null: not counted yet. */
-  total: number | null;
-  visited: number;
-  done: number;
-  skipped: number;
-  failed: number;
-  /** Runs, on average. */
-  per_second: number | null;
-  seconds_left: number | null;
-  /** Why it does not move, if it does not. */
-  trouble: string;
-  url: string;
-}
-
-export interface BulkOptions {
-  from_failed?: boolean;
-  format?: "json" | "ndjson" | "csv";
-  with_logs?: boolean;
+  /** Of restore: for how many days; without it as the retention's settings say. */
+  days?: number;
 }
 
 export interface BulkInput {
@@ -671,7 +709,7 @@ export interface BulkInput {
 
 export interface BulkDetail {
   id: string;
-  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release";
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore";
   state: "running" | "paused" | "finished" | "aborted";
   reason: string;
   by: string;
@@ -720,13 +758,13 @@ export interface BulksInput {
   limit?: number;
   /** The last given one's: the list goes on behind it. */
   cursor?: string | null;
-  kind?: "retry" | "terminate" | "delete" | "export" | "hold" | "release";
+  kind?: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore";
   state?: "running" | "paused" | "finished" | "aborted";
 }
 
 export interface ListedBulk {
   id: string;
-  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release";
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore";
   state: "running" | "paused" | "finished" | "aborted";
   reason: string;
   by: string;
@@ -1111,7 +1149,7 @@ export interface Token {
   name: string;
   /** What the token begins with. */
   prefix: string;
-  scopes: ("view" | "execute" | "retry" | "terminate" | "export" | "delete" | "hold" | "decide" | "workflows" | "triggers" | "views" | "ingest" | "retention")[];
+  scopes: ("view" | "execute" | "retry" | "terminate" | "export" | "delete" | "hold" | "restore" | "decide" | "workflows" | "triggers" | "views" | "ingest" | "retention")[];
   created_at: string;
   expires_at: string | null;
   /** To the minute. */
@@ -1122,6 +1160,303 @@ export interface Token {
 export interface TokenInput {
   /** The token's id, not the token. */
   id: string;
+}
+
+export interface Retention {
+  /** Days after its end that a completed run's log stays. */
+  completed_days: number;
+  /** Days after its end that a failed run's log stays. */
+  failed_days: number;
+  /** Days after its end that a terminated run's log stays. */
+  terminated_days: number;
+  /** Days after its end after which a run goes for good, with its archive; null: never. */
+  delete_days: number | null;
+  /** Days that a restored log stays. */
+  restore_days: number;
+  /** When the night's work begins, in `zone`. */
+  hour: number;
+  /** A time zone such as Europe/Berlin. */
+  zone: string;
+  /** Whether anything is archived at night. */
+  is_on: boolean;
+  /** Those with days of their own: all of them. */
+  workflows: WorkflowRetention[];
+  /** Send it along with a change. */
+  revision: string;
+  /** When the work would begin next, on or off. */
+  next_night: string;
+}
+
+export interface WorkflowRetention {
+  workflow_id: string;
+  /** Of completed runs. */
+  completed_days?: number | null;
+  /** Of failed runs. */
+  failed_days?: number | null;
+  /** Of terminated runs. */
+  terminated_days?: number | null;
+  /** Days after which its runs go for good. */
+  delete_days?: number | null;
+  /** Its runs never go for good by their age. */
+  never_deleted?: boolean;
+}
+
+export interface ChangeRetentionInput {
+  /** Days after its end that a completed run's log stays. */
+  completed_days?: number;
+  /** Days after its end that a failed run's log stays. */
+  failed_days?: number;
+  /** Days after its end that a terminated run's log stays. */
+  terminated_days?: number;
+  /** Days after its end after which a run goes for good, with its archive; null: never. */
+  delete_days?: number | null;
+  /** Days that a restored log stays. */
+  restore_days?: number;
+  /** When the night's work begins, in `zone`. */
+  hour?: number;
+  /** A time zone such as Europe/Berlin. */
+  zone?: string;
+  /** Whether anything is archived at night. */
+  is_on?: boolean;
+  /** Those with days of their own: all of them. */
+  workflows?: WorkflowRetention[];
+  /** Of the policy that you changed: another one is refused. */
+  revision: string;
+  /** Needed where the second term is switched on or shortened: runs go for good. */
+  confirm_deletion?: boolean;
+  /** Why; it is kept in the audit. */
+  reason?: string;
+}
+
+export interface TryRetentionInput {
+  /** Days after its end that a completed run's log stays. */
+  completed_days?: number;
+  /** Days after its end that a failed run's log stays. */
+  failed_days?: number;
+  /** Days after its end that a terminated run's log stays. */
+  terminated_days?: number;
+  /** Days after its end after which a run goes for good, with its archive; null: never. */
+  delete_days?: number | null;
+  /** Days that a restored log stays. */
+  restore_days?: number;
+  /** When the night's work begins, in `zone`. */
+  hour?: number;
+  /** A time zone such as Europe/Berlin. */
+  zone?: string;
+  /** Whether anything is archived at night. */
+  is_on?: boolean;
+  /** Those with days of their own: all of them. */
+  workflows?: WorkflowRetention[];
+}
+
+export interface RetentionPreview {
+  /** The night that it is of. */
+  at: string;
+  /** false: nothing of it happens. */
+  is_on: boolean;
+  /** By the policy as it is saved. */
+  saved: RetentionSide;
+  /** Its night with the given values. */
+  changed_at: string | null;
+  /** With the given values; null where nothing is another. */
+  changed: RetentionSide | null;
+  /** More runs are held than were looked at. */
+  held_is_capped: boolean;
+}
+
+export interface RetentionSide {
+  runs: number;
+  then_gone: number;
+  held: number;
+  oldest: string | null;
+  newest: string | null;
+  events: Amount;
+  bytes: Amount;
+  /** What goes for good, by the second term. */
+  gone: RetentionGone;
+  /** By workflow and state. */
+  lines: RetentionLine[];
+}
+
+export interface Amount {
+  /** null: not known. */
+  value: number | null;
+  /** false: estimated from a sample. */
+  is_exact: boolean;
+}
+
+export interface RetentionGone {
+  /** Archived runs past the second term. */
+  runs: Amount;
+  /** What their archives take in storage. */
+  bytes: Amount;
+}
+
+export interface RetentionLine {
+  workflow_id: string;
+  state: "completed" | "failed" | "terminated";
+  /** Runs that ended before this are due. */
+  before: string;
+  /** Whose logs are archived. */
+  runs: number;
+  /** Of these: past the second term too, so that they go for good then. */
+  then_gone: number;
+  /** Due, but under legal hold: left alone. */
+  held: number;
+  /** When the first of them ended. */
+  oldest: string | null;
+  newest: string | null;
+  events: Amount;
+  /** What the events take in the database. */
+  bytes: Amount;
+}
+
+export interface BeginInput {
+  kind: "archive" | "sweep" | "check";
+  /** It counts, and writes and deletes nothing. */
+  dry_run?: boolean;
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  options?: BeginOptions;
+  /** A word of yours for this call: sent again within 24 hours, it starts nothing and gives the same answer. */
+  idempotency_key?: string | null;
+}
+
+export interface BeginOptions {
+  /** Of check: how many objects are read, those first that were read longest ago; null: all. Usually 1,000. */
+  most?: number | null;
+  /** Of sweep: delete what nothing names, also where that is over a tenth of all. */
+  however_many?: boolean;
+}
+
+export interface Execution {
+  id: string;
+  kind: "archive" | "sweep" | "check";
+  state: "running" | "finished" | "aborted" | "failed";
+  dry_run: boolean;
+  night: string | null;
+  by: string;
+  reason: string;
+  /** As asked for, and the policy at the start. */
+  options: Record<string, unknown>;
+  created_at: string;
+  ended_at: string | null;
+  /** Why it waits, or gave up; it goes on by itself. */
+  trouble: string;
+  trouble_since: string | null;
+  /** When it is tried again. */
+  next_at: string | null;
+  /** Runs looked at; of sweep and check: objects. */
+  seen: number;
+  /** How many it will look at, about; null: not known. */
+  expected: number | null;
+  archived: number;
+  /** Objects read back and found whole. */
+  verified: number;
+  /** Restored logs whose time was over. */
+  expired: number;
+  /** Runs that went for good, by their age. */
+  deleted_runs: number;
+  skipped: number;
+  errors: number;
+  /** Findings, of which the first 10,000 are kept. */
+  found: number;
+  /** Events that left the database. */
+  events: number;
+  /** Of the events' lines. */
+  unpacked_bytes: number;
+  /** Of the objects. */
+  bytes: number;
+  seconds_worked: number;
+  /** Of a dry run what is due, as lines of workflow, state, runs, events, and runs that would go for good; of a sweep how many objects are what. */
+  report: Record<string, unknown>;
+  url: string;
+}
+
+export interface ExecutionInput {
+  /** The execution's id. */
+  id: string;
+}
+
+export interface ExecutionsInput {
+  /** Most entries that are given. */
+  limit?: number;
+  /** The last given one's: the list goes on behind it. */
+  cursor?: string | null;
+  kind?: "archive" | "sweep" | "check";
+  state?: "running" | "finished" | "aborted" | "failed";
+}
+
+export interface ListedExecution {
+  id: string;
+  kind: "archive" | "sweep" | "check";
+  state: "running" | "finished" | "aborted" | "failed";
+  dry_run: boolean;
+  night: string | null;
+  by: string;
+  reason: string;
+  /** As asked for, and the policy at the start. */
+  options: Record<string, unknown>;
+  created_at: string;
+  ended_at: string | null;
+  /** Why it waits, or gave up; it goes on by itself. */
+  trouble: string;
+  trouble_since: string | null;
+  /** When it is tried again. */
+  next_at: string | null;
+  /** Runs looked at; of sweep and check: objects. */
+  seen: number;
+  /** How many it will look at, about; null: not known. */
+  expected: number | null;
+  archived: number;
+  /** Objects read back and found whole. */
+  verified: number;
+  /** Restored logs whose time was over. */
+  expired: number;
+  /** Runs that went for good, by their age. */
+  deleted_runs: number;
+  skipped: number;
+  errors: number;
+  /** Findings, of which the first 10,000 are kept. */
+  found: number;
+  /** Events that left the database. */
+  events: number;
+  /** Of the events' lines. */
+  unpacked_bytes: number;
+  /** Of the objects. */
+  bytes: number;
+  seconds_worked: number;
+  /** Of a dry run what is due, as lines of workflow, state, runs, events, and runs that would go for good; of a sweep how many objects are what. */
+  report: Record<string, unknown>;
+  url: string;
+  /** Where the list goes on behind this execution. */
+  cursor: string;
+}
+
+export interface AbortInput {
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  /** The execution's id. */
+  id: string;
+}
+
+export interface FindingsInput {
+  /** The execution's id. */
+  id: string;
+  /** Most entries that are given. */
+  limit?: number;
+  /** The last given finding's id: it goes on behind it. */
+  cursor?: string | null;
+}
+
+export interface Finding {
+  id: number;
+  at: string;
+  run: string | null;
+  object: string;
+  problem: string;
+  /** What was done about it, if anything. */
+  act: string;
 }
 
 export interface ErrorShape {
@@ -1197,6 +1532,12 @@ export type AppRouter = TRPCBuiltRouter<
       release: TRPCMutationProcedure<{
         input: ActInput;
         output: Run;
+        meta: object;
+      }>;
+      /** Brings an archived log back for some days; gives the bulk operation that does it. */
+      restore: TRPCMutationProcedure<{
+        input: RestoreInput;
+        output: Bulk;
         meta: object;
       }>;
       /** Deletes a run that has ended, with all its events, for good. */
@@ -1481,6 +1822,58 @@ export type AppRouter = TRPCBuiltRouter<
         output: Token;
         meta: object;
       }>;
+    };
+    retention: {
+      /** How long runs and their logs are kept. */
+      get: TRPCQueryProcedure<{
+        input: NoInput | undefined;
+        output: Retention;
+        meta: object;
+      }>;
+      /** Changes some of it; given workflows replace all that have days of their own. */
+      set: TRPCMutationProcedure<{
+        input: ChangeRetentionInput;
+        output: Retention;
+        meta: object;
+      }>;
+      /** What the next night does, and what it would do with other values. */
+      preview: TRPCQueryProcedure<{
+        input: TryRetentionInput | undefined;
+        output: RetentionPreview;
+        meta: object;
+      }>;
+      executions: {
+        /** Begins what a night does, an orphan sweep or an integrity check, now. */
+        begin: TRPCMutationProcedure<{
+          input: BeginInput;
+          output: Execution;
+          meta: object;
+        }>;
+        /** How far an execution has come, and what it did. */
+        get: TRPCQueryProcedure<{
+          input: ExecutionInput;
+          output: Execution;
+          meta: object;
+        }>;
+        /** Executions, newest first. */
+        list: TRPCQueryProcedure<{
+          input: ExecutionsInput | undefined;
+          output: ListedExecution[];
+          meta: object;
+        }>;
+        /** Ends it; what is done stays done. */
+        abort: TRPCMutationProcedure<{
+          input: AbortInput;
+          output: Execution;
+          meta: object;
+        }>;
+        /** What it met that a person should know. */
+        findings: TRPCQueryProcedure<{
+          input: FindingsInput;
+          output: Finding[];
+          meta: object;
+        }>;
+      };
     };
   }
 >;

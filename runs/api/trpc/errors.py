@@ -32,6 +32,8 @@ def failure_of(exc: Exception) -> Failure:
     said = str(exc.detail)[: problems.MAX_DETAIL]
     if isinstance(exc, problems.WrongState):
         return Failure(code, said, state=exc.state, actions=exc.actions)
+    if isinstance(exc, problems.LogArchived):
+        return Failure(code, said, log_state=exc.logs, restore=exc.restore)
     if isinstance(exc, problems.Outdated):
         return Failure(code, said, newest=exc.newest)
     if isinstance(exc, problems.RuleRefused):

@@ -10,6 +10,8 @@ from rest_framework.exceptions import ValidationError
 
 from runs import exports, lifecycle
 from runs.api import acts
+from runs.api.archived import read_log, restore
+from runs.api.bulk_shapes import BulkSerializer
 from runs.api.history import events_of
 from runs.api.pagination import EventPages
 from runs.api.run_query import wanted_runs
@@ -36,6 +38,7 @@ from runs.api.trpc.shapes import (
     ListInput,
     NoInput,
     NoticeSerializer,
+    RestoreInput,
     RetryInput,
     RunInput,
     StreamInput,
@@ -47,7 +50,7 @@ from runs.live import public_event
 from runs.models import AuditEntry, Run
 from runs.paging import Cursor, page_of
 from runs.timeouts import statement_timeout
-from runs.views.run_download import as_json
+from runs.views.run_download import as_json, opened
 
 # What the filter calls them.
 FILTER_NAMES = {"status": "state", "workflow_id": "workflow"}
@@ -89,8 +92,9 @@ def get_run(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
 def export_run(asking: Asking, given: dict[str, Any]) -> JsonParts:
     """The whole run, as the page gives it as a file. It leaves the portal, so it is audited."""
     run = acts.find_run(given["id"])
+    log = opened(run)
     AuditEntry.objects.note(asking.actor, "export", ("run", run.public_id))
-    return JsonParts(as_json(run, asking.now))
+    return JsonParts(as_json(run, asking.now, log))
 
 
 def get_job(_: Asking, given: dict[str, Any]) -> dict[str, Any]:
@@ -98,7 +102,8 @@ def get_job(_: Asking, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def get_context(_: Asking, given: dict[str, Any]) -> dict[str, Any]:
-    return context_of(acts.find_run(given["id"]))
+    run = acts.find_run(given["id"])
+    return context_of(run, None if run.has_log else read_log(run))
 
 
 def get_timeline(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
@@ -131,6 +136,12 @@ def delete_run(asking: Asking, given: dict[str, Any]) -> dict[str, str]:
     run, reason = acts.find_run(given["id"]), given["reason"]
     acts.change(lifecycle.delete, run, by=asking.actor, reason=reason, now=asking.now)
     return {"id": run.public_id}
+
+
+def restore_run(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    run, reason = acts.find_run(given["id"]), given["reason"]
+    operation = restore(run, given, by=asking.actor, now=asking.now, reason=reason)
+    return dict(BulkSerializer(operation, context=asking.context).data)
 
 
 STREAM_LOGS = Procedure(
@@ -185,6 +196,10 @@ PROCEDURES = (
         "runs.release", "mutation", "runs.hold_run", ActInput, RunSerializer,
         _change(lifecycle.release),
         says="Takes the legal hold from the run.",
+    ),
+    Procedure(
+        "runs.restore", "mutation", "runs.restore_run", RestoreInput, BulkSerializer, restore_run,
+        says="Brings an archived log back for some days; gives the bulk operation that does it.",
     ),
     Procedure(
         "runs.delete", "mutation", "runs.delete_run", ActInput, DeletedSerializer, delete_run,

@@ -7,6 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from runs.api.bulk_shapes import RestoreSerializer
 from runs.api.pagination import (
     MAX_SEQ,
     EventPages,
@@ -28,7 +29,7 @@ from runs.api.serializers import (
     StartSerializer,
     StrictSerializer,
 )
-from runs.filters import RANGES, FilterForm
+from runs.filters import LOGS, RANGES, FilterForm
 from runs.models.idempotency import KEY_LENGTH
 from runs.states import RunState, Trigger
 
@@ -105,6 +106,10 @@ class HoldInput(HoldSerializer, RunInput):
     pass
 
 
+class RestoreInput(RestoreSerializer, RunInput):
+    pass
+
+
 class RetryInput(ActInput):
     from_failed = serializers.BooleanField(
         required=False, default=False,
@@ -130,6 +135,7 @@ class FilterInput(Input):
     trigger = OneOf(choices=[str(each) for each in Trigger], required=False)
     ref = word(help_text="A reference's id, or its beginning.")
     error = word(help_text="An error's kind, “@” and the node, if one failed.")
+    logs = OneOf(choices=list(LOGS), required=False, help_text="Where the runs' logs are.")
     q = word(help_text="Text of an error; give created or created_from too.")
 
 

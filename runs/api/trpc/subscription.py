@@ -25,6 +25,7 @@ from runs.api.trpc.wire import Failure
 from runs.bearer import digest_in
 from runs.streams import access, asgi, frames, hub, log
 from runs.streams.access import Credential, Crowded, Verdict
+from runs.streams.frames import is_archived_frame
 from runs.streams.log import Ending
 from runs.streams.tail import Entry
 
@@ -154,10 +155,18 @@ async def _notices(at: hub.Hub) -> AsyncGenerator[bytes, None]:
 
 async def _log(at: hub.Hub, asked: dict[str, Any]) -> AsyncGenerator[bytes, None]:
     run_id = ids.decode("run", asked["runId"])
-    end = None if run_id is None else await at.clients.share(log.end_of, run_id)
-    if run_id is None or end is None:
+    extent = None if run_id is None else await at.clients.share(log.extent_of, run_id)
+    if run_id is None or extent is None:
         raise Failure("NOT_FOUND", "There is no such run.")
-    return _chunks(at, run_id, min(int(asked.get("lastEventId") or 0), end), end)
+    after = min(int(asked.get("lastEventId") or 0), extent.end)
+    if after < extent.archived:
+        raise _archived(run_id, after, extent.archived)
+    return _chunks(at, run_id, after, extent.end)
+
+
+def _archived(run_id: uuid.UUID, after: int, last: int) -> Failure:
+    restore = f"/api/runs/{ids.encode('run', run_id)}/restore/"
+    return Failure("CONFLICT", asgi.archived_words(after, last), restore=restore)
 
 
 async def _chunks(
@@ -182,6 +191,10 @@ async def _chunks(
                 # An attempt may end without an event.
                 ask = ending is Ending.DRAINING
                 continue
+            if lost := next((each for each in entries if is_archived_frame(each.frame)), None):
+                # They were archived while the client was slow: it is not to miss them unaware.
+                yield wire.failed(_archived(run_id, after, lost.seq), STREAM_LOGS.path)
+                return
             for piece in asgi.in_pieces(wire.as_message(entry.frame) for entry in entries):
                 yield piece
             after = entries[-1].seq

@@ -52,7 +52,8 @@ export async function fetchText(url, options = {}) {
   // The run was deleted, or the right to see it taken away.
   if (!answer.ok) {
     const passes = answer.status >= 500;
-    throw new Unanswered(`The portal could not do this (answer ${answer.status}).`, { passes });
+    const said = answer.headers.get("Content-Type")?.startsWith("text/plain") && await answer.text();
+    throw new Unanswered(said || `The portal could not do this (answer ${answer.status}).`, { passes });
   }
   return answer.text();
 }

@@ -82,12 +82,32 @@ async function showOverview(url) {
     if (now && before) morph(before, now);
   }
   countAlike();
+  followLogs();
   markSelected();
   applyView();
   tick();
   colour(page);
   grow(() => {});
 }
+
+// -- A log on its way to the archive or back ---------------------------------------
+
+// The tab tells of the log as it was when it was fetched.
+function followLogs() {
+  const note = document.getElementById("run-logs");
+  const box = document.getElementById("run-tab");
+  // What was missed meanwhile is not streamed any more: the stream would be refused for ever.
+  const last = Number(note?.dataset.lastSeq || 0);
+  if (last > Number(stream.lastId)) stream.lastId = String(last);
+  if (note && note.dataset.logs !== box.dataset.logs) {
+    box.dataset.logs = note.dataset.logs; // once
+    openTab(location.href);
+  }
+}
+
+setInterval(() => {
+  if (!document.hidden && document.querySelector("#run-logs[data-moving]")) refreshIn(SLOW_PACE);
+}, SLOW_PACE);
 
 // -- The stream ----------------------------------------------------------------
 
@@ -99,7 +119,10 @@ function heard(data, id) {
 
 const stream = new LiveStream(`/api/sse-logs/${page.dataset.run}`, {
   lastId: page.dataset.lastSeq,
-  events: { status: heard, node: heard, log: heard, cost: heard, human: heard, deleted: showDeleted },
+  events: {
+    status: heard, node: heard, log: heard, cost: heard, human: heard,
+    archived: () => refreshIn(PACE), deleted: showDeleted,
+  },
   caughtUp: (first) => first || refreshIn(0),
   changed: (state) => state === "reconnecting" && lookWhetherDeleted(),
 });
@@ -117,6 +140,7 @@ async function lookWhetherDeleted() {
   try {
     const answer = await fetch(location.pathname, { method: "HEAD" });
     if (answer.status === 404) showDeleted();
+    else if (answer.ok) refreshIn(0); // or archived
   } catch {
     // the light says it
   }
@@ -162,6 +186,7 @@ async function openTab(url) {
     const found = parsed(await fetchText(wanted)).querySelector("#run-tab");
     box.replaceChildren(...found.childNodes);
     box.dataset.shownTab = found.dataset.shownTab;
+    box.dataset.logs = found.dataset.logs;
   } catch (error) {
     if (!(error instanceof Unanswered)) throw error;
     toast(error.message);

@@ -33,10 +33,12 @@ class Act:
     def permission(self) -> str:
         return kinds.PERMISSIONS[self.kind]
 
-    def why_not(self, state: RunState, *, held: bool, elsewhere: bool) -> str:
+    def why_not(self, state: RunState, *, held: bool, elsewhere: bool, archived: bool) -> str:
         """Why such a run is left out, or ""."""
         if state not in self.states:
             return self.only
+        if not archived and self.kind == BulkKind.RESTORE:
+            return "their logs are not archived"
         if elsewhere and self.is_ours_alone:
             return "executed elsewhere, where it must be done"
         if held and self.kind == BulkKind.DELETE:
@@ -65,20 +67,23 @@ ACTS: dict[str, Act] = {
         Act(
             BulkKind.DELETE, "Delete", "deleted", "Deleted", "delete", "Delete {}",
             FINAL_STATES, "only runs that have ended are deleted", asks_why=True, is_danger=True,
-            note="They go for good, with their events, inputs and outputs. This cannot be undone;"
-            " the audit keeps who deleted them, when and why.",
+            note="Each run's events, inputs and outputs go with it. This cannot be undone; the"
+            " audit keeps who deleted what, when and why.",
         ),
         Act(BulkKind.EXPORT, "Export", "exported", "Exported", "download", "Export {}"),
         Act(
             BulkKind.HOLD, "Legal hold", "put under legal hold", "Held", "gavel",
             "Put {} under legal hold", asks_why=True,
-            note="While it lasts, neither the runs nor their logs are deleted, by anybody or"
-            " anything.",
+            note="While it lasts, neither a run nor its log is deleted, by anybody or anything.",
         ),
         Act(
             BulkKind.RELEASE, "End legal hold", "released from legal hold", "Released", "lock_open",
             "End the legal hold of {}",
-            note="From then on they can be deleted, and their logs archived, like others.",
+            note="From then on they can be deleted, and their logs archived, like any others.",
+        ),
+        Act(
+            BulkKind.RESTORE, "Restore logs", "restored", "Restored", "settings_backup_restore",
+            "Restore the logs of {}",
         ),
     )
 }  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from runs import restore_days
 from runs.bulk.operations import MAX_RATE
 from runs.models.bulk import BulkKind
 from runs.views.bulk.acts import Act
@@ -23,7 +24,7 @@ class AskForm(forms.Form):
         required=False,
         min_value=1,
         max_value=MAX_RATE,
-        error_messages={"invalid": "The limit is a whole number of runs a second."},
+        error_messages={"invalid": "Give a whole number of runs a second."},
     )
 
     def __init__(self, act: Act, *args: Any) -> None:
@@ -36,6 +37,16 @@ class AskForm(forms.Form):
         if act.kind == BulkKind.EXPORT:
             self.fields["format"] = forms.ChoiceField(choices=FORMATS)
             self.fields["with_logs"] = forms.BooleanField(required=False)
+        if act.kind == BulkKind.RESTORE:
+            said = f"A whole number from 1 to {restore_days.MOST:,}."
+            self.fields["days"] = forms.IntegerField(
+                min_value=1,
+                max_value=restore_days.MOST,
+                initial=restore_days.usual,
+                error_messages=dict.fromkeys(
+                    ("invalid", "required", "min_value", "max_value"), said
+                ),
+            )
         if act.kind == BulkKind.DELETE:
             # `shown` is the figure as the page said it.
             self.fields["shown"] = forms.CharField(required=False, max_length=20)
@@ -57,6 +68,8 @@ class AskForm(forms.Form):
         given = self.cleaned_data
         if given.get("begin") == "failed":
             return {"from_failed": True}
+        if "days" in self.fields:
+            return {"days": given["days"]}
         if "format" in self.fields:
             return {"format": given["format"], "with_logs": given["with_logs"]}
         return {}

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from runs.filters import STATES, RunFilter
 from runs.models import Run
 from runs.querysets import COUNT_CAP, RunQuerySet
-from runs.states import RunState
+from runs.states import AT_HAND, RunState
 from runs.timeouts import statement_timeout
 from runs.views.bulk.acts import Act
 
@@ -28,7 +29,10 @@ class Cell:
     state: RunState
     held: bool
     elsewhere: bool
+    archived: bool
     count: int
+    # Whether there are more than were counted.
+    is_capped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,6 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Counted:
     cells: Sequence[Cell] = ()
-    # States of which there are more than were counted.
-    capped: frozenset[RunState] = field(default_factory=frozenset)
     # Named runs that are not there any more.
     gone: int = 0
 
@@ -68,12 +70,13 @@ class Counted:
 
     def _lines(self, cells: Iterable[Cell], why: str = "") -> list[Line]:
         counts: Counter[RunState] = Counter()
+        capped: set[RunState] = set()
         for cell in cells:
             counts[cell.state] += cell.count
+            if cell.is_capped:
+                capped.add(cell.state)
         return [
-            Line(state, counts[state], state in self.capped, why)
-            for state in RunState
-            if counts[state]
+            Line(state, counts[state], state in capped, why) for state in RunState if counts[state]
         ]
 
 
@@ -95,36 +98,40 @@ def count_named(run_ids: Sequence[uuid.UUID]) -> Counted:
 def count_matching(wanted: RunFilter, now: datetime) -> Counted:
     """Each state up to the cap. Raises DatabaseError where that takes too long."""
     cells: list[Cell] = []
-    capped: set[RunState] = set()
     with statement_timeout(SECONDS):
         for name, state in STATES.items():
             if wanted.state not in ("", name):
                 continue
             runs = wanted.with_(state=name).apply(Run.objects.all(), now)
             some = _cells(runs, COUNT_CAP + 1)
-            if sum(cell.count for cell in some) > COUNT_CAP:
-                capped.add(state)
-                some = _one_less(some)
-            cells += some
-    return Counted(cells, frozenset(capped))
+            # Of many, those that were met first may all be held, or none of them, and others not.
+            is_whole = sum(cell.count for cell in some) <= COUNT_CAP
+            cells += some if is_whole else _many(state, runs)
+    return Counted(cells)
 
 
 def _cells(runs: RunQuerySet, most: int | None = None) -> list[Cell]:
     held = ExpressionWrapper(Q(held_at__isnull=False), output_field=BooleanField())
     elsewhere = ExpressionWrapper(Q(source__isnull=False), output_field=BooleanField())
+    archived = ExpressionWrapper(~Q(logs__in=AT_HAND), output_field=BooleanField())
     # Counted here: a database that groups what a limit has cut may join it to the whole table.
-    rows = runs.order_by().values_list("state", held, elsewhere)[:most]
+    rows = runs.order_by().values_list("state", held, elsewhere, archived)[:most]
     return [
-        Cell(RunState(state), is_held, is_elsewhere, count)
-        for (state, is_held, is_elsewhere), count in Counter(rows).items()
+        Cell(RunState(state), is_held, is_elsewhere, is_archived, count)
+        for (state, is_held, is_elsewhere, is_archived), count in Counter(rows).items()
     ]
 
 
-def _one_less(cells: list[Cell]) -> list[Cell]:
-    """Without the one that only told of more, taken from the largest part."""
-    largest = max(cells, key=lambda cell: cell.count)
-    return [replace(cell, count=cell.count - 1) if cell is largest else cell for cell in cells]
+def _many(state: RunState, runs: RunQuerySet) -> Iterator[Cell]:
+    """Each kind of them up to the cap."""
+    for held, elsewhere, archived in product((False, True), repeat=3):
+        there = runs.archived() if archived else runs.with_log()
+        alike = there.filter(held_at__isnull=not held, source__isnull=not elsewhere)
+        count = alike.order_by()[: COUNT_CAP + 1].count()
+        if count:
+            capped = count > COUNT_CAP
+            yield Cell(state, held, elsewhere, archived, min(count, COUNT_CAP), capped)
 
 
 def _why(act: Act, cell: Cell) -> str:
-    return act.why_not(cell.state, held=cell.held, elsewhere=cell.elsewhere)
+    return act.why_not(cell.state, held=cell.held, elsewhere=cell.elsewhere, archived=cell.archived)

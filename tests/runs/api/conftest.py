@@ -11,6 +11,7 @@ from runs import lifecycle, recorder
 from runs.actors import Actor
 from runs.engine import worker
 from runs.models import (
+    Archive,
     AuditEntry,
     Event,
     Firing,
@@ -22,7 +23,7 @@ from runs.models import (
     User,
 )
 from runs.rows import NewEvent
-from runs.states import Kind, RunState
+from runs.states import Kind, LogState, RunState
 from tests.runs.conftest import changed, executor_node
 
 ANNA = Actor(name="anna", ref_type="user", ref_id="user_anna")
@@ -30,7 +31,7 @@ ALL = (
     "view_run", "view_workflow", "execute_workflow", "retry_run", "terminate_run", "export_run",
     "delete_run", "add_workflow", "change_workflow", "ingest_event", "decide_decision",
     "view_trigger", "add_trigger", "change_trigger", "delete_trigger", "fire_trigger",
-    "hold_run",
+    "hold_run", "restore_run", "manage_retention",
 )  # fmt: skip
 
 
@@ -140,6 +141,17 @@ def waiting(publish, node=None, data=None):
     return run
 
 
+def archived(run):
+    """As if its log were in storage, without an object there."""
+    now = timezone.now()
+    Archive.objects.create(
+        run=run, name=f"archive/{run.public_id}", last_seq=run.last_seq, unpacked=1, bytes=1,
+        sha256="0" * 64, archived_at=now, verified_at=now, completed_at=now,
+    )  # fmt: skip
+    Run.objects.filter(pk=run.pk).update(logs=LogState.ARCHIVED)
+    return run
+
+
 @pytest.fixture
 def run_in(workflow, publish):
     """Make a run and bring it into a state, one of a run's, “waiting” for a person or “held”;
@@ -148,6 +160,8 @@ def run_in(workflow, publish):
     def make(state=RunState.CREATED, *, seconds=2.0, **fields):
         if state == "waiting":
             return waiting(publish)
+        if state == "archived":
+            return archived(make("completed", **fields))
         if state == "held":
             run = make("created", **fields)
             lifecycle.hold(Run.objects.filter(pk=run.pk), by=ANNA, reason="court", audited=False)

@@ -37,6 +37,7 @@ ADDRESSES = [
     ("post", "/api/runs/{run}/retry/", {}, "retry_run", "failed", 201),
     ("post", "/api/runs/{run}/terminate/", {}, "terminate_run", "active", 200),
     ("post", "/api/runs/{run}/hold/", {"reason": "court"}, "hold_run", "created", 200),
+    ("post", "/api/runs/{run}/restore/", {}, "restore_run", "archived", 202),
     ("post", "/api/runs/{run}/release/", {}, "hold_run", "held", 200),
     ("get", "/api/bulk/", None, "view_run", "created", 200),
     ("post", "/api/bulk/", BULK, "retry_run", "failed", 202),
@@ -194,6 +195,8 @@ def test_every_operation_of_the_document_is_asked_here():
     told = {
         (method, filled(path))
         for path, operations in document()["paths"].items()
+        # Of an upper app, whose tests ask there.
+        if not path.startswith("/api/retention/")
         for method in operations
     }
     asked = {(method, address) for method, address, *_ in ADDRESSES}

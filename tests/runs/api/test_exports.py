@@ -9,10 +9,9 @@ from asgiref.sync import async_to_sync
 
 from runs import exports, lifecycle
 from runs.models import AuditEntry, Run
-from runs.views import run_download
 from tests.runs.api.conftest import ANNA, ERROR, begun, broke, record
 from tests.runs.api.test_runs import log
-from tests.runs.conftest import changed
+from tests.runs.conftest import changed, page_events
 
 
 def text_of(response):
@@ -29,7 +28,7 @@ def lines_of(response):
 
 
 def test_the_logs_are_the_whole_history_one_event_a_line(client, run_in, monkeypatch):
-    monkeypatch.setattr(run_download, "PAGE_EVENTS", 7)
+    page_events(monkeypatch, 7)
     run = record(run_in("active"), *(log(f"line {n}\nand more") for n in range(30)))
     response = client.get(f"/api/runs/{run}/logs/")
     assert response["Content-Type"] == "application/x-ndjson"
@@ -45,7 +44,7 @@ def test_the_logs_are_the_whole_history_one_event_a_line(client, run_in, monkeyp
 def test_logs_are_read_in_pages_and_not_before_they_are_sent(
     client, run_in, monkeypatch, django_assert_max_num_queries
 ):
-    monkeypatch.setattr(run_download, "PAGE_EVENTS", 5)
+    page_events(monkeypatch, 5)
     run = record(run_in("active"), *(log(f"line {n}") for n in range(50)))
     with django_assert_max_num_queries(12):  # none of the ten pages
         response = client.get(f"/api/runs/{run}/logs/")

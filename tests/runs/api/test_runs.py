@@ -19,7 +19,7 @@ FIELDS = {
     "id", "job_id", "workflow_id", "workflow_version", "state", "created_at", "started_at",
     "completed_at", "duration_ms", "trigger", "triggered_by", "ref_type", "ref_id", "retry_of",
     "first_run", "cost", "tokens", "nodes", "current_node", "error", "ended_by", "reason",
-    "last_seq", "held", "draining", "url", "fired",
+    "last_seq", "held", "log_state", "archived_at", "restored_until", "draining", "url", "fired",
 }  # fmt: skip
 
 

@@ -9,11 +9,10 @@ from datetime import timedelta
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.core.files.storage import FileSystemStorage
 from django.db import connection
 from django.utils import timezone
 
-from runs import doomed, lifecycle, recorder
+from runs import doomed, lifecycle, objects, recorder
 from runs.bulk import export_work, exports, operations, parts, tasks, work
 from runs.exports import event_line
 from runs.models import BulkOperation, BulkOutcome, DoomedObject, Event, ExportPart, Run
@@ -101,7 +100,7 @@ def test_logs_are_whole_and_in_order(make_run, monkeypatch, form, small):
     if small:
         monkeypatch.setattr(parts, "PAGE_EVENTS", 3)
         monkeypatch.setattr(parts, "PAGE_BYTES", 100)
-        monkeypatch.setattr(exports, "READ", 7)
+        monkeypatch.setattr(exports, "GIVEN", 28)
     runs = [make_run(*map(log, range(count))) for count in (0, 1, 2, 10)]
     operation = finish(export(form, with_logs=True))
     found, end = READERS[form](text_of(operation))
@@ -233,9 +232,9 @@ def once(monkeypatch, module, name, *, before):
     [
         (parts, "_fill", True),
         (parts, "_fill", False),
-        (FileSystemStorage, "save", True),
+        (objects, "put_new", True),
         # Between the file and the transaction that names it.
-        (FileSystemStorage, "save", False),
+        (objects, "put_new", False),
         (export_work, "_add", True),
         (export_work.progress, "advance", False),
         # Between the transaction and the next file.
@@ -268,21 +267,18 @@ def test_whenever_it_is_killed_no_run_is_lost_or_doubled(
     assert len(lines_of(operation)[0]) == 7
 
 
-def test_storage_that_is_away_stops_it_and_shows(make_run, monkeypatch, in_a_folder):
+def test_storage_that_is_away_stops_it_and_shows(make_run, in_a_folder):
     for _ in range(4):
         make_run()
     operation = export()
-    real = FileSystemStorage.save
-
-    def away(*_, **__):
-        raise OSError("storage does not answer")
-
-    monkeypatch.setattr(FileSystemStorage, "save", away)
+    # No account may write there, not even root.
+    in_a_folder.rmdir()
+    in_a_folder.touch()
     tasks.bulk_work(str(operation.pk))
     operation.refresh_from_db()
     assert (operation.state, operation.visited) == ("running", 0)
-    assert "storage does not answer" in operation.trouble
-    monkeypatch.setattr(FileSystemStorage, "save", real)
+    assert "give its account the right" in operation.trouble
+    in_a_folder.unlink()
     operation = finish(operation)
     assert (operation.done, operation.trouble) == (4, "")
     swept()
@@ -393,3 +389,53 @@ def test_files_go_when_their_time_is_over(make_run, in_a_folder, settings):
 def test_a_kind_of_file_that_there_is_not(db, given):
     with pytest.raises(operations.NotPossible):
         begin("export", options=given)
+
+
+# -- What cannot be told, and what is not gone on with ---------------------------------------
+
+
+@pytest.mark.parametrize("form", parts.FORMATS)
+def test_a_run_that_cannot_be_told_does_not_stop_the_others(make_run, monkeypatch, form):
+    runs = sorted(make_run(log(1)) for _ in range(7))
+    bad = {runs[2], runs[5]}
+    row_of = parts.row_of
+
+    def odd(run, *more):
+        if run.pk in bad:
+            raise ValueError("a version without a name")
+        return row_of(run, *more)
+
+    monkeypatch.setattr(parts, "row_of", odd)
+    operation = finish(export(form, with_logs=True))
+    assert (operation.done, operation.failed) == (5, 2)
+    assert {run for run, (status, _) in outcomes(operation).items() if status == "failed"} == bad
+    assert outcomes(operation)[runs[2]][1] == "ValueError: a version without a name"
+    text = text_of(operation)
+    for run in runs:
+        assert (str(Run(pk=run)) in text) is (run not in bad)
+
+
+def test_where_none_can_be_told_it_ends_all_the_same(make_run, monkeypatch):
+    for _ in range(4):
+        make_run()
+
+    def odd(*_):
+        raise KeyError("name")
+
+    monkeypatch.setattr(parts, "row_of", odd)
+    operation = finish(export())
+    assert (operation.state, operation.done, operation.failed) == ("finished", 0, 4)
+
+
+def test_one_that_is_paused_for_too_long_is_aborted_and_its_files_go(make_run, settings):
+    for _ in range(5):
+        make_run()
+    operation = export()
+    work.step(operation.pk)
+    assert operations.pause(operation, by=BEN, now=timezone.now())
+    soon = timezone.now() + timedelta(days=settings.EXPORT_DAYS - 1)
+    assert exports.sweep(soon) == 0
+    assert exports.sweep(soon + timedelta(days=2)) == 1
+    operation.refresh_from_db()
+    assert (operation.state, operation.trouble) == ("aborted", exports.TOO_LONG)
+    assert not ExportPart.objects.exists()

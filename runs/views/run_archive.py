@@ -1,0 +1,107 @@
+"""What a run's page says of an archived log: where it is, and how it comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from runs import restore_days, whole_log
+from runs.models import Archive, BulkOperation, Run
+from runs.models.bulk import BulkKind, BulkState
+from runs.objects import StorageAway
+from runs.states import LogState
+from runs.whole_log import TooLong, WholeLog
+
+
+class Unreadable(Exception):  # noqa: N818  (an answer, not an error)
+    """Why an archived log is not read for the page."""
+
+    def __init__(self, said: str, status: int) -> None:
+        super().__init__(said)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """Of a run whose log has been archived, wherever its events are now."""
+
+    run: Run
+    # None where nothing is known of its object.
+    archive: Archive | None
+    # What is about to bring it back.
+    operation: BulkOperation | None
+    # For how many days it comes back.
+    days: int
+
+    @property
+    def is_away(self) -> bool:
+        return not self.run.has_log
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether it is on its way, so that the page looks again by itself."""
+        on_its_way = self.run.logs in (LogState.ARCHIVING, LogState.RESTORING)
+        return on_its_way or (self.is_away and self.operation is not None)
+
+    @property
+    def is_restoring(self) -> bool:
+        return self.is_moving and self.run.logs != LogState.ARCHIVING
+
+    @property
+    def last_seq(self) -> int:
+        """The last event that is not in the database; 0: all are."""
+        return self.archive.last_seq if self.is_away and self.archive else 0
+
+    @property
+    def late(self) -> int:
+        """Events that came after archiving."""
+        return self.run.last_seq - self.last_seq if self.last_seq else 0
+
+    @property
+    def trouble(self) -> str:
+        return self.operation.trouble if self.operation and self.is_away else ""
+
+    @property
+    def operation_url(self) -> str:
+        if self.operation is None:
+            return ""
+        return reverse("bulk_operation", args=[self.operation.public_id])
+
+    def has(self, seq: int | None) -> bool:
+        """Whether this event is in the object alone."""
+        return seq is not None and self.is_away and (not self.archive or seq <= self.last_seq)
+
+
+def archived(run: Run) -> Archived | None:
+    """None for a run whose log never left."""
+    if run.logs == LogState.LIVE:
+        return None
+    archive = Archive.objects.filter(pk=run.pk).defer("senders").first()
+    return Archived(run, archive, restoring(run), restore_days.usual())
+
+
+def restoring(run: Run) -> BulkOperation | None:
+    """The operation on this very run that brings its log back; by the index of running ones."""
+    if run.has_log:
+        return None
+    going = BulkOperation.objects.filter(state=BulkState.RUNNING, kind=BulkKind.RESTORE)
+    return going.filter(chosen__contains=[run.pk]).order_by("created_at").first()
+
+
+def read(run: Run) -> WholeLog:
+    """Its log, from storage if need be, for somebody who waits. Raises Unreadable."""
+    try:
+        log = whole_log.opened(run, at_once=True)
+    except TooLong as error:
+        raise Unreadable(_sentence(f"{error}: restore it first"), 409) from None
+    except StorageAway:
+        said = "Storage, where the log is archived, does not answer now. Try again later."
+        raise Unreadable(said, 503) from None
+    if log.problem:
+        raise Unreadable(_sentence(log.problem), 409)
+    return log
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
