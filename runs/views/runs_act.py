@@ -130,15 +130,17 @@ class RunsAct(PermissionRequiredMixin, View):
         some = f"at least {count:,}" if is_capped else f"{count:,}"
         runs = f"{some} run{'' if is_one else 's'}" if counted else "all of these runs"
         wanted = selected.wanted
+        # Where it is not known how many there are, there may be some.
+        is_possible = counted is None or count > 0
+        none = f"None of them can be {act.past}"
         context = {
             "now": self.now,
-            "title": f"{act.phrase.format(runs)}?",
+            "title": f"{act.phrase.format(runs)}?" if is_possible else none,
             "act": act,
             "counted": counted,
             "doing": doing,
             "figure": figure_words(count, is_capped) if counted else WORD,
-            # Where it is not known how many there are, there may be some.
-            "is_possible": counted is None or count > 0,
+            "is_possible": is_possible,
             "is_one": is_one,
             "skipped": counted.skipped(act) if counted else [],
             "gone": counted.gone if counted else 0,

@@ -70,9 +70,15 @@ def test_deleting_wants_the_figure_that_is_shown(visit, teller):
     page.get_by_role("button", name="Delete").click()
     dialog = page.get_by_role("dialog", name="Delete 3 runs?")
     expect(dialog.get_by_role("button", name="Export them first")).to_be_visible()
+    dialog.get_by_role("button", name="Delete these 3").click()
+    expect(dialog.get_by_role("alert").first).to_have_text(
+        "Say why: the reason is kept in the audit."
+    )
+    expect(dialog.get_by_label("Reason")).to_be_focused()
     dialog.get_by_label("Reason").fill("test data")
     dialog.get_by_label("Type 3").fill("4")
     dialog.get_by_role("button", name="Delete these 3").click()
+    expect(dialog.get_by_text("Say why")).to_have_count(0)
     expect(dialog.get_by_role("alert")).to_contain_text("Type 3")
     expect(dialog.get_by_label("Reason")).to_have_value("test data")
     assert barriers(page, "#asked") == []

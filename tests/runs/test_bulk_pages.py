@@ -77,10 +77,12 @@ def text_of(answer):
 
 def test_the_list_says_kind_who_why_how_far_and_what_came_of_it(olga, failed):
     finish(begin(chosen=failed(2)))
-    begin(wanted=RunFilter(state="failed", workflow="example"), rate=5)
+    begin(wanted=RunFilter(state="failed", workflow="example", triggered_by="olga"), rate=5)
     said = text_of(olga.get(LIST))
     assert said.index("Retry failed runs of example") < said.index("Retry 2 runs")
-    assert "2 named runs · a bad morning" in said
+    assert "Retry 2 runs a bad morning" in said
+    # What the title says is not said again.
+    assert "Retry failed runs of example triggered by olga · a bad morning" in said
     assert "2 retried" in said
     assert "0 of not yet counted" in said
     assert "ben" in said
@@ -169,6 +171,48 @@ def test_each_outcome_leads_to_the_run_and_the_new_one_and_can_be_filtered(olga,
     why = olga.get(url(operation, "?status=skipped&why=only failed runs")).content.decode()
     assert ids.encode("run", runs[2]) in why
     assert why.count('class="op-pill"') == 1
+
+
+def test_a_run_that_a_reason_names_is_led_to(olga, failed):
+    (run_id,) = failed(1)
+    finish(begin(chosen=[run_id]))
+    operation = finish(begin(chosen=[run_id]))
+    new = Run.objects.get(retry_of=run_id).public_id
+    page = olga.get(url(operation)).content.decode()
+    assert "it is being retried already, as <a" in page
+    assert f'href="/admin/runs/run/{new}/"' in page
+
+
+def test_once_it_has_ended_its_limit_is_asked_for_no_more(olga, failed):
+    operation = begin(chosen=failed(2))
+    assert 'id="bulk-asked"' not in olga.get(url(operation, "?fragment=live")).content.decode()
+    assert 'id="bulk-rate"' in olga.get(url(operation)).content.decode()
+    finish(operation)
+    part = olga.get(url(operation, "?fragment=live")).content.decode()
+    assert 'id="bulk-asked"' in part
+    assert 'id="bulk-rate"' not in part
+
+
+def test_reasons_beyond_those_that_are_counted_are_said_to_be_more(olga, failed, monkeypatch):
+    monkeypatch.setattr(outcomes, "MOST_REASONS", 2)
+    runs = failed(3)
+    finish(begin(chosen=runs))
+    again = finish(begin(chosen=runs))
+    said = text_of(olga.get(url(again)))
+    assert "It is being retried already 2+" in said
+    assert "Counted among the first 2 of them" in said
+
+
+def test_aborting_an_export_says_that_its_file_goes(failed):
+    erin = visitor("runs.view_run", "runs.export_run")
+    operation = begin("export", chosen=failed(1), options={"format": "csv"})
+    assert "Its file is deleted" in text_of(erin.get(url(operation, "?confirm=abort")))
+    erin.post(url(operation), {"act": "abort"})
+    page = erin.get(url(operation)).content.decode()
+    card = page.partition('id="bulk-file"')[2].partition("</section>")[0]
+    assert "It was aborted: there is no file." in card
+    # What is not there has no size.
+    assert "0 runs" not in card
 
 
 def test_reasons_that_differ_by_the_run_they_name_are_counted_together(failed):

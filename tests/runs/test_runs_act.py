@@ -6,6 +6,7 @@ import re
 import pytest
 from django.contrib.messages import get_messages
 from django.db import OperationalError
+from django.utils import timezone
 
 from runs import ids
 from runs.bulk import tasks
@@ -275,3 +276,25 @@ def test_what_is_not_done_within_a_moment_is_left_to_workers(olga, some, begun, 
     answer = olga.post(ACT, data)
     assert answer["Location"].startswith("/admin/bulk/bulk_")
     assert len(begun) == 1
+
+
+def test_held_runs_are_found_behind_many_others_and_others_behind_many_held(
+    olga, some, monkeypatch
+):
+    monkeypatch.setattr("runs.views.bulk.counted.COUNT_CAP", 1)
+    version = Run.objects.get(pk=some["terminated"].id).version
+    for _ in range(2):
+        Story(version, zero=ago(20)).active().terminate("not needed")
+    ended = Run.objects.filter(state="terminated").order_by("created_at")
+    ask = {"all": "1", "filter": "?state=terminated"}
+
+    Run.objects.filter(pk=ended[2].pk).update(held_at=timezone.now())
+    said = text_of(olga.post(ACT, {**ask, "act": "release"}))
+    assert "End the legal hold of 1 run?" in said
+    assert "1+ terminated will be skipped: not under legal hold" in said
+
+    Run.objects.filter(pk__in=[run.pk for run in ended[:2]]).update(held_at=timezone.now())
+    Run.objects.filter(pk=ended[2].pk).update(held_at=None)
+    said = text_of(olga.post(ACT, {**ask, "act": "delete"}))
+    assert "Delete 1 run?" in said
+    assert "1+ terminated will be skipped: under legal hold" in said

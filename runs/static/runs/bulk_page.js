@@ -48,6 +48,8 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target?.id !== "bulk-live") return;
+  // An error is an answer too, but not of how far it is.
+  if (event.detail.xhr.status >= 400) return;
   heardAt = performance.now();
   if (isHeld(event.detail.target)) event.detail.shouldSwap = false;
 });

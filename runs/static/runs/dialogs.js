@@ -7,9 +7,14 @@
 import { signInAgain } from "./signed_out.js";
 import { toast } from "./toast.js";
 
-const FIRST = "form.op-form :is(input:not([type=hidden]), select, button)";
+// Where one begins: at what was wrong, or where the form says; else at its first field.
+const BEFORE = ["[aria-invalid=true]", "[autofocus]"];
+const FIRST = "form.op-form:not(.op-ask-first) :is(input:not([type=hidden]), select, button)";
 
 const UNSURE = "It may have been done all the same: look at the runs before you press again.";
+
+const begin = (dialog) =>
+  [...BEFORE, FIRST].map((where) => dialog.querySelector(where)).find(Boolean)?.focus();
 
 const ask = (url, body) =>
   fetch(url, { method: body ? "POST" : "GET", body, headers: { "HX-Request": "true" } });
@@ -41,7 +46,7 @@ export async function askIn(url, body) {
   else {
     dialog.innerHTML = await answer.text();
     if (!dialog.open) dialog.showModal();
-    dialog.querySelector(FIRST)?.focus();
+    begin(dialog);
   }
 }
 
@@ -91,7 +96,7 @@ async function sent(form, done) {
   if (answer.status !== 422) return [await refusal(answer)];
   const dialog = form.closest("dialog");
   dialog.innerHTML = await answer.text();
-  dialog.querySelector(FIRST)?.focus();
+  begin(dialog);
   return null;
 }
 

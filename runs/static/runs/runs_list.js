@@ -5,7 +5,7 @@
 
 import { LiveStream } from "./live.js";
 import { paced } from "./paced.js";
-import { forget, heardStates, show as showSelection, toggleRow } from "./selection.js";
+import { enterBar, forget, heardStates, show as showSelection, toggleRow } from "./selection.js";
 import { signInAgain } from "./signed_out.js";
 import { tick } from "./ticks.js";
 import "./calendar.js";
@@ -399,6 +399,8 @@ const KEYS = {
   g: () => move(-Infinity),
   G: () => move(Infinity),
   x: () => toggleRow(document.querySelector("#rows > tr.is-cursor")),
+  X: () => document.getElementById("select-page")?.click(),
+  b: enterBar,
   n: () => document.querySelector("#new button")?.click(),
   "?": () => document.getElementById("keys").showModal(),
 };

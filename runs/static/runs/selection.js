@@ -130,11 +130,15 @@ export function show() {
   offerAll(isWhole);
   if (every === null) showNamed(here);
   else showEvery();
+  const isLong = bar.querySelector("#bulk-states").textContent.length > 45;
+  bar.classList.toggle("is-tall", isLong || !bar.querySelector("#bulk-all").hidden);
 }
 
 function offerAll(isWhole) {
   const offer = bar.querySelector("#bulk-all");
-  offer.hidden = every !== null || !isWhole || !goesOn() || filterOf() === null;
+  // A narrow screen has no box for the page: there it is offered from the first run on.
+  const isMeant = document.getElementById("select-page")?.offsetParent ? isWhole && goesOn() : true;
+  offer.hidden = every !== null || !isMeant || filterOf() === null;
   if (offer.hidden) return;
   const count = counted(chosenState() || "all");
   write(offer, `Select all${count ? ` ${count}` : ""} matching this filter`);
@@ -155,7 +159,7 @@ function showEvery() {
   const only = chosenState();
   const count = counted(only || "all");
   write(bar.querySelector("#bulk-count"), `All${count ? ` ${count}` : ""} selected`);
-  write(bar.querySelector("#bulk-states"), `· all ${list().dataset.words} on every page`);
+  write(bar.querySelector("#bulk-states"), `· ${only ? "" : statesOfAll()}all ${list().dataset.words} on every page`);
   showActs(({ states }) => {
     const meant = states.filter((state) => !only || state === only);
     if (!meant.length) return "0";
@@ -164,6 +168,12 @@ function showEvery() {
     const sum = texts.reduce((total, text) => total + Number(text.replace(/\D/g, "")), 0);
     return sum.toLocaleString("en") + (texts.some((text) => text.endsWith("+")) ? "+" : "");
   });
+}
+
+// What is meant by state, as far as the tabs know.
+function statesOfAll() {
+  const known = STATES.filter((state) => !["", "0"].includes(counted(state)));
+  return known.map((state) => `${counted(state)} ${state} · `).join("");
 }
 
 // Each button with how many runs it would take; none where nobody knows yet.
@@ -183,6 +193,15 @@ function showActs(figure) {
 function write(element, words) {
   if (element.textContent !== words) element.textContent = words;
 }
+
+// From the keyboard: to the offer of all that match, or the first thing that can be done.
+export function enterBar() {
+  if (!bar || bar.hidden) toast("Nothing is selected: x selects a run, X the page.", "terminated");
+  else bar.querySelector("#bulk-all:not([hidden]), button[name=act]:not([aria-disabled=true])")?.focus();
+}
+
+const goBack = () =>
+  (document.querySelector("#rows > tr.is-cursor .op-id") || document.getElementById("search"))?.focus();
 
 function clear() {
   selected.clear();
@@ -224,7 +243,11 @@ bar?.querySelector("#bulk-all").addEventListener("click", () => {
 
 bar?.querySelector(".op-close").addEventListener("click", () => {
   clear();
-  (document.querySelector("#rows > tr.is-cursor .op-id") || document.getElementById("search"))?.focus();
+  goBack();
+});
+
+bar?.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !bar.querySelector("details[open]")) goBack();
 });
 
 bar?.addEventListener("submit", (event) => {

@@ -65,20 +65,19 @@ ACTS: dict[str, Act] = {
         Act(
             BulkKind.DELETE, "Delete", "deleted", "Deleted", "delete", "Delete {}",
             FINAL_STATES, "only runs that have ended are deleted", asks_why=True, is_danger=True,
-            note="They go for good, with their events, inputs and outputs. This cannot be undone;"
-            " the audit keeps who deleted them, when and why.",
+            note="Each run's events, inputs and outputs go with it. This cannot be undone; the"
+            " audit keeps who deleted what, when and why.",
         ),
         Act(BulkKind.EXPORT, "Export", "exported", "Exported", "download", "Export {}"),
         Act(
             BulkKind.HOLD, "Legal hold", "put under legal hold", "Held", "gavel",
             "Put {} under legal hold", asks_why=True,
-            note="While it lasts, neither the runs nor their logs are deleted, by anybody or"
-            " anything.",
+            note="While it lasts, neither a run nor its log is deleted, by anybody or anything.",
         ),
         Act(
             BulkKind.RELEASE, "End legal hold", "released from legal hold", "Released", "lock_open",
             "End the legal hold of {}",
-            note="From then on they can be deleted, and their logs archived, like others.",
+            note="From then on they can be deleted, and their logs archived, like any others.",
         ),
     )
 }  # fmt: skip

@@ -23,7 +23,7 @@ class AskForm(forms.Form):
         required=False,
         min_value=1,
         max_value=MAX_RATE,
-        error_messages={"invalid": "The limit is a whole number of runs a second."},
+        error_messages={"invalid": "Give a whole number of runs a second."},
     )
 
     def __init__(self, act: Act, *args: Any) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
@@ -29,6 +30,8 @@ class Cell:
     held: bool
     elsewhere: bool
     count: int
+    # Whether there are more than were counted.
+    is_capped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,6 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Counted:
     cells: Sequence[Cell] = ()
-    # States of which there are more than were counted.
-    capped: frozenset[RunState] = field(default_factory=frozenset)
     # Named runs that are not there any more.
     gone: int = 0
 
@@ -68,12 +69,13 @@ class Counted:
 
     def _lines(self, cells: Iterable[Cell], why: str = "") -> list[Line]:
         counts: Counter[RunState] = Counter()
+        capped: set[RunState] = set()
         for cell in cells:
             counts[cell.state] += cell.count
+            if cell.is_capped:
+                capped.add(cell.state)
         return [
-            Line(state, counts[state], state in self.capped, why)
-            for state in RunState
-            if counts[state]
+            Line(state, counts[state], state in capped, why) for state in RunState if counts[state]
         ]
 
 
@@ -95,18 +97,16 @@ def count_named(run_ids: Sequence[uuid.UUID]) -> Counted:
 def count_matching(wanted: RunFilter, now: datetime) -> Counted:
     """Each state up to the cap. Raises DatabaseError where that takes too long."""
     cells: list[Cell] = []
-    capped: set[RunState] = set()
     with statement_timeout(SECONDS):
         for name, state in STATES.items():
             if wanted.state not in ("", name):
                 continue
             runs = wanted.with_(state=name).apply(Run.objects.all(), now)
             some = _cells(runs, COUNT_CAP + 1)
-            if sum(cell.count for cell in some) > COUNT_CAP:
-                capped.add(state)
-                some = _one_less(some)
-            cells += some
-    return Counted(cells, frozenset(capped))
+            # Of many, those that were met first may all be held, or none of them, and others not.
+            is_whole = sum(cell.count for cell in some) <= COUNT_CAP
+            cells += some if is_whole else _many(state, runs)
+    return Counted(cells)
 
 
 def _cells(runs: RunQuerySet, most: int | None = None) -> list[Cell]:
@@ -120,10 +120,13 @@ def _cells(runs: RunQuerySet, most: int | None = None) -> list[Cell]:
     ]
 
 
-def _one_less(cells: list[Cell]) -> list[Cell]:
-    """Without the one that only told of more, taken from the largest part."""
-    largest = max(cells, key=lambda cell: cell.count)
-    return [replace(cell, count=cell.count - 1) if cell is largest else cell for cell in cells]
+def _many(state: RunState, runs: RunQuerySet) -> Iterator[Cell]:
+    """Each kind of them up to the cap."""
+    for held, elsewhere in product((False, True), repeat=2):
+        alike = runs.filter(held_at__isnull=not held, source__isnull=not elsewhere)
+        count = alike.order_by()[: COUNT_CAP + 1].count()
+        if count:
+            yield Cell(state, held, elsewhere, min(count, COUNT_CAP), count > COUNT_CAP)
 
 
 def _why(act: Act, cell: Cell) -> str:

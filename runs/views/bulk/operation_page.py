@@ -19,7 +19,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from runs import ids
 from runs.bulk import exports, operations, tasks
 from runs.models import BulkOperation
-from runs.models.bulk import BulkState, OutcomeStatus
+from runs.models.bulk import BulkKind, BulkState, OutcomeStatus
 from runs.views.bulk import outcomes, outcomes_file
 from runs.views.bulk.ask_form import AskForm
 from runs.views.bulk.base import BulkView
@@ -162,24 +162,26 @@ class OperationPage(BulkView):
 
     def pause(self, operation: BulkOperation) -> HttpResponse:
         done = operations.pause(operation, by=self.user.as_actor(), now=self.now)
-        return self._came(operation, done, "It pauses. What is done stays done.")
+        return self._came(operation, done, "Paused. What is done stays done.")
 
     def resume(self, operation: BulkOperation) -> HttpResponse:
         done = operations.resume(operation, by=self.user.as_actor(), now=self.now)
         if done:
             tasks.begin(operation)
-        return self._came(operation, done, "It goes on.")
+        return self._came(operation, done, "Resumed.")
 
     def abort(self, operation: BulkOperation) -> HttpResponse:
         done = operations.abort(operation, by=self.user.as_actor(), now=self.now)
-        return self._came(operation, done, "It is aborted. What was done stays done.")
+        left = "Its file is gone." if operation.kind == BulkKind.EXPORT else "What is done stays."
+        return self._came(operation, done, f"Aborted. {left}")
 
     def set_rate(self, operation: BulkOperation) -> HttpResponse:
         form = RateForm(self.request.POST)
         if not form.is_valid():
-            messages.error(self.request, " ".join(map(str, form.errors["rate"])))
+            why = " ".join(map(str, form.errors["rate"]))
+            messages.error(self.request, f"The limit stays as it was. {why}")
         elif not operation.is_open:
-            messages.warning(self.request, "It has ended meanwhile.")
+            messages.warning(self.request, "It has ended meanwhile, so there is nothing to limit.")
         else:
             rate: int | None = form.cleaned_data["rate"]
             operations.set_rate(operation, rate, by=self.user.as_actor())

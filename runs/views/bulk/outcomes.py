@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ MOST_REASONS = 10_000
 REASONS = 8
 # What of a reason differs from run to run; the reason is searched for by what stands before.
 _OWN = ",? as (run|job)_[0-9a-z]{26}.*"
+_OTHER = re.compile(r"run_[0-9a-z]{26}$")
 _COUNTED = """
 SELECT regexp_replace(reason, %s, '') AS words, count(*) FROM (
     SELECT reason FROM bulk_outcomes WHERE operation_id = %s AND status = %s
@@ -34,6 +36,8 @@ class Reason:
     status: str
     words: str
     count: int
+    # Whether there may be more than were looked at.
+    is_cut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,17 @@ class Row:
     run: Run | None
     new_id: str
     new: Run | None
+
+    @property
+    def other_id(self) -> str:
+        """The run that the reason names at its end, or ""."""
+        found = _OTHER.search(self.outcome.reason)
+        return found[0] if found else ""
+
+    @property
+    def words(self) -> str:
+        """The reason, up to `other_id`."""
+        return self.outcome.reason.removesuffix(self.other_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,5 +112,6 @@ def reasons_of(operation: BulkOperation) -> list[Reason]:
             continue
         with statement_timeout(SECONDS), connection.cursor() as cursor:
             cursor.execute(_COUNTED, [_OWN, operation.pk, status.value, MOST_REASONS, REASONS])
-            found += [Reason(status, words, count) for words, count in cursor.fetchall()]
+            is_cut = getattr(operation, status) > MOST_REASONS
+            found += [Reason(status, words, count, is_cut) for words, count in cursor.fetchall()]
     return sorted(found, key=lambda reason: -reason.count)[:REASONS]

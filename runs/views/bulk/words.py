@@ -67,10 +67,14 @@ class Said:
         elif operation.failed_of_id is not None:
             runs = "runs that failed before"
         else:
-            wanted = self.filter
-            brief = RunFilter(state=wanted.state, workflow=wanted.workflow)
-            runs = brief.words(self.now) if brief else "runs"
+            runs = self._brief
         return self.act.phrase.format(runs)
+
+    @property
+    def _brief(self) -> str:
+        wanted = self.filter
+        brief = RunFilter(state=wanted.state, workflow=wanted.workflow)
+        return brief.words(self.now) if brief else "runs"
 
     @cached_property
     def filter(self) -> RunFilter:
@@ -84,6 +88,14 @@ class Said:
         if operation.failed_of_id is not None:
             return "those for which an earlier operation failed"
         return self.filter.words(self.now)
+
+    @property
+    def beside(self) -> str:
+        """What the title leaves out: the rest of the filter, and why it was asked for."""
+        operation = self.operation
+        is_said = self.named is not None or operation.failed_of_id is not None
+        rest = "" if is_said else self.which.removeprefix(self._brief).strip()
+        return " · ".join(part for part in (rest, operation.reason) if part)
 
     @property
     def which_url(self) -> str:
@@ -123,6 +135,12 @@ class Said:
             return f"{'about ' if self.is_about else ''}{operation.total:,}"
         least = max(operation.at_least, operation.visited)
         return f"at least {least:,}" if least else "not yet counted"
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether `total_words` is a figure."""
+        operation = self.operation
+        return operation.total is not None or bool(operation.at_least or operation.visited)
 
     @property
     def left_to_do(self) -> str:

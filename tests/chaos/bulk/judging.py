@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection
+from django.utils import timezone
 
+from runs.filters import RunFilter
 from runs.models import BulkOperation, BulkOutcome, DeletedRun, Run
 from tests.runs import invariants
 
 MOST = 5
+
+
+@dataclass(frozen=True)
+class Meant:
+    """The runs that fitted an operation's filter just before it was asked for."""
+
+    runs: frozenset[uuid.UUID]
+    at: datetime
+
+    @classmethod
+    def now(cls, wanted: RunFilter) -> Meant:
+        now = timezone.now()
+        found = wanted.apply(Run.objects.order_by(), now).values_list("pk", flat=True)
+        return cls(frozenset(found), now)
+
+
 # Each is a query for what breaks it.
 RULES = {
     "every operation has ended": """
@@ -89,20 +109,40 @@ def of_tables() -> list[str]:
     return problems
 
 
-def of_meant(meant: Mapping[uuid.UUID, set[uuid.UUID]]) -> list[str]:
-    """`meant`: by operation, the runs that fitted its filter when it was asked for. Each has its
-    outcome, unless another operation took it out of the filter: deleted it, or ended it."""
+def of_meant(meant: Mapping[uuid.UUID, Meant]) -> list[str]:
+    """Each run that was meant has its outcome, unless another operation took it out of the filter:
+    deleted it, or ended it. Others have none, unless they came between the look and the call."""
     problems = []
     deleted = set(DeletedRun.objects.values_list("run_id", flat=True))
     ended = set(Run.objects.finished().values_list("pk", flat=True))
+    asked = set(BulkOperation.objects.values_list("pk", flat=True))
+    problems += [f"{pk} was asked for, and is not there" for pk in sorted(meant.keys() - asked)]
+    problems += [f"{pk} was not asked for" for pk in sorted(asked - meant.keys())]
     for operation in BulkOperation.objects.filter(pk__in=meant):
         visited = set(
             BulkOutcome.objects.filter(operation=operation).values_list("run_id", flat=True)
         )
-        missed = meant[operation.pk] - visited - deleted
+        of = meant[operation.pk]
+        missed = of.runs - visited - deleted
         if operation.kind == "terminate":
             missed -= ended
         problems += [f"{operation} left out {run_id}" for run_id in sorted(missed)[:MOST]]
-        foreign = visited - meant[operation.pk]
+        foreign = {run_id for run_id in visited - of.runs if not _since(run_id, of.at)}
+        if operation.kind == "delete":
+            # What another operation ended between the look and the call.
+            foreign -= _ended_since(of.at)
         problems += [f"{operation} took {run_id} too" for run_id in sorted(foreign)[:MOST]]
     return problems
+
+
+def _since(run_id: uuid.UUID, at: datetime) -> bool:
+    """Its id tells when it was made."""
+    return (run_id.int >> 80) / 1000 >= at.timestamp() - 0.001
+
+
+def _ended_since(at: datetime) -> set[uuid.UUID]:
+    """Also of runs that are gone: by what they were terminated with."""
+    rows = BulkOutcome.objects.filter(
+        operation__kind="terminate", status="done", operation__moved_at__gte=at
+    )
+    return set(rows.values_list("run_id", flat=True))

@@ -1,8 +1,9 @@
 """The soak of bulk operations: killed at any point and started again, each run has one outcome.
 
-In each round several operations are asked for, which overlap, and are worked off while workers,
-the pulse, beat, Valkey and PostgreSQL are killed. At the end the tables must agree with each other
-and with what was asked.
+In each round several operations are asked for by the API, which overlap, and are worked off while
+the web process, workers, the pulse, beat, Valkey and PostgreSQL are killed. A call that is cut off
+is repeated with its key. At the end the tables must agree with each other, with what was asked, and
+with the objects in storage, and the files of exports must be whole.
 """
 
 from __future__ import annotations
@@ -15,15 +16,22 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from signal import SIGQUIT
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import F
 
 from config.embedded import portal
+from config.embedded.network import free_port
 from config.embedded.processes import Command, last_lines, stop
 from tests.bench.stage import Stage
 from tests.chaos import running
 from tests.chaos.processes import Failed
+
+if TYPE_CHECKING:
+    from tests.chaos.bulk import judging
 
 # Seconds between two mishaps, and for which something is away.
 PAUSES = (0.1, 0.8)
@@ -42,13 +50,14 @@ class Soak:
     def __init__(self, at: Stage, options: argparse.Namespace, say: Callable[[str], None]) -> None:
         self._at, self._options, self._say = at, options, say
         self._dice = random.Random(options.seed)
-        self._meant: dict[uuid.UUID, set[uuid.UUID]] = {}
+        self._meant: dict[uuid.UUID, judging.Meant] = {}
         self._mishaps: Counter[str] = Counter()
 
     def run(self) -> list[str]:
         from django.db import connection
 
-        from tests.chaos.bulk import judging, stock
+        from tests.chaos.bulk import files, judging, stock
+        from tests.chaos.bulk.operator import Operator
         from tests.chaos.engine.cast import Player
 
         stock.fill(self._options.runs, self._dice)
@@ -58,20 +67,26 @@ class Soak:
         self._workers = [Player(_worker(folder, env, number)) for number in range(2)]
         self._control = Player(portal.control(folder, env))
         self._beat = Player(portal.beat(folder, env))
-        self._players = [*self._workers, self._control, self._beat]
+        port = free_port()
+        self._web = Player(portal.web(folder, env, port))
+        self._operator = Operator(port, self._dice)
+        self._players = [*self._workers, self._control, self._beat, self._web]
+        # What the operator's calls meet, whoever waits for them.
+        self._operator.meanwhile = self._befall
         try:
             for number in range(1, self._options.rounds + 1):
                 self._round(number)
             connection.close()
             problems = judging.of_tables() + judging.of_meant(self._meant)
+            problems += files.of_exports(self._operator) + files.of_storage()
             self._figures()
             return problems
         finally:
             stop([player.child for player in self._players], grace=5)
 
     def _round(self, number: int) -> None:
+        self._left = self._options.mishaps
         asked = self._ask()
-        mishaps = 0
         deadline, before = time.monotonic() + PATIENCE, None
         while (left := self._open()) is None or left[0]:
             if left is not None and left != before:
@@ -79,30 +94,52 @@ class Soak:
             if time.monotonic() > deadline:
                 raise Failed(f"round {number} does not end: {self._standstill()}")
             # One that is over before anything befell it proves little, so the first comes at once.
-            if mishaps < self._options.mishaps:
-                kind = self._dice.choice(list(self._kinds()))
-                self._kinds()[kind]()
-                self._mishaps[kind] += 1
-                mishaps += 1
+            if self._left:
+                self._befall()
             time.sleep(self._dice.uniform(*PAUSES))
             # As what runs them does: one that began without its database has ended.
             for player in self._players:
                 player.start()
-        self._say(f"round {number}: {asked}, {mishaps} mishaps")
+        self._age_an_export()
+        befallen = self._options.mishaps - self._left
+        self._say(f"round {number}: {asked}, {befallen} mishaps")
+
+    def _befall(self) -> None:
+        for player in self._players:
+            player.start()
+        if not self._left:
+            return
+        kind = self._dice.choice(list(self._kinds()))
+        self._kinds()[kind]()
+        self._mishaps[kind] += 1
+        self._left -= 1
+
+    def _age_an_export(self) -> None:
+        """Some export's files come to their end, and are swept while the next round goes on."""
+        from django.db import Error, connection
+
+        from runs.models import BulkOperation
+
+        try:
+            ended = BulkOperation.objects.filter(kind="export", state="finished")
+            some = list(ended.order_by("id").values_list("pk", flat=True))
+            if len(some) > 1:
+                old = timedelta(days=30)
+                own = BulkOperation.objects.filter(pk=self._dice.choice(some))
+                own.update(created_at=F("created_at") - old, ended_at=F("ended_at") - old)
+        except Error:
+            connection.close()
 
     def _ask(self) -> str:
-        """Two or three operations at once; what each means is noted in the same moment."""
-        from django.db import transaction
-        from django.utils import timezone
-
-        from runs.actors import Actor
-        from runs.bulk import operations, selection, tasks
+        """Two or three operations at once; what each means is noted just before."""
         from runs.filters import RunFilter
+        from tests.chaos.bulk.judging import Meant
 
-        by = Actor(name="carla", ref_type="user", ref_id="user_carla")
         asked = []
         for _ in range(self._dice.randint(2, 3)):
-            kind = self._dice.choice(["retry", "retry", "terminate", "delete", "hold", "release"])
+            kind = self._dice.choice(
+                ["retry", "retry", "terminate", "delete", "hold", "release", "export"]
+            )
             wanted = RunFilter(workflow=self._dice.choice(["", "ocr", "mail", "ledger"]))
             if kind == "retry":
                 wanted = wanted.with_(state="failed")
@@ -112,15 +149,26 @@ class Soak:
                 # Few enough that something is left for the rounds to come.
                 wanted = wanted.with_(workflow="ledger", state=self._dice.choice(
                     ["completed", "terminated"]))  # fmt: skip
-            with transaction.atomic():
-                operation = operations.make(
-                    kind, by=by, now=timezone.now(), wanted=wanted, reason="soak"
-                )
-                runs = selection.runs_of(operation)
-                self._meant[operation.pk] = set(runs.values_list("pk", flat=True))
-                tasks.begin(operation)
-            asked.append(f"{kind} {len(self._meant[operation.pk]):,}")
+            meant = self._patiently(lambda wanted=wanted: Meant.now(wanted))
+            options = {"format": self._dice.choice(["ndjson", "json", "csv"]), "with_logs": True}
+            operation = self._operator.ask(kind, wanted, options if kind == "export" else {})
+            self._meant[operation] = meant
+            asked.append(f"{kind} {len(meant.runs):,}")
         return ", ".join(asked)
+
+    def _patiently(self, ask: Callable[[], Any]) -> Any:
+        """Until the database answers."""
+        from django.db import Error, connection
+
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return ask()
+            except Error:
+                connection.close()
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def _open(self) -> tuple[int, int] | None:
         """How many operations go on, and what all have visited; None while nobody can say."""
@@ -153,6 +201,7 @@ class Soak:
             "both workers killed": self._both,
             "the pulse's worker killed": lambda: self._end(self._control),
             "beat killed": lambda: self._end(self._beat),
+            "the web process killed": lambda: self._end(self._web),
             "Valkey killed": self._valkey,
             "PostgreSQL shut down at once": self._postgres,
         }
@@ -188,7 +237,8 @@ class Soak:
         from runs.models import BulkOperation, BulkOutcome, Run
 
         self._say(
-            f"{BulkOperation.objects.count()} operations, {BulkOutcome.objects.count():,} outcomes,"
+            f"{BulkOperation.objects.count()} operations ({self._operator.repeated} calls were"
+            f" repeated), {BulkOutcome.objects.count():,} outcomes,"
             f" {Run.objects.count():,} runs are left"
         )
         rows = BulkOutcome.objects.values_list("operation__kind", "status").annotate(Count("run"))

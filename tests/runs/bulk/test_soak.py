@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+import uuid
 
 import pytest
 from django.db import connection, transaction
@@ -27,7 +28,7 @@ ASKED = (
 def test_whatever_is_killed_each_run_has_one_outcome():
     done = subprocess.run(
         [sys.executable, "-m", "tests.chaos", "bulk", "--seed=3", "--runs=2000", "--rounds=4"],
-        cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False,
+        cwd=PROJECT, capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -41,8 +42,9 @@ def meant():
         operation = operations.make(
             kind, by=BEN, now=timezone.now(), wanted=wanted, reason="in small"
         )
-        found[operation.pk] = set(selection.runs_of(operation).values_list("pk", flat=True))
-        assert found[operation.pk]
+        runs = frozenset(selection.runs_of(operation).values_list("pk", flat=True))
+        found[operation.pk] = judging.Meant(runs, timezone.now())
+        assert runs
         while work.step(operation.pk)[0] is work.Moved.ON:
             pass
     return found
@@ -93,3 +95,16 @@ def test_what_is_taken_away_or_put_in_is_found(meant, breaks):
     assert problems(meant)
     # Else the references would be checked that have just been broken.
     transaction.set_rollback(True)
+
+
+def test_an_operation_that_nobody_asked_for_is_found(meant):
+    twice = operations.make(
+        "hold", by=BEN, now=timezone.now(), wanted=RunFilter(workflow="ocr"), reason="twice"
+    )
+    assert twice.pk not in meant
+    assert f"{twice.pk} was not asked for" in problems(meant)
+
+
+def test_one_that_was_asked_for_and_is_not_there_is_found(meant):
+    meant[uuid.uuid4()] = judging.Meant(frozenset(), timezone.now())
+    assert "is not there" in str(problems(meant))
