@@ -811,6 +811,8 @@ export interface BulkOutcome {
   reason: string;
   /** The run that a retry made. */
   new_run: string | null;
+  /** When. */
+  at: string | null;
 }
 
 export interface AgainInput {
