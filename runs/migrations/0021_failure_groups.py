@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('runs', '0018_archive_indexes'),
+        ('runs', '0020_bulk_times'),
     ]
 
     operations = [
