@@ -83,8 +83,10 @@ def _statement(source: str, listed: str, values: Sequence[str], *, steps: bool) 
     group = f" GROUP BY {listed}" if listed else ""
     before = f"{listed}, " if listed else ""
     summed = f"SELECT {before}{', '.join(values) or '1'} FROM chosen{group}"
+    # Of too many rows the largest are given.
+    order = f" ORDER BY {values[0]} DESC" if values and listed else ""
     if not steps:
-        return f"WITH chosen AS ({source}) {summed} LIMIT {MOST}"
+        return f"WITH chosen AS ({source}) {summed}{order} LIMIT {MOST}"
     columns = listed.split(", ") if listed else []
     keys = [f"key{place}" for place, _ in enumerate(columns)]
     told = ", ".join([*keys, *(f"sum{place}" for place, _ in enumerate(values or ["1"]))])
@@ -101,7 +103,7 @@ def _statement(source: str, listed: str, values: Sequence[str], *, steps: bool) 
     )
     SELECT {told}, steps, counts
     FROM summed {f"LEFT JOIN stepped USING ({using})" if keys else "CROSS JOIN stepped"}
-    LIMIT {MOST}
+    {"ORDER BY sum0 DESC" if keys else ""} LIMIT {MOST}
     """
 
 

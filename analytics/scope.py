@@ -12,14 +12,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db import connection
 
 from analytics import measure
 from runs.filters import RunFilter
 from runs.models import Run, Workflow, WorkflowVersion
+from runs.querysets import RunQuerySet
 
 # What the rollups know of runs; what else a filter names is asked of the runs.
-_ROLLED = frozenset({"workflow", "created", "created_from", "created_to"})
+_ROLLED = frozenset({"workflow", "version", "created", "created_from", "created_to"})
 # For how long a time the runs themselves are asked, and for how long where nothing is said.
 DIRECT = timedelta(days=7)
 USUAL = "7d"
@@ -96,45 +98,58 @@ class Scope:
         length = self.until - self.since
         return self.moved(self.since - length, self.since)
 
-    def moved(self, since: datetime, until: datetime) -> Scope:
+    def moved(self, since: datetime, until: datetime, **changes: Any) -> Scope:
         """The same filter for another time."""
-        other = self.filter.with_(created="", created_from=since, created_to=until)
+        other = self.filter.with_(created="", created_from=since, created_to=until, **changes)
         condition, params = ("", ()) if self.rolled else _condition(other, until)
         return replace(
             self, filter=other, since=since, until=until, condition=condition, params=params
         )
 
     def of_version(self, version: WorkflowVersion) -> Scope:
-        return replace(self, version=version)
+        return replace(self.moved(self.since, self.until, version=version.number), version=version)
+
+    @property
+    def runs(self) -> RunQuerySet:
+        """The runs themselves; those of the whole hours that the rollups count."""
+        return self.narrowed().apply(Run.objects.order_by(), self.until)
+
+    def narrowed(self, **more: Any) -> RunFilter:
+        """The filter with its time as it is counted; `more` narrows it."""
+        return self.filter.with_(created="", created_from=self.since, created_to=self.until, **more)
 
     def link(self, **more: Any) -> str:
         """The list of the runs behind a figure, as a query string; `more` narrows the filter."""
-        exact = self.filter.with_(
-            created="", created_from=self.since, created_to=self.until, **more
-        )
-        return exact.query()
+        return self.narrowed(**more).query()
 
 
 def scope_of(wanted: RunFilter, now: datetime, version: WorkflowVersion | None = None) -> Scope:
     """Raises TooWide."""
+    if version is not None:
+        wanted = wanted.with_(workflow=version.workflow.slug, version=version.number)
     if not wanted.is_dated:
         wanted = wanted.with_(created=USUAL)
     since = wanted.since(now)
     assert since is not None
     until = min(wanted.created_to or now, now)
+    # A time that is yet to come holds nothing.
+    since = min(since, until)
     workflow = Workflow.objects.filter(slug=wanted.workflow).first() if wanted.workflow else None
+    if wanted.version and workflow is not None and version is None:
+        version = WorkflowVersion.objects.filter(workflow=workflow, number=wanted.version).first()
+    is_known = (workflow is not None or not wanted.workflow) and (
+        version is not None or not wanted.version
+    )
     named = {name for name, _ in wanted.pairs()}
-    if named <= _ROLLED and (workflow is not None or not wanted.workflow):
-        whole = {"since": _hour(since), "until": _hour(until + HOUR - timedelta(microseconds=1))}
-        return Scope(wanted, **whole, workflow=workflow, version=version)
+    if named <= _ROLLED and is_known:
+        ends = _hour(until + HOUR - timedelta(microseconds=1))
+        return Scope(wanted, _hour(since), ends, workflow=workflow, version=version)
     if until - since > DIRECT + HOUR:
         raise TooWide(
             "With this filter the runs themselves are looked at, which is done for seven days at"
             " most: choose a shorter time, or leave the filter at a workflow and a time."
         )
     condition, params = _condition(wanted, now)
-    if version is not None:
-        condition, params = f"{condition} AND jobs.version_id = %s", [*params, version.pk]
     return Scope(wanted, since, until, workflow, version, False, condition, params)
 
 
@@ -142,7 +157,12 @@ def _condition(wanted: RunFilter, now: datetime) -> tuple[str, Sequence[Any]]:
     """The filter as a condition on jobs."""
     query = wanted.apply(Run.objects.order_by(), now).query
     compiler = query.get_compiler(connection=connection)
-    sql, params = compiler.compile(query.where)
+    try:
+        sql, params = compiler.compile(query.where)
+    except EmptyResultSet:
+        return "false", []
+    except FullResultSet:
+        return "true", []
     return sql or "true", list(params)
 
 

@@ -246,6 +246,7 @@ CELERY_TASK_ROUTES |= {
 CELERY_TASK_ROUTES |= {
     "retention.tick": {"queue": "control"},
     "retention.work": {"queue": "bulk"},
+    "analytics.tick": {"queue": "bulk"},
 }
 CELERY_BEAT_SCHEDULE = {
     "engine tick": {"task": "runs.tick", "schedule": 1.0, "options": {"expires": 5}},
@@ -253,6 +254,7 @@ CELERY_BEAT_SCHEDULE = {
     "listen to runs": {"task": "runs.listen", "schedule": 1.0, "options": {"expires": 5}},
     "bulk operations": {"task": "runs.bulk_tick", "schedule": 2.0, "options": {"expires": 5}},
     "retention": {"task": "retention.tick", "schedule": 5.0, "options": {"expires": 10}},
+    "analysis": {"task": "analytics.tick", "schedule": 5.0, "options": {"expires": 10}},
     "sweep storage": {"task": "runs.sweep_storage", "schedule": 60.0, "options": {"expires": 60}},
     "prune firings": {"task": "runs.prune_firings", "schedule": 60.0, "options": {"expires": 60}},
     "prune outbox": {"task": "runs.prune_outbox", "schedule": 60.0, "options": {"expires": 60}},

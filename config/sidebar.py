@@ -82,6 +82,10 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
+        "ANALYZE",
+        (Entry("Failures", "report", "analysis_failures", "runs.view_run"),),
+    ),
+    (
         "MANAGE",
         (
             Entry("Settings", "settings", "run_settings", "runs.manage_retention"),

@@ -27,6 +27,7 @@ urlpatterns = [
     path("admin/bulk/", include("runs.views.bulk.urls")),
     path("admin/retention/executions/", include("retention.views.executions.urls")),
     path("admin/automation/", include("runs.views.automation.urls")),
+    path("admin/analysis/", include("analytics.views.urls")),
     path("admin/settings/", include("retention.urls")),
     path("admin/password_change/", admin.site.admin_view(OwnPassword.as_view(), cacheable=True)),
     path("admin/", admin.site.urls),

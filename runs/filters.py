@@ -19,7 +19,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from runs import ids
+from runs import fingerprint, ids
 from runs.driver import plain_cursor
 from runs.querysets import RunQuerySet
 from runs.states import LABELS, RunState, Trigger
@@ -115,6 +115,17 @@ class FilterForm(forms.Form):
         error_messages={"invalid": "Write the error as its kind, “@” and the node that failed."},
         help_text="Runs that failed so: the error’s kind, “@” and the node, if one failed.",
     )
+    group = forms.RegexField(
+        r"\A[0-9a-f]{16}\Z",
+        required=False,
+        error_messages={"invalid": "A failure group’s id has sixteen hexadecimal digits."},
+    )
+    version = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=2_000_000_000,
+        error_messages={"invalid": "A version is a number, such as 4."},
+    )
     logs = _choice("place of logs", LOGS)
     q = forms.CharField(required=False, max_length=200)
 
@@ -129,6 +140,8 @@ class FilterForm(forms.Form):
             self.add_error("created", "Give a range or a beginning and an end, not both.")
         if since and until and since >= until:
             self.add_error("created_to", "The end must come after the beginning.")
+        if cleaned.get("version") and not cleaned.get("workflow"):
+            self.add_error("version", "Versions are those of a workflow: give it too.")
         if cleaned.get("q") and not (cleaned.get("created") or cleaned.get("created_from")):
             self.add_error("q", UNDATED)
         return cleaned
@@ -161,6 +174,9 @@ class RunFilter:
     # error.
     ref: str = ""
     error: str = ""
+    # What failed alike, by its fingerprint; and a version of the workflow, by its number.
+    group: str = ""
+    version: int | None = None
     logs: str = ""
     q: str = ""
 
@@ -191,7 +207,7 @@ class RunFilter:
         if self.state:
             runs = runs.filter(state=STATES[self.state])
         if self.workflow:
-            runs = _of_workflow(runs, self.workflow)
+            runs = _of_workflow(runs, self.workflow, self.version)
         if since := self.since(now):
             runs = runs.filter(created_at__gte=since)
         if self.created_to:
@@ -202,11 +218,14 @@ class RunFilter:
             runs = runs.filter(trigger=self.trigger)
         if self.ref:
             runs = runs.with_reference(self.ref)
+        return _with_logs(self._failing(runs), self.logs)
+
+    def _failing(self, runs: RunQuerySet) -> RunQuerySet:
         if self.error:
             runs = runs.failed_like(*self.error_parts)
-        if self.q:
-            runs = runs.with_error_text(self.q)
-        return _with_logs(runs, self.logs)
+        if self.group:
+            runs = runs.failed_alike(fingerprint.parsed(self.group))
+        return runs.with_error_text(self.q) if self.q else runs
 
     # -- As a URL ----------------------------------------------------------------------------
 
@@ -226,19 +245,14 @@ class RunFilter:
         parts = [LABELS[STATES[self.state]][0].lower()] if self.state else []
         parts.append("run" if one else "runs")
         if self.workflow:
-            parts.append(f"of {self.workflow}")
+            parts.append(f"of {self.workflow}" + (f" v{self.version}" if self.version else ""))
         if self.trigger:
             parts.append(f"started {_TRIGGER_WORDS[self.trigger]}")
         if self.triggered_by:
             parts.append(f"triggered by {self.triggered_by}")
         if self.ref:
             parts.append(f"with reference {self.ref}")
-        if self.error:
-            kind, node = self.error_parts
-            where = f"at {node}" if node else "before any node"
-            parts.append(f"with {kind or 'an error'} {where}")
-        if self.q:
-            parts.append(f"with “{self.q}” in their error")
+        parts += self._failing_words()
         if self.logs:
             parts.append(f"with {'archived logs' if self.logs == 'archived' else 'logs at hand'}")
         if self.created:
@@ -246,6 +260,18 @@ class RunFilter:
         elif self.created_from or self.created_to:
             parts.append(f"created {range_words(self.created_from, self.created_to, now)}")
         return " ".join(parts)
+
+    def _failing_words(self) -> list[str]:
+        parts = []
+        if self.error:
+            kind, node = self.error_parts
+            where = f"at {node}" if node else "before any node"
+            parts.append(f"with {kind or 'an error'} {where}")
+        if self.group:
+            parts.append(f"of failure group {self.group}")
+        if self.q:
+            parts.append(f"with “{self.q}” in their error")
+        return parts
 
     @property
     def error_parts(self) -> tuple[str, str]:
@@ -282,11 +308,23 @@ def _with_logs(runs: RunQuerySet, place: str) -> RunQuerySet:
     return runs.archived() if place == "archived" else runs.with_log()
 
 
-def _of_workflow(runs: RunQuerySet, slug: str) -> RunQuerySet:
+def _of_workflow(runs: RunQuerySet, slug: str, version: int | None) -> RunQuerySet:
     """By its id: how many runs it has is known of a value, not of a subquery or a join."""
     with plain_cursor() as cursor:
         found = cursor.execute("SELECT id FROM workflows WHERE slug = %s", [slug]).fetchone()
-    return runs.filter(workflow=found[0]) if found else runs.none()
+    if not found:
+        return runs.none()
+    runs = runs.filter(workflow=found[0])
+    return _of_version(runs, found[0], version) if version else runs
+
+
+def _of_version(runs: RunQuerySet, workflow_id: int, number: int) -> RunQuerySet:
+    with plain_cursor() as cursor:
+        found = cursor.execute(
+            "SELECT id FROM workflow_versions WHERE workflow_id = %s AND number = %s",
+            [workflow_id, number],
+        ).fetchone()
+    return runs.filter(version=found[0]) if found else runs.none()
 
 
 def pasted_id(text: str) -> uuid.UUID | None:

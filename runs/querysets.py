@@ -80,6 +80,10 @@ class RunQuerySet(models.QuerySet["Run"]):
         """Failed ones with this kind of error at this node, or with "" before any node."""
         return self.failed().filter(error_kind=kind, error_node=node)
 
+    def failed_alike(self, group: int | None) -> RunQuerySet:
+        """Failed ones with this fingerprint, whatever differs in their messages."""
+        return self.failed().filter(error_group=group)
+
     # -- Other orders: these sort all that the filter leaves, so bound `created_at` -----------
 
     def longest_first(self) -> RunQuerySet:

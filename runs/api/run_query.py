@@ -32,6 +32,8 @@ WORDS = {
     "trigger": "Runs that were started in this way.",
     "ref": "Runs with this reference id, or with one that begins so.",
     "error": "Runs that failed so: the error's kind, “@” and the node, if one failed.",
+    "group": "Runs of this failure group: its id, as the analysis of failures gives it.",
+    "version": "Runs of this version of the workflow, which has to be given too.",
     "logs": "`archived`: runs whose log is not wholly in the database; `live`: the others.",
     "q": "Failed runs with this text in their error; needs a beginning of the creation time.",
 }

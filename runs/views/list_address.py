@@ -54,6 +54,9 @@ class ListAddress:
 
     def with_(self, **changes: Any) -> ListAddress:
         """Changes of the filter's fields, or of `sort` and `columns`."""
+        if "workflow" in changes:
+            # Versions are of one workflow.
+            changes.setdefault("version", None)
         own = {name: changes.pop(name) for name in ("sort", "columns") if name in changes}
         return replace(self, filter=self.filter.with_(**changes), **own)
 

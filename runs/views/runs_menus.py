@@ -83,7 +83,17 @@ def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str,
         ),
         "without": {
             name: chosen.with_(**{name: RunFilter.__dataclass_fields__[name].default}).query()
-            for name in ("workflow", "triggered_by", "trigger", "ref", "error", "logs", "q")
+            for name in (
+                "workflow",
+                "triggered_by",
+                "trigger",
+                "ref",
+                "error",
+                "group",
+                "version",
+                "logs",
+                "q",
+            )
         }
         | {
             # Error text is never looked for without a beginning.

@@ -135,6 +135,10 @@ class FilterInput(Input):
     trigger = OneOf(choices=[str(each) for each in Trigger], required=False)
     ref = word(help_text="A reference's id, or its beginning.")
     error = word(help_text="An error's kind, “@” and the node, if one failed.")
+    group = word(help_text="A failure group's id, as the analysis of failures gives it.")
+    version = serializers.IntegerField(
+        required=False, min_value=1, help_text="A version of the workflow, which is named too."
+    )
     logs = OneOf(choices=list(LOGS), required=False, help_text="Where the runs' logs are.")
     q = word(help_text="Text of an error; give created or created_from too.")
 

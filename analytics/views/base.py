@@ -1,0 +1,188 @@
+"""What all pages of the analysis have in common: the filter, the answer as a page, CSV or JSON, and
+what is said where there is none."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.generic import View
+
+from analytics import upkeep
+from analytics.scope import Scope, TooWide
+from analytics.views import menus
+from analytics.views.address import Address
+from runs.timeouts import was_stopped
+
+logger = logging.getLogger(__name__)
+
+# A cell that begins so would be taken for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Unanswerable(Exception):  # noqa: N818
+    """Why there is no answer: a title, and what to do."""
+
+    def __init__(self, title: str, said: str, status: int) -> None:
+        super().__init__(said)
+        self.title, self.said, self.status = title, said, status
+
+
+class AnalysisPage(PermissionRequiredMixin, View):
+    """Mount it in `admin_view`. A page says `answer`, and how it is told."""
+
+    permission_required = "runs.view_run"
+    raise_exception = True
+    http_method_names = ["get", "head", "options"]
+    title = ""
+    name = ""
+    sorts: tuple[str, ...] = ()
+    template = ""
+
+    def answer(self, scope: Scope, before: Scope | None) -> Any:
+        raise NotImplementedError
+
+    def context(self, found: Any) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def document(self, found: Any) -> dict[str, Any]:
+        """As JSON."""
+        raise NotImplementedError
+
+    def rows(self, found: Any) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+        """As CSV: the heads, and the page's main table."""
+        raise NotImplementedError
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        self.now = timezone.now()
+        self.address, self.errors = Address.parse(request.GET, self.sorts)
+        wanted = request.GET.get("as", "")
+        try:
+            found = self._found()
+        except Unanswerable as why:
+            answer = self._unanswered(why, wanted)
+        else:
+            answer = self._answered(found, wanted)
+        answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
+
+    def _found(self) -> Any:
+        if self.errors:
+            said = " ".join(self.errors.values())
+            raise Unanswerable("This cannot be asked", said, 400)
+        try:
+            self.fresh_until = upkeep.fresh_until(self.now)
+            scope, before = self.address.scopes(self.now)
+            return self.answer(scope, before)
+        except TooWide as error:
+            raise Unanswerable("This looks at too many runs", str(error), 400) from None
+        except DatabaseError as error:
+            if not was_stopped(error):
+                logger.warning("the analysis cannot be read: %s", error)
+                said = "Nothing is lost: the figures are counted on. Open this page again soon."
+                raise Unanswerable("The figures cannot be read now", said, 503) from None
+            said = "Counting was stopped after 10 seconds. Choose a shorter time, or one workflow."
+            raise Unanswerable("This takes too long", said, 503) from None
+
+    def _answered(self, found: Any, wanted: str) -> HttpResponse:
+        if wanted == "json":
+            return JsonResponse(plain({**self.asked(), **self.document(found)}))
+        if wanted == "csv":
+            return self._file(*self.rows(found))
+        return self._page(self.template, self.context(found))
+
+    def _unanswered(self, why: Unanswerable, wanted: str) -> HttpResponse:
+        if wanted in ("csv", "json"):
+            return JsonResponse({"detail": why.said}, status=why.status)
+        shorter = [
+            choice
+            for choice in menus.menus(self.address, self.now)["ranges"]
+            if choice.url and not choice.chosen
+        ][:3]
+        found = {"why": why, "shorter": shorter, "bare": self.request.path}
+        return self._page("analytics/unanswered.html", found, why.status)
+
+    def asked(self) -> dict[str, Any]:
+        """What a document says of itself."""
+        return {
+            "filter": dict(self.address.filter.pairs()),
+            "compared_with": self.address.compare,
+            "counted_until": self.fresh_until,
+        }
+
+    def _page(self, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+        self.request.current_app = admin.site.name
+        frame = admin.site.each_context(self.request)
+        common = {
+            "now": self.now,
+            "title": self.title,
+            "address": self.address,
+            "filter": self.address.filter,
+            "errors": self.errors,
+            "fresh_until": getattr(self, "fresh_until", None),
+            "runs_url": reverse("admin:runs_run_changelist"),
+            "here": self.request.path,
+            **menus.menus(self.address, self.now),
+        }
+        return render(self.request, template, {**frame, **common, **context}, status=status)
+
+    def _file(self, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> HttpResponse:
+        written = io.StringIO()
+        writer = csv.writer(written)
+        writer.writerow(heads)
+        writer.writerows([_cell(value) for value in row] for row in rows)
+        answer = HttpResponse(written.getvalue(), content_type="text/csv; charset=utf-8")
+        answer["Content-Disposition"] = f'attachment; filename="{self.name}.csv"'
+        return answer
+
+    def sorted_by(self, usual: str) -> dict[str, dict[str, Any]]:
+        """What the heads of the table lead to."""
+        return {
+            name: {
+                "url": self.address.with_(sort=name).query(),
+                "chosen": name == (self.address.sort or usual),
+            }
+            for name in self.sorts
+        }
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
+
+
+def plain(value: Any) -> Any:
+    """Money as text with all its digits, times in UTC."""
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, float):
+        return round(value, 6)
+    return f"{value:f}" if isinstance(value, Decimal) else (
+        _cell(value) if isinstance(value, datetime) else value
+    )  # fmt: skip
+
+
+def figures_document(found: Iterable[Any]) -> list[dict[str, Any]]:
+    return [
+        {"label": each.label, "value": each.value, "before": each.before, "words": each.words}
+        for each in found
+    ]

@@ -1,0 +1,16 @@
+"""Where the pages of the analysis are, under /admin/analysis/."""
+
+from django.contrib import admin
+from django.urls import path
+
+from analytics.views.failures import FailuresPage
+from analytics.views.marks import MarkGroup
+
+urlpatterns = [
+    path("failures/", admin.site.admin_view(FailuresPage.as_view()), name="analysis_failures"),
+    path(
+        "failures/<str:group>/mark/",
+        admin.site.admin_view(MarkGroup.as_view()),
+        name="analysis_mark",
+    ),
+]
