@@ -43,7 +43,7 @@ def _steps(name: str, rows: str, keys: str, ms: str) -> str:
 RUN_COLUMNS = (
     "workflow_id", "version_id", "span", "at", "state", "is_retry", "runs", "timed", "waited_ms",
     "cost", "input_tokens", "output_tokens", "cached_tokens", "retried", "recovered",
-    "duration_ms", "longest_ms", "steps", "counts",
+    "duration_ms", "longest_ms", "dearest", "steps", "counts",
 )  # fmt: skip
 _RUN_KEY = f"{_KEY}, state, is_retry"
 RUNS = f"""
@@ -51,7 +51,7 @@ WITH {_CHOSEN}, {_RETRIED}, {_steps("stepped", "chosen", _RUN_KEY, "ms")}, summe
     SELECT {_RUN_KEY}, count(*)::int AS runs, count(ms)::int AS timed,
         coalesce(sum(round(extract(epoch FROM started_at - created_at) * 1000)), 0)::bigint
             AS waited_ms,
-        sum(cost) AS cost, sum(input_tokens)::bigint AS input_tokens,
+        sum(cost) AS cost, max(cost) AS dearest, sum(input_tokens)::bigint AS input_tokens,
         sum(output_tokens)::bigint AS output_tokens, sum(cached_tokens)::bigint AS cached_tokens,
         count(retried.id)::int AS retried,
         (count(*) FILTER (WHERE retried.recovered))::int AS recovered,
@@ -60,7 +60,7 @@ WITH {_CHOSEN}, {_RETRIED}, {_steps("stepped", "chosen", _RUN_KEY, "ms")}, summe
 )
 SELECT workflow_id, version_id, 0::smallint AS span, at, state, is_retry, runs, timed, waited_ms,
     cost, input_tokens, output_tokens, cached_tokens, retried, recovered, duration_ms, longest_ms,
-    coalesce(steps, '{{}}') AS steps, coalesce(counts, '{{}}') AS counts
+    dearest, coalesce(steps, '{{}}') AS steps, coalesce(counts, '{{}}') AS counts
 FROM summed LEFT JOIN stepped USING ({_RUN_KEY})
 """
 

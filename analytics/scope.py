@@ -67,7 +67,7 @@ class Scope:
         if not self.rolled:
             return Relation(measure.statement(_TEMPLATES[table], self.condition), self.params)
         parts, params = [], list[Any]()
-        for span, since, until in self._spans(bar):
+        for span, since, until in self.parts(bar):
             where = "span = %s AND at >= %s AND at < %s"
             params += [span, since, until]
             if self.workflow is not None:
@@ -79,13 +79,18 @@ class Scope:
             parts.append(f"SELECT * FROM {table} WHERE {where}")
         return Relation(" UNION ALL ".join(parts), params)
 
-    def _spans(self, bar: timedelta) -> list[tuple[int, datetime, datetime]]:
+    def parts(self, bar: timedelta) -> list[tuple[int, datetime, datetime]]:
         """Whole days by the day, what is left by the hour; no day twice."""
         first, last = _day_from(self.since), _day_before(self.until)
         if first >= last or bar < DAY:
             return [(0, self.since, self.until)]
         parts = [(0, self.since, first), (1, first, last), (0, last, self.until)]
         return [part for part in parts if part[1] < part[2]]
+
+    def on_jobs(self, since: datetime, until: datetime) -> tuple[str, Sequence[Any]]:
+        """A condition on jobs that finds the runs of a part of its time."""
+        own = self.filter.with_(created="", created_from=since, created_to=until)
+        return _condition(own, until)
 
     @property
     def bar(self) -> timedelta:

@@ -83,7 +83,7 @@ _DAYS = {
         "workflow_id, version_id, state, is_retry",
         "runs timed waited_ms cost input_tokens output_tokens cached_tokens retried recovered"
         " duration_ms",
-        "longest_ms",
+        "longest_ms dearest",
         True,
     ),
     "analytics_nodes": (
@@ -233,9 +233,9 @@ def _day_of(table: str) -> str:
     """The statement that adds a day's hours up."""
     keys, sums, largest, timed = _DAYS[table]
     summed = sums.split()
-    columns = [*keys.split(", "), *summed, *([largest] if largest else [])]
+    columns = [*keys.split(", "), *summed, *largest.split()]
     values = [*keys.split(", "), *(f"sum({name})" for name in summed)]
-    values += [f"max({largest})"] if largest else []
+    values += [f"max({name})" for name in largest.split()]
     hours = f"SELECT * FROM {table} WHERE workflow_id = %(workflow)s AND span = 0"
     hours += " AND at >= %(at)s AND at < %(until)s"
     start = f"INSERT INTO {table} (span, at, {', '.join(columns)}"

@@ -113,6 +113,8 @@ class RunRollup(Rollup, Durations):
     # From creation to start.
     waited_ms = _number()
     cost = _money()
+    # What the most expensive of them cost.
+    dearest = _money()
     input_tokens = _number()
     output_tokens = _number()
     cached_tokens = _number()

@@ -3,10 +3,12 @@
 from django.contrib import admin
 from django.urls import path
 
+from analytics.views.cost import CostPage
 from analytics.views.failures import FailuresPage
 from analytics.views.marks import MarkGroup
 
 urlpatterns = [
+    path("cost/", admin.site.admin_view(CostPage.as_view()), name="analysis_cost"),
     path("failures/", admin.site.admin_view(FailuresPage.as_view()), name="analysis_failures"),
     path(
         "failures/<str:group>/mark/",
