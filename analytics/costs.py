@@ -252,7 +252,8 @@ def _people(scope: Scope, whole: Decimal) -> Breakdown:
         )
         for name, runs, cost, tokens in rows[:SHOWN]
     ]
-    rest = whole - sum((line.cost for line in lines), ZERO)
+    # Of their own: people are counted by the day, and may be ahead of the hours for a moment.
+    rest = sum((cost for _, _, cost, _ in rows[SHOWN:]), ZERO)
     return Breakdown(
         "people", "By who triggered it", "Triggered by", "Runs", lines, len(rows) - len(lines), rest
     )

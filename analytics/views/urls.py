@@ -4,10 +4,12 @@ from django.contrib import admin
 from django.urls import path
 
 from analytics.views.cost import CostPage
+from analytics.views.duration import DurationPage
 from analytics.views.failures import FailuresPage
 from analytics.views.marks import MarkGroup
 
 urlpatterns = [
+    path("duration/", admin.site.admin_view(DurationPage.as_view()), name="analysis_duration"),
     path("cost/", admin.site.admin_view(CostPage.as_view()), name="analysis_cost"),
     path("failures/", admin.site.admin_view(FailuresPage.as_view()), name="analysis_failures"),
     path(
