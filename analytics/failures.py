@@ -58,7 +58,9 @@ class Group:
     @property
     def name(self) -> str:
         """What stands in a chart's legend."""
-        return self.known.kind if self.known else self.public_id
+        if self.known is None:
+            return self.public_id
+        return f"{self.known.kind} · {self.known.node}" if self.known.node else self.known.kind
 
     @property
     def retry_share(self) -> float | None:

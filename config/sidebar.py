@@ -83,7 +83,11 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     ),
     (
         "ANALYZE",
-        (Entry("Failures", "report", "analysis_failures", "runs.view_run"),),
+        (
+            Entry("Duration", "timer", "analysis_duration", "runs.view_run"),
+            Entry("Cost", "payments", "analysis_cost", "runs.view_run"),
+            Entry("Failures", "report", "analysis_failures", "runs.view_run"),
+        ),
     ),
     (
         "MANAGE",
