@@ -170,11 +170,11 @@ def mark_all(now: datetime) -> None:
             cursor.execute(_MARK_ALL, given)
 
 
-def count_next(now: datetime) -> bool:
-    """Count the bucket that has been due for longest; False: none is."""
+def count_next(now: datetime, by: datetime | None = None) -> bool:
+    """Count the bucket that has been due for longest; False: none is, or will be `by` then."""
     begun = time.monotonic()
     with transaction.atomic():
-        due = Bucket.objects.filter(due_at__lte=now).order_by("due_at")
+        due = Bucket.objects.filter(due_at__lte=by or now).order_by("due_at")
         bucket = due.select_for_update(skip_locked=True).first()
         if bucket is None:
             return False
@@ -275,9 +275,7 @@ def rebuild(now: datetime) -> int:
         outbox.begin(READER, now)
         mark_all(now)
     counted = 0
-    later = now
-    while count_next(later):
+    # Days become due some time after their hours.
+    while count_next(now, by=now + DAY):
         counted += 1
-        # Days become due behind their hours.
-        later = now + DAY
     return counted

@@ -186,6 +186,16 @@ def test_what_takes_long_to_count_is_counted_less_often(version):
     assert upkeep.fresh_until(counted + timedelta(seconds=9)) == counted
 
 
+def test_a_rebuild_leaves_nothing_to_count(version):
+    for hour in range(3):
+        end(begun(version, zero=ZERO + timedelta(hours=hour)))
+    now = later()
+    upkeep.rebuild(now)
+    assert not Bucket.objects.filter(due_at__isnull=False).exists()
+    assert not Bucket.objects.filter(counted_at__gt=now).exists()
+    assert sum(RunRollup.objects.filter(span=1).values_list("runs", flat=True)) == 3
+
+
 def test_two_who_count_at_once_count_each_bucket_once(version):
     import threading
 
