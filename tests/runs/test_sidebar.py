@@ -14,6 +14,7 @@ pytestmark = pytest.mark.django_db
 EVERYTHING = {
     "OPERATE": ["Runs", "Decisions", "Automation", "Bulk operations"],
     "BUILD": ["Workflows", "API"],
+    "ANALYZE": ["Duration", "Cost", "Failures"],
     "MANAGE": ["Settings", "Users", "Groups", "Sources", "Executor limits", "Archive", "Audit"],
 }
 
@@ -35,7 +36,11 @@ def test_a_superuser_sees_what_is_built_and_no_more(rf):
         ((), {}),
         (
             ("runs.view_run",),
-            {"OPERATE": ["Runs", "Decisions", "Bulk operations"], "BUILD": ["API"]},
+            {
+                "OPERATE": ["Runs", "Decisions", "Bulk operations"],
+                "BUILD": ["API"],
+                "ANALYZE": ["Duration", "Cost", "Failures"],
+            },
         ),
         (("runs.view_workflow",), {"BUILD": ["Workflows"]}),
         (("runs.view_trigger",), {"OPERATE": ["Automation"]}),
@@ -45,6 +50,7 @@ def test_a_superuser_sees_what_is_built_and_no_more(rf):
             {
                 "OPERATE": ["Runs", "Decisions", "Bulk operations"],
                 "BUILD": ["API"],
+                "ANALYZE": ["Duration", "Cost", "Failures"],
                 "MANAGE": ["Audit"],
             },
         ),
