@@ -149,6 +149,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "retention.notices.notices",
             ],
         },
     },
@@ -241,11 +242,16 @@ CELERY_TASK_ROUTES = {
 CELERY_TASK_ROUTES |= {
     f"runs.{name}": {"queue": "bulk"} for name in ("bulk_work", "bulk_count", "sweep_storage")
 }
+CELERY_TASK_ROUTES |= {
+    "retention.tick": {"queue": "control"},
+    "retention.work": {"queue": "bulk"},
+}
 CELERY_BEAT_SCHEDULE = {
     "engine tick": {"task": "runs.tick", "schedule": 1.0, "options": {"expires": 5}},
     "keep schedules": {"task": "runs.keep_schedules", "schedule": 1.0, "options": {"expires": 5}},
     "listen to runs": {"task": "runs.listen", "schedule": 1.0, "options": {"expires": 5}},
     "bulk operations": {"task": "runs.bulk_tick", "schedule": 2.0, "options": {"expires": 5}},
+    "retention": {"task": "retention.tick", "schedule": 5.0, "options": {"expires": 10}},
     "sweep storage": {"task": "runs.sweep_storage", "schedule": 60.0, "options": {"expires": 60}},
     "prune firings": {"task": "runs.prune_firings", "schedule": 60.0, "options": {"expires": 60}},
     "prune outbox": {"task": "runs.prune_outbox", "schedule": 60.0, "options": {"expires": 60}},
@@ -347,6 +353,8 @@ SPECTACULAR_SETTINGS = {
         "NodeStatusEnum": "runs.api.document.NODE_STATUSES",
         "BulkKindEnum": "runs.models.bulk.BulkKind.values",
         "BulkStateEnum": "runs.models.bulk.BulkState.values",
+        "ExecutionKindEnum": "retention.models.execution.ExecutionKind.values",
+        "ExecutionStateEnum": "retention.models.execution.ExecutionState.values",
         "OutcomeStatusEnum": "runs.models.bulk.OutcomeStatus.values",
         "AttemptStatusEnum": "runs.api.document.ATTEMPT_STATUSES",
         "WaitCauseEnum": "runs.api.run_timeline.WAIT_CAUSES",
@@ -362,6 +370,8 @@ SPECTACULAR_SETTINGS = {
         "runs.api.document.add_problems",
     ],
 }
+# Modules of apps above `runs` with procedures for /api/trpc.
+TRPC_PROCEDURES = ["retention.api.procedures", "retention.api.execution_procedures"]
 # Requests a minute: by one token, and by one person with all their tokens and sessions.
 API_TOKEN_RATE = _number("API_TOKEN_RATE", 600)
 API_USER_RATE = _number("API_USER_RATE", 1200)

@@ -84,6 +84,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "MANAGE",
         (
+            Entry("Settings", "settings", "run_settings", "runs.manage_retention"),
             Entry("Users", "person", "admin:runs_user_changelist", "runs.view_user"),
             Entry("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
             Entry("Sources", "sensors", "admin:runs_source_changelist", "runs.view_source"),
@@ -93,6 +94,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "admin:runs_executorlimit_changelist",
                 "runs.view_executorlimit",
             ),
+            Entry("Archive", "inventory_2", "retention_executions", "runs.manage_retention"),
             Entry("Audit", "policy", "admin:runs_auditentry_changelist", "runs.view_auditentry"),
         ),
     ),

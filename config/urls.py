@@ -25,11 +25,15 @@ urlpatterns = [
         name="decide",
     ),
     path("admin/bulk/", include("runs.views.bulk.urls")),
+    path("admin/retention/executions/", include("retention.views.executions.urls")),
     path("admin/automation/", include("runs.views.automation.urls")),
+    path("admin/settings/", include("retention.urls")),
     path("admin/password_change/", admin.site.admin_view(OwnPassword.as_view(), cacheable=True)),
     path("admin/", admin.site.urls),
     path("api/docs", admin.site.admin_view(ApiDocs.as_view()), name="api_docs"),
     path("api/docs/", RedirectView.as_view(pattern_name="api_docs")),
+    path("api/retention/executions/", include("retention.api.execution_urls")),
+    path("api/retention/", include("retention.api.urls")),
     path("api/", include("runs.api.urls")),
 ]
 

@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from retention.models import Policy, WorkflowPolicy
 from runs.models import Archive, Run, Workflow
+from runs.models.archive import ArchiveQuerySet
 from runs.querysets import RunQuerySet
 from runs.states import FINAL_STATES, LogState, RunState
 
@@ -109,8 +110,8 @@ def after(runs: RunQuerySet, completed_at: datetime, run_id: uuid.UUID) -> RunQu
     )
 
 
-def gone_for_good(given: Rules, now: datetime, most: int) -> Sequence[uuid.UUID]:
-    """Archived runs that are past their second term, oldest first."""
+def past_second_term(given: Rules, now: datetime) -> ArchiveQuerySet:
+    """Of archived runs that are past their second term and not held, oldest first."""
     usual = given.usual.delete
     found = Archive.objects.filter(run__logs=LogState.ARCHIVED, run__held_at__isnull=True)
     own = {pk: days.delete for pk, days in given.workflows.items() if days.delete != usual}
@@ -123,6 +124,11 @@ def gone_for_good(given: Rules, now: datetime, most: int) -> Sequence[uuid.UUID]
     # However long ago: none of them ended after the latest of these.
     longest = [days for days in (usual, *own.values()) if days is not None]
     if not longest:
-        return []
+        return Archive.objects.none()
     found = found.filter(past, completed_at__lt=now - timedelta(days=min(longest)))
-    return list(found.order_by("completed_at", "run_id").values_list("run_id", flat=True)[:most])
+    return found.order_by("completed_at", "run_id")
+
+
+def gone_for_good(given: Rules, now: datetime, most: int) -> Sequence[uuid.UUID]:
+    """The first of these."""
+    return list(past_second_term(given, now).values_list("run_id", flat=True)[:most])

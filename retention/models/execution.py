@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import models
 from django.db.models import Q
 
@@ -44,7 +46,13 @@ class Execution(models.Model):
     taken_until = models.DateTimeField(null=True)
     # Where it stands, as what carries it out writes it.
     cursor = models.JSONField(default=dict)
+    # What keeps it from moving: since when, how often in a row, when it is tried again.
     trouble = models.CharField(max_length=500, blank=True)
+    trouble_since = models.DateTimeField(null=True)
+    tries = models.IntegerField(default=0, db_default=0)
+    next_at = models.DateTimeField(null=True)
+    # The time that it was worked at.
+    worked = models.DurationField(default=timedelta, db_default=timedelta())
 
     # Runs (of a sweep: objects) that were looked at; archived; read back and found whole.
     seen = models.BigIntegerField(default=0)
@@ -61,6 +69,10 @@ class Execution(models.Model):
     bytes = models.BigIntegerField(default=0)
     # How many it will look at, about; null while that is not known.
     expected = models.BigIntegerField(null=True)
+    # All that it found: of so many, not all are kept as rows.
+    found = models.BigIntegerField(default=0, db_default=0)
+    # What more it has to tell, such as what a dry run counted, term by term.
+    report = models.JSONField(default=dict)
 
     class Meta:
         db_table = "retention_executions"

@@ -24,6 +24,7 @@ ACTIONS = (
     "hold", "release", "bulk retry", "bulk terminate", "bulk delete", "bulk export", "bulk hold",
     "bulk release", "pause bulk", "resume bulk", "abort bulk", "pause", "resume", "limit",
     "create", "change", "change_password", "delete", "revoke", "login", "fail_login", "lock_login",
+    "begin archive", "begin sweep", "begin check", "abort retention", "delete by age",
 )  # fmt: skip
 
 
@@ -41,7 +42,7 @@ class OfTarget(admin.SimpleListFilter):
         kinds = [
             ("run", "Runs"), ("bulk", "Bulk operations"), ("workflow", "Workflows"),
             ("user", "Users"), ("group", "Groups"), ("token", "API tokens"), ("source", "Sources"),
-            ("view", "Saved views"), ("executor", "Executors"),
+            ("view", "Saved views"), ("executor", "Executors"), ("retention", "Retention"),
         ]  # fmt: skip
         value = self.value() or ""
         return [*kinds, (value, value.partition(":")[2])] if ":" in value else kinds

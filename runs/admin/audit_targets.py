@@ -56,6 +56,13 @@ def _operations(public_ids: Collection[str]) -> Found:
         yield public, Target(public, reverse("bulk_operation", args=[public]))
 
 
+def _executions(public_ids: Collection[str]) -> Found:
+    """They are never deleted. Their pages are an upper app's."""
+    for public in public_ids:
+        if ids.decode("exec", public):
+            yield public, Target(public, reverse("retention_execution", args=[public]))
+
+
 def _users(public_ids: Collection[str]) -> Found:
     wanted = [pk for text in public_ids if (pk := ids.decode("user", text))]
     for pk, name in User.objects.filter(pk__in=wanted).values_list("pk", "username"):
@@ -97,6 +104,7 @@ def _sources(names: Collection[str]) -> Found:
 _KINDS: dict[str, tuple[str, Callable[[Collection[str]], Found]]] = {
     "run": ("runs.view_run", _runs),
     "bulk": ("runs.view_run", _operations),
+    "retention": ("runs.manage_retention", _executions),
     "workflow": ("runs.view_workflow", _workflows),
     "user": ("runs.view_user", _users),
     "group": ("auth.view_group", _groups),

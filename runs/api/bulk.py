@@ -33,7 +33,7 @@ from runs.paging import Cursor
 
 # Rows of a file that are read at a time.
 PAGE = 2_000
-_COLUMNS = ("run", "status", "reason", "new_run")
+_COLUMNS = ("run", "status", "reason", "new_run", "at")
 _TYPES = {"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 _FORMS = [*_TYPES]
 _PLACE = OpenApiParameter(

@@ -215,6 +215,7 @@ class BulkOutcomeSerializer(serializers.Serializer):
     status = serializers.ChoiceField(choices=STATUSES)
     reason = serializers.CharField()
     new_run = serializers.SerializerMethodField(help_text="The run that a retry made.")
+    at = StampField(allow_null=True, help_text="When.")
 
     def get_run(self, outcome: BulkOutcome) -> str:
         return ids.encode("run", outcome.run_id)

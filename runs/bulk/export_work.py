@@ -78,7 +78,7 @@ def _commit(
     with transaction.atomic():
         found = BulkOperation.objects.select_for_update(of=("self",)).get(pk=operation.pk)
         moved = verdict(operation, found)
-        if moved is Moved.ON and not part.runs and not part.found.gone:
+        if moved is Moved.ON and not part.found.run_ids and not part.found.gone:
             progress.finish(found, now)
             return Moved.OUT, 0
         if moved is Moved.ON and name and not doomed.spare(name):
@@ -95,7 +95,10 @@ def _commit(
         for run_id in part.found.gone:
             results.say(run_id, OutcomeStatus.SKIPPED, "it is not there any more")
         for run_id in part.found.run_ids:
-            results.say(run_id, OutcomeStatus.DONE)
+            if why := part.failed.get(run_id):
+                results.say(run_id, OutcomeStatus.FAILED, why)
+            else:
+                results.say(run_id, OutcomeStatus.DONE)
         if name:
             _add(found, part, name)
         progress.advance(found, part.found, results, now, time.monotonic() - begun)

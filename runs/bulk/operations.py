@@ -17,17 +17,31 @@ from runs.bulk.parts import FORMATS
 from runs.filters import RunFilter
 from runs.models import AuditEntry, BulkOperation
 from runs.models.bulk import MOST_CHOSEN, BulkKind, BulkState
+from runs.states import FINAL_STATES, RunState
 from runs.timeouts import statement_timeout
 
 logger = logging.getLogger(__name__)
 
 # Seconds that counting may take; what takes longer stays uncounted.
 COUNT_SECONDS = 60
+# What an act that is meant by a filter looks at, where the filter names no state.
+STATES_OF: dict[str, tuple[RunState, ...]] = {
+    BulkKind.RETRY: (RunState.FAILED,),
+    BulkKind.TERMINATE: (RunState.CREATED, RunState.ACTIVE),
+    BulkKind.DELETE: FINAL_STATES,
+}
 MAX_RATE = 100_000
 
 
 class NotPossible(Exception):  # noqa: N818
     """What was asked cannot be done; the message says why."""
+
+
+def left_out(kind: str, wanted: RunFilter | None) -> set[RunState]:
+    """The states whose runs a filter means, and the act does not visit."""
+    if wanted is None or wanted.state or kind not in STATES_OF:
+        return set()
+    return set(RunState) - set(STATES_OF[kind])
 
 
 def make(
@@ -61,6 +75,9 @@ def make(
         options = export_options(options or {})
     if kind == BulkKind.RESTORE:
         options = restore_options(options or {})
+    if left_out(kind, wanted):
+        # For the others there is nothing to do.
+        options = {**(options or {}), "states": list(STATES_OF[kind])}
     named = sorted(set(chosen)) if chosen is not None else None
     total = len(named) if named is not None else failed_of.failed if failed_of else None
     operation = BulkOperation(

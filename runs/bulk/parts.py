@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache, partial
 from itertools import takewhile
@@ -81,6 +81,16 @@ class Part:
     bytes: int = 0
     unpacked: int = 0
     sha256: str = ""
+    # Runs that cannot be written, and why.
+    failed: dict[uuid.UUID, str] = field(default_factory=dict)
+
+
+class _Unwritable(Exception):  # noqa: N818
+    """One run's row or log cannot be told."""
+
+    def __init__(self, run_id: uuid.UUID, why: str) -> None:
+        super().__init__(why)
+        self.run_id, self.why = run_id, why
 
 
 def columns(with_logs: bool) -> tuple[str, ...]:
@@ -95,17 +105,27 @@ def make(operation: BulkOperation, count: int) -> Iterator[Part]:
     Raises what storage raises when it is away, and logs are archived.
     """
     with tempfile.TemporaryFile() as file:
-        for _ in range(TRIES):
+        tries, failed = 0, dict[uuid.UUID, str]()
+        while True:
             cold = _fetched(operation, count) if operation.options["with_logs"] else {}
-            with _snapshot():
-                found = selection.following(operation, count)
-                part = Part(found, cast(BinaryIO, file))
-                if found.run_ids:
-                    _fill(part, operation, timezone.now(), cold)
-            if part.runs or not found.run_ids:
+            try:
+                with _snapshot():
+                    found = selection.following(operation, count)
+                    part = Part(found, cast(BinaryIO, file), failed=failed)
+                    if found.run_ids:
+                        _fill(part, operation, timezone.now(), cold)
+            except _Unwritable as error:
+                # Begun anew without it: some of it stands in the file. One run more each time.
+                logger.warning("%s: run %s: %s", operation.public_id, error.run_id, error.why)
+                failed[error.run_id] = error.why
+                file.seek(0)
+                file.truncate()
+                continue
+            if part.runs or failed or not found.run_ids:
                 break
-        else:
-            raise RuntimeError("runs are archived faster than they are read")
+            tries += 1
+            if tries == TRIES:
+                raise RuntimeError("runs are archived faster than they are read")
         part.bytes = file.tell()
         file.seek(0)
         part.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -161,23 +181,31 @@ def _fill(part: Part, operation: BulkOperation, now: datetime, cold: Fetched) ->
     runs = _runs(part.found.run_ids, MOST_EVENTS[with_logs])
     if with_logs:
         runs = list(takewhile(partial(_is_at_hand, cold=cold), runs))
+    # In their order: those that are told, and those that cannot be.
+    visited = [run.pk for run in runs]
+    runs = [run for run in runs if run.pk not in part.failed]
     sizes = _sizes(runs, cold, with_bytes=with_logs)
     written: list[uuid.UUID] = []
     with gzip.GzipFile(fileobj=part.file, mode="wb", compresslevel=LEVEL, mtime=0) as packed:
         told = _with_events(runs, sizes, cold) if with_logs else ((run, ()) for run in runs)
         for run, history in told:
             events = sizes[run.pk].events
-            row = row_of(run, events, now, pages)
-            for text in _WRITERS[form](row, history, with_logs):
-                part.unpacked += packed.write(text.encode())
+            try:
+                row = row_of(run, events, now, pages)
+                for text in _WRITERS[form](row, history, with_logs):
+                    part.unpacked += packed.write(text.encode())
+            except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+                raise _Unwritable(run.pk, f"{type(error).__name__}: {error}"[:300]) from error
             written.append(run.pk)
             part.events += events
             part.missing += row["missing"]
             if part.unpacked > ENOUGH_BYTES:
                 break
     part.runs = len(written)
-    if written and part.runs < len(part.found.run_ids):
-        part.found = selection.cut(part.found, written)
+    if written and len(written) < len(runs):
+        visited = visited[: visited.index(written[-1]) + 1]
+    if visited and len(visited) < len(part.found.run_ids):
+        part.found = selection.cut(part.found, visited)
 
 
 def _runs(run_ids: Sequence[uuid.UUID], most_events: int) -> list[Run]:

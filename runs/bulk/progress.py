@@ -16,9 +16,13 @@ from runs.models import BulkOperation
 from runs.models.bulk import BulkState, OutcomeStatus
 
 _INSERT = """
-INSERT INTO bulk_outcomes (operation_id, run_id, status, reason, new_run)
-SELECT %s, * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::uuid[])
+INSERT INTO bulk_outcomes (operation_id, at, run_id, status, reason, new_run)
+SELECT %s, %s, * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::uuid[])
 """
+
+
+# Seconds that the pace is told of.
+LATELY = 10.0
 
 
 class Moved(Enum):
@@ -51,7 +55,7 @@ def advance(
     operation: BulkOperation, found: Next, results: Results, now: datetime, seconds: float
 ) -> None:
     """Within the transaction that locked it and did the work of the step."""
-    write(operation, results)
+    write(operation, results, now)
     counts = results.counts()
     BulkOperation.objects.filter(pk=operation.pk).update(
         cursor_at=found.cursor_at,
@@ -62,18 +66,27 @@ def advance(
         failed=F("failed") + counts[OutcomeStatus.FAILED],
         moved_at=now,
         worked=F("worked") + timedelta(seconds=seconds),
+        pace=_pace(operation, len(results.rows), seconds),
         taken_until=None,
         trouble="",
     )
 
 
-def write(operation: BulkOperation, results: Results) -> None:
+def _pace(operation: BulkOperation, visited: int, seconds: float) -> float:
+    """Runs a second of late: the longer a step took, the less is left of those before."""
+    own = visited / max(seconds, 0.001)
+    share = min(1.0, seconds / LATELY)
+    return own if operation.pace is None else operation.pace + share * (own - operation.pace)
+
+
+def write(operation: BulkOperation, results: Results, now: datetime) -> None:
     rows = results.rows
     with connection.cursor() as cursor:
         cursor.execute(
             _INSERT,
             [
                 operation.pk,
+                now,
                 list(rows),
                 [status.value for status, _, _ in rows.values()],
                 [reason for _, reason, _ in rows.values()],

@@ -39,7 +39,20 @@ def runs_of(operation: BulkOperation) -> RunQuerySet:
     if errors:
         raise ValueError(f"its filter can no longer be read: {errors}")
     runs = Run.objects.filter(created_at__lte=operation.bound)
+    if states := operation.options.get("states"):
+        runs = runs.filter(state__in=states)
     return wanted.apply(runs, operation.bound)
+
+
+def _newest(operation: BulkOperation, count: int) -> list[tuple[datetime, uuid.UUID]]:
+    """The keys of the next ones that a filter means."""
+    runs = runs_of(operation).newest_first()
+    if operation.cursor_at is not None and operation.cursor_id is not None:
+        runs = runs.older_than(operation.cursor_at, operation.cursor_id)
+    # State by state, each in the order of an index: of several at once PostgreSQL would sort all.
+    parts = [runs.filter(state=state) for state in operation.options.get("states", ())] or [runs]
+    rows = [row for part in parts for row in part.values_list("created_at", "id")[:count]]
+    return sorted(rows, reverse=True)[:count]
 
 
 def following(operation: BulkOperation, count: int) -> Next:
@@ -48,10 +61,7 @@ def following(operation: BulkOperation, count: int) -> Next:
         return _named(operation, sorted(operation.chosen), count)
     if operation.failed_of_id is not None:
         return _failed(operation, count)
-    runs = runs_of(operation).newest_first()
-    if operation.cursor_at is not None and operation.cursor_id is not None:
-        runs = runs.older_than(operation.cursor_at, operation.cursor_id)
-    rows = list(runs.values_list("created_at", "id")[:count])
+    rows = _newest(operation, count)
     if not rows:
         return Next([], operation.cursor_at, operation.cursor_id)
     return Next([run_id for _, run_id in rows], *rows[-1])

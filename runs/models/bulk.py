@@ -87,6 +87,8 @@ class BulkOperation(models.Model):
     at_least = models.BigIntegerField(default=0)
     total = models.BigIntegerField(null=True)
 
+    # Runs a second, of late.
+    pace = models.FloatField(null=True)
     # When it moved last; the time for which it was at work, pauses left out.
     moved_at = models.DateTimeField()
     worked = models.DurationField(default=timedelta)
@@ -131,8 +133,11 @@ class BulkOperation(models.Model):
         seconds = self.worked.total_seconds()
         if seconds <= 0 or not self.visited:
             return None
+        # While it goes on, what it does now tells how long it will: a time in which the database
+        # did not answer does not.
+        pace = self.pace if self.is_open and self.pace else self.visited / seconds
         # The time at work leaves out that for which the limit makes it wait.
-        return min(self.visited / seconds, self.rate or float("inf"))
+        return min(pace, self.rate or float("inf"))
 
     @property
     def left(self) -> timedelta | None:
@@ -160,6 +165,8 @@ class BulkOutcome(models.Model):
     )
     status = models.CharField(max_length=8, choices=OutcomeStatus)
     reason = models.CharField(max_length=300, blank=True)
+    # When; null where that was not kept yet.
+    at = models.DateTimeField(null=True)
     # The run that a retry made.
     new_run = models.UUIDField(null=True)
 
@@ -167,9 +174,5 @@ class BulkOutcome(models.Model):
         db_table = "bulk_outcomes"
         default_permissions = ()
         indexes = [
-            models.Index(
-                fields=["operation", "status", "run"],
-                name="bulk_outcomes_undone",
-                condition=~Q(status="done"),
-            ),
+            models.Index(fields=["operation", "status", "run"], name="bulk_outcomes_status"),
         ]

@@ -143,6 +143,7 @@ class RunsAct(PermissionRequiredMixin, View):
             "is_possible": is_possible,
             "is_one": is_one,
             "skipped": counted.skipped(act) if counted else [],
+            "left_out": operations.left_out(act.kind, wanted),
             "gone": counted.gone if counted else 0,
             "words": wanted.words(self.now) if wanted is not None else "",
             "is_bulk": wanted is not None or len(selected.chosen or ()) > AT_ONCE,

@@ -252,7 +252,7 @@ def test_outcomes_are_read_by_an_index(failed, status):
     assert "Sort" not in plan
     assert "Seq Scan" not in plan
     if status:
-        assert "bulk_outcomes_undone" in plan
+        assert "bulk_outcomes_status" in plan
 
 
 def test_outcomes_can_be_taken_away_as_a_file(olga, failed):
@@ -263,7 +263,7 @@ def test_outcomes_can_be_taken_away_as_a_file(olga, failed):
     answer = olga.get(url(operation, "?download=csv"))
     assert f"{operation.public_id}-outcomes.csv" in answer["Content-Disposition"]
     lines = _read(answer).splitlines()
-    assert lines[0] == "run,outcome,reason,new_run"
+    assert lines[0] == "run,outcome,reason,new_run,at"
     assert len(lines) == 4
     assert f"{ids.encode('run', runs[0])},done,'=HYPERLINK(1),run_" in "\n".join(lines)
 

@@ -172,7 +172,7 @@ def test_all_that_match_a_filter_are_asked_about_then_left_to_workers(olga, some
     said = text_of(olga.post(ACT, {**data, "back": "?workflow=invoice_processing"}))
     assert "Terminate 2 runs?" in said
     assert "All runs of invoice_processing, as of now" in said
-    assert "1 failed will be skipped" in said
+    assert "1 failed will be left out" in said
 
     answer = olga.post(ACT, {**data, "confirm": "1", "reason": "wrong", "rate": "50"})
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 EVERYTHING = {
     "OPERATE": ["Runs", "Decisions", "Automation", "Bulk operations"],
     "BUILD": ["Workflows", "API"],
-    "MANAGE": ["Users", "Groups", "Sources", "Executor limits", "Audit"],
+    "MANAGE": ["Settings", "Users", "Groups", "Sources", "Executor limits", "Archive", "Audit"],
 }
 
 
@@ -70,6 +70,7 @@ def test_the_page_has_no_group_without_an_entry():
         ("/admin/runs/workflow/x/run/", "Workflows"),
         ("/admin/runs/workflowversion/", None),
         ("/admin/runs/user/", "Users"),
+        ("/admin/settings/runs/", "Settings"),
         ("/admin/me/", None),
     ],
 )

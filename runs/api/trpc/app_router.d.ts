@@ -811,6 +811,8 @@ export interface BulkOutcome {
   reason: string;
   /** The run that a retry made. */
   new_run: string | null;
+  /** When. */
+  at: string | null;
 }
 
 export interface AgainInput {
@@ -1160,6 +1162,303 @@ export interface Token {
 export interface TokenInput {
   /** The token's id, not the token. */
   id: string;
+}
+
+export interface Retention {
+  /** Days after its end that a completed run's log stays. */
+  completed_days: number;
+  /** Days after its end that a failed run's log stays. */
+  failed_days: number;
+  /** Days after its end that a terminated run's log stays. */
+  terminated_days: number;
+  /** Days after its end after which a run goes for good, with its archive; null: never. */
+  delete_days: number | null;
+  /** Days that a restored log stays. */
+  restore_days: number;
+  /** When the night's work begins, in `zone`. */
+  hour: number;
+  /** A time zone such as Europe/Berlin. */
+  zone: string;
+  /** Whether anything is archived at night. */
+  is_on: boolean;
+  /** Those with days of their own: all of them. */
+  workflows: WorkflowRetention[];
+  /** Send it along with a change. */
+  revision: string;
+  /** When the work would begin next, on or off. */
+  next_night: string;
+}
+
+export interface WorkflowRetention {
+  workflow_id: string;
+  /** Of completed runs. */
+  completed_days?: number | null;
+  /** Of failed runs. */
+  failed_days?: number | null;
+  /** Of terminated runs. */
+  terminated_days?: number | null;
+  /** Days after which its runs go for good. */
+  delete_days?: number | null;
+  /** Its runs never go for good by their age. */
+  never_deleted?: boolean;
+}
+
+export interface ChangeRetentionInput {
+  /** Days after its end that a completed run's log stays. */
+  completed_days?: number;
+  /** Days after its end that a failed run's log stays. */
+  failed_days?: number;
+  /** Days after its end that a terminated run's log stays. */
+  terminated_days?: number;
+  /** Days after its end after which a run goes for good, with its archive; null: never. */
+  delete_days?: number | null;
+  /** Days that a restored log stays. */
+  restore_days?: number;
+  /** When the night's work begins, in `zone`. */
+  hour?: number;
+  /** A time zone such as Europe/Berlin. */
+  zone?: string;
+  /** Whether anything is archived at night. */
+  is_on?: boolean;
+  /** Those with days of their own: all of them. */
+  workflows?: WorkflowRetention[];
+  /** Of the policy that you changed: another one is refused. */
+  revision: string;
+  /** Needed where the second term is switched on or shortened: runs go for good. */
+  confirm_deletion?: boolean;
+  /** Why; it is kept in the audit. */
+  reason?: string;
+}
+
+export interface TryRetentionInput {
+  /** Days after its end that a completed run's log stays. */
+  completed_days?: number;
+  /** Days after its end that a failed run's log stays. */
+  failed_days?: number;
+  /** Days after its end that a terminated run's log stays. */
+  terminated_days?: number;
+  /** Days after its end after which a run goes for good, with its archive; null: never. */
+  delete_days?: number | null;
+  /** Days that a restored log stays. */
+  restore_days?: number;
+  /** When the night's work begins, in `zone`. */
+  hour?: number;
+  /** A time zone such as Europe/Berlin. */
+  zone?: string;
+  /** Whether anything is archived at night. */
+  is_on?: boolean;
+  /** Those with days of their own: all of them. */
+  workflows?: WorkflowRetention[];
+}
+
+export interface RetentionPreview {
+  /** The night that it is of. */
+  at: string;
+  /** false: nothing of it happens. */
+  is_on: boolean;
+  /** By the policy as it is saved. */
+  saved: RetentionSide;
+  /** Its night with the given values. */
+  changed_at: string | null;
+  /** With the given values; null where nothing is another. */
+  changed: RetentionSide | null;
+  /** More runs are held than were looked at. */
+  held_is_capped: boolean;
+}
+
+export interface RetentionSide {
+  runs: number;
+  then_gone: number;
+  held: number;
+  oldest: string | null;
+  newest: string | null;
+  events: Amount;
+  bytes: Amount;
+  /** What goes for good, by the second term. */
+  gone: RetentionGone;
+  /** By workflow and state. */
+  lines: RetentionLine[];
+}
+
+export interface Amount {
+  /** null: not known. */
+  value: number | null;
+  /** false: estimated from a sample. */
+  is_exact: boolean;
+}
+
+export interface RetentionGone {
+  /** Archived runs past the second term. */
+  runs: Amount;
+  /** What their archives take in storage. */
+  bytes: Amount;
+}
+
+export interface RetentionLine {
+  workflow_id: string;
+  state: "completed" | "failed" | "terminated";
+  /** Runs that ended before this are due. */
+  before: string;
+  /** Whose logs are archived. */
+  runs: number;
+  /** Of these: past the second term too, so that they go for good then. */
+  then_gone: number;
+  /** Due, but under legal hold: left alone. */
+  held: number;
+  /** When the first of them ended. */
+  oldest: string | null;
+  newest: string | null;
+  events: Amount;
+  /** What the events take in the database. */
+  bytes: Amount;
+}
+
+export interface BeginInput {
+  kind: "archive" | "sweep" | "check";
+  /** It counts, and writes and deletes nothing. */
+  dry_run?: boolean;
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  options?: BeginOptions;
+  /** A word of yours for this call: sent again within 24 hours, it starts nothing and gives the same answer. */
+  idempotency_key?: string | null;
+}
+
+export interface BeginOptions {
+  /** Of check: how many objects are read, those first that were read longest ago; null: all. Usually 1,000. */
+  most?: number | null;
+  /** Of sweep: delete what nothing names, also where that is over a tenth of all. */
+  however_many?: boolean;
+}
+
+export interface Execution {
+  id: string;
+  kind: "archive" | "sweep" | "check";
+  state: "running" | "finished" | "aborted" | "failed";
+  dry_run: boolean;
+  night: string | null;
+  by: string;
+  reason: string;
+  /** As asked for, and the policy at the start. */
+  options: Record<string, unknown>;
+  created_at: string;
+  ended_at: string | null;
+  /** Why it waits, or gave up; it goes on by itself. */
+  trouble: string;
+  trouble_since: string | null;
+  /** When it is tried again. */
+  next_at: string | null;
+  /** Runs looked at; of sweep and check: objects. */
+  seen: number;
+  /** How many it will look at, about; null: not known. */
+  expected: number | null;
+  archived: number;
+  /** Objects read back and found whole. */
+  verified: number;
+  /** Restored logs whose time was over. */
+  expired: number;
+  /** Runs that went for good, by their age. */
+  deleted_runs: number;
+  skipped: number;
+  errors: number;
+  /** Findings, of which the first 10,000 are kept. */
+  found: number;
+  /** Events that left the database. */
+  events: number;
+  /** Of the events' lines. */
+  unpacked_bytes: number;
+  /** Of the objects. */
+  bytes: number;
+  seconds_worked: number;
+  /** Of a dry run what is due, as lines of workflow, state, runs, events, and runs that would go for good; of a sweep how many objects are what. */
+  report: Record<string, unknown>;
+  url: string;
+}
+
+export interface ExecutionInput {
+  /** The execution's id. */
+  id: string;
+}
+
+export interface ExecutionsInput {
+  /** Most entries that are given. */
+  limit?: number;
+  /** The last given one's: the list goes on behind it. */
+  cursor?: string | null;
+  kind?: "archive" | "sweep" | "check";
+  state?: "running" | "finished" | "aborted" | "failed";
+}
+
+export interface ListedExecution {
+  id: string;
+  kind: "archive" | "sweep" | "check";
+  state: "running" | "finished" | "aborted" | "failed";
+  dry_run: boolean;
+  night: string | null;
+  by: string;
+  reason: string;
+  /** As asked for, and the policy at the start. */
+  options: Record<string, unknown>;
+  created_at: string;
+  ended_at: string | null;
+  /** Why it waits, or gave up; it goes on by itself. */
+  trouble: string;
+  trouble_since: string | null;
+  /** When it is tried again. */
+  next_at: string | null;
+  /** Runs looked at; of sweep and check: objects. */
+  seen: number;
+  /** How many it will look at, about; null: not known. */
+  expected: number | null;
+  archived: number;
+  /** Objects read back and found whole. */
+  verified: number;
+  /** Restored logs whose time was over. */
+  expired: number;
+  /** Runs that went for good, by their age. */
+  deleted_runs: number;
+  skipped: number;
+  errors: number;
+  /** Findings, of which the first 10,000 are kept. */
+  found: number;
+  /** Events that left the database. */
+  events: number;
+  /** Of the events' lines. */
+  unpacked_bytes: number;
+  /** Of the objects. */
+  bytes: number;
+  seconds_worked: number;
+  /** Of a dry run what is due, as lines of workflow, state, runs, events, and runs that would go for good; of a sweep how many objects are what. */
+  report: Record<string, unknown>;
+  url: string;
+  /** Where the list goes on behind this execution. */
+  cursor: string;
+}
+
+export interface AbortInput {
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  /** The execution's id. */
+  id: string;
+}
+
+export interface FindingsInput {
+  /** The execution's id. */
+  id: string;
+  /** Most entries that are given. */
+  limit?: number;
+  /** The last given finding's id: it goes on behind it. */
+  cursor?: string | null;
+}
+
+export interface Finding {
+  id: number;
+  at: string;
+  run: string | null;
+  object: string;
+  problem: string;
+  /** What was done about it, if anything. */
+  act: string;
 }
 
 export interface ErrorShape {
@@ -1525,6 +1824,58 @@ export type AppRouter = TRPCBuiltRouter<
         output: Token;
         meta: object;
       }>;
+    };
+    retention: {
+      /** How long runs and their logs are kept. */
+      get: TRPCQueryProcedure<{
+        input: NoInput | undefined;
+        output: Retention;
+        meta: object;
+      }>;
+      /** Changes some of it; given workflows replace all that have days of their own. */
+      set: TRPCMutationProcedure<{
+        input: ChangeRetentionInput;
+        output: Retention;
+        meta: object;
+      }>;
+      /** What the next night does, and what it would do with other values. */
+      preview: TRPCQueryProcedure<{
+        input: TryRetentionInput | undefined;
+        output: RetentionPreview;
+        meta: object;
+      }>;
+      executions: {
+        /** Begins what a night does, an orphan sweep or an integrity check, now. */
+        begin: TRPCMutationProcedure<{
+          input: BeginInput;
+          output: Execution;
+          meta: object;
+        }>;
+        /** How far an execution has come, and what it did. */
+        get: TRPCQueryProcedure<{
+          input: ExecutionInput;
+          output: Execution;
+          meta: object;
+        }>;
+        /** Executions, newest first. */
+        list: TRPCQueryProcedure<{
+          input: ExecutionsInput | undefined;
+          output: ListedExecution[];
+          meta: object;
+        }>;
+        /** Ends it; what is done stays done. */
+        abort: TRPCMutationProcedure<{
+          input: AbortInput;
+          output: Execution;
+          meta: object;
+        }>;
+        /** What it met that a person should know. */
+        findings: TRPCQueryProcedure<{
+          input: FindingsInput;
+          output: Finding[];
+          meta: object;
+        }>;
+      };
     };
   }
 >;

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+
+from django.conf import settings
 
 from runs.api.trpc import (
     bulk_procedures,
@@ -15,6 +18,13 @@ from runs.api.trpc import (
 )
 from runs.api.trpc.procedure import Procedure
 
+
+def _of_upper_apps() -> Iterator[Procedure]:
+    """An app above this one is not imported by name: the settings say where its procedures are."""
+    for module in settings.TRPC_PROCEDURES:
+        yield from import_module(module).PROCEDURES
+
+
 PROCEDURES: Mapping[str, Procedure] = {
     procedure.path: procedure
     for procedure in (
@@ -25,5 +35,6 @@ PROCEDURES: Mapping[str, Procedure] = {
         *trigger_procedures.PROCEDURES,
         *view_procedures.PROCEDURES,
         *token_procedures.PROCEDURES,
+        *_of_upper_apps(),
     )
 }

@@ -7,11 +7,13 @@ import io
 import json
 import uuid
 from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
 
 from runs import ids
+from runs.context import stamp
 from runs.models import BulkOperation
 from runs.timeouts import statement_timeout
 from runs.views.bulk.outcomes import chosen
@@ -19,7 +21,7 @@ from runs.views.bulk.outcomes import chosen
 PAGE = 2000
 # Seconds that PostgreSQL may spend on a page.
 SECONDS = 10
-_COLUMNS = ("run", "outcome", "reason", "new_run")
+_COLUMNS = ("run", "outcome", "reason", "new_run", "at")
 # What a spreadsheet would take for a formula.
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -59,12 +61,15 @@ def _page(operation: BulkOperation, status: str, after: uuid.UUID | None) -> lis
     if after is not None:
         outcomes = outcomes.filter(run_id__gt=after)
     with statement_timeout(SECONDS):
-        return list(outcomes.values_list("run_id", "status", "reason", "new_run")[:PAGE])
+        return list(outcomes.values_list("run_id", "status", "reason", "new_run", "at")[:PAGE])
 
 
-def _row(run_id: uuid.UUID, status: str, reason: str, new_run: uuid.UUID | None) -> dict[str, str]:
+def _row(
+    run_id: uuid.UUID, status: str, reason: str, new_run: uuid.UUID | None, at: datetime | None
+) -> dict[str, str]:
     new = ids.encode("run", new_run) if new_run else ""
-    return dict(zip(_COLUMNS, (ids.encode("run", run_id), status, reason, new), strict=True))
+    told = (ids.encode("run", run_id), status, reason, new, stamp(at) or "")
+    return dict(zip(_COLUMNS, told, strict=True))
 
 
 def _lines(rows: Iterable[Iterable[str]]) -> str:

@@ -31,7 +31,7 @@ ALL = (
     "view_run", "view_workflow", "execute_workflow", "retry_run", "terminate_run", "export_run",
     "delete_run", "add_workflow", "change_workflow", "ingest_event", "decide_decision",
     "view_trigger", "add_trigger", "change_trigger", "delete_trigger", "fire_trigger",
-    "hold_run", "restore_run",
+    "hold_run", "restore_run", "manage_retention",
 )  # fmt: skip
 
 

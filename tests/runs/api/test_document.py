@@ -24,6 +24,8 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from retention import executions
+from retention.models import Finding
 from runs import ids, tokens
 from runs.api.document import document as document_of_code
 from runs.bulk.operations import make as make_bulk
@@ -81,6 +83,10 @@ def test_it_tells_of_every_address_and_of_nothing_else(client):
         "/api/triggers/{trigger_id}/switch/", "/api/triggers/{trigger_id}/test/",
         "/api/hooks/{hook}/", "/api/bulk/", "/api/bulk/{bulk_id}/", "/api/bulk/{bulk_id}/download/",
         "/api/bulk/{bulk_id}/outcomes/", "/api/bulk/preview/", "/api/runs/{run_id}/hold/",
+        "/api/retention/", "/api/retention/preview/", "/api/retention/executions/",
+        "/api/retention/executions/{execution_id}/",
+        "/api/retention/executions/{execution_id}/abort/",
+        "/api/retention/executions/{execution_id}/findings/",
     }  # fmt: skip
     assert set(paths["/api/runs/{run_id}/"]) == {"get", "delete"}
 
@@ -172,8 +178,16 @@ def there(credentials):
         "node": ["review"],
         "view_id": [saved.public_id],
         "token_id": ["token_none"],
+        "execution_id": [an_execution()],
         "bulk_id": [an_operation(kind) for kind in ("retry", "terminate", "export")],
     }
+
+
+def an_execution():
+    by = User.objects.get(username="random").as_actor()
+    own = executions.begin("check", by=by, now=timezone.now())
+    Finding.objects.create(execution=own, at=timezone.now(), problem="its object is damaged")
+    return own.public_id
 
 
 def an_operation(kind):

@@ -389,3 +389,53 @@ def test_files_go_when_their_time_is_over(make_run, in_a_folder, settings):
 def test_a_kind_of_file_that_there_is_not(db, given):
     with pytest.raises(operations.NotPossible):
         begin("export", options=given)
+
+
+# -- What cannot be told, and what is not gone on with ---------------------------------------
+
+
+@pytest.mark.parametrize("form", parts.FORMATS)
+def test_a_run_that_cannot_be_told_does_not_stop_the_others(make_run, monkeypatch, form):
+    runs = sorted(make_run(log(1)) for _ in range(7))
+    bad = {runs[2], runs[5]}
+    row_of = parts.row_of
+
+    def odd(run, *more):
+        if run.pk in bad:
+            raise ValueError("a version without a name")
+        return row_of(run, *more)
+
+    monkeypatch.setattr(parts, "row_of", odd)
+    operation = finish(export(form, with_logs=True))
+    assert (operation.done, operation.failed) == (5, 2)
+    assert {run for run, (status, _) in outcomes(operation).items() if status == "failed"} == bad
+    assert outcomes(operation)[runs[2]][1] == "ValueError: a version without a name"
+    text = text_of(operation)
+    for run in runs:
+        assert (str(Run(pk=run)) in text) is (run not in bad)
+
+
+def test_where_none_can_be_told_it_ends_all_the_same(make_run, monkeypatch):
+    for _ in range(4):
+        make_run()
+
+    def odd(*_):
+        raise KeyError("name")
+
+    monkeypatch.setattr(parts, "row_of", odd)
+    operation = finish(export())
+    assert (operation.state, operation.done, operation.failed) == ("finished", 0, 4)
+
+
+def test_one_that_is_paused_for_too_long_is_aborted_and_its_files_go(make_run, settings):
+    for _ in range(5):
+        make_run()
+    operation = export()
+    work.step(operation.pk)
+    assert operations.pause(operation, by=BEN, now=timezone.now())
+    soon = timezone.now() + timedelta(days=settings.EXPORT_DAYS - 1)
+    assert exports.sweep(soon) == 0
+    assert exports.sweep(soon + timedelta(days=2)) == 1
+    operation.refresh_from_db()
+    assert (operation.state, operation.trouble) == ("aborted", exports.TOO_LONG)
+    assert not ExportPart.objects.exists()

@@ -80,12 +80,41 @@ def test_failed_runs_are_retried_once_each(failed, make_run):
 
 def test_what_does_not_fit_is_skipped_with_its_reason(failed, make_run):
     fits, queued = failed(2), make_run()
-    operation = finish(begin("retry", ALL))
+    operation = finish(begin("retry", chosen=[*fits, queued]))
     assert (operation.done, operation.skipped) == (2, 1)
     assert outcomes(operation)[queued] == (
         "skipped", "only failed runs are retried; this one is created",
     )  # fmt: skip
     assert set(fits) < set(outcomes(operation))
+
+
+def test_of_all_runs_only_those_are_visited_that_the_act_can_be_done_to(failed, make_run):
+    failed(7)
+    queued = [make_run() for _ in range(5)]
+    operation = finish(begin("terminate", ALL))
+    assert (operation.visited, operation.done, operation.skipped) == (5, 5, 0)
+    assert set(outcomes(operation)) == set(queued)
+    assert operation.options["states"] == ["created", "active"]
+    finish(begin("delete", RunFilter(state="failed")))
+    operation = finish(begin("delete", ALL))
+    assert (operation.visited, operation.done) == (5, 5)
+    assert operations.left_out("hold", ALL) == set()
+
+
+def test_each_outcome_tells_when_it_was(failed):
+    failed(3)
+    before = timezone.now()
+    operation = finish(begin("retry", FAILED))
+    times = set(operation.outcomes.values_list("at", flat=True))
+    assert all(before <= at <= timezone.now() for at in times)
+
+
+def test_a_time_in_which_nothing_went_on_soon_tells_nothing_of_the_pace():
+    operation = BulkOperation(state="running", pace=None, visited=400)
+    operation.worked = timedelta(seconds=62)
+    for visited, seconds in ((200, 0.1), (200, 60.0), *[(200, 0.1)] * 300):
+        operation.pace = progress._pace(operation, visited, seconds)
+    assert operation.per_second == pytest.approx(2000, rel=0.1)
 
 
 def test_runs_that_come_later_are_not_meant(failed, make_run):

@@ -9,6 +9,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 from rest_framework.throttling import BaseThrottle
 
+from retention import executions
+from retention.values import Values
 from runs import ids
 from runs.api.trpc import run_procedures, view
 from runs.api.trpc.procedures import PROCEDURES
@@ -23,6 +25,8 @@ RULE = {"then": [{"start": "invoices", "input": INPUT}]}
 HOOK = {"kind": "webhook", "name": "orders", "rule": RULE}
 # Procedure, input, the permission it needs, the state its run is in (“view”: a saved view;
 # “trigger”: a webhook, number 77, that did something).
+# The policy that an installation begins with.
+RETENTION = {"revision": Values().revision, "failed_days": 200}
 CALLS = [
     ("runs.list", {}, "view_run", "created"),
     ("runs.get", {"id": "{run}"}, "view_run", "created"),
@@ -80,6 +84,14 @@ CALLS = [
     ("triggers.firings", {"id": 77}, "view_trigger", "trigger"),
     ("triggers.firing", {"id": 77, "number": 77}, "view_trigger", "trigger"),
     ("triggers.test", {"id": 77}, "fire_trigger", "trigger"),
+    ("retention.get", {}, "view_run", "created"),
+    ("retention.set", RETENTION, "manage_retention", "created"),
+    ("retention.preview", {"failed_days": 3}, "view_run", "created"),
+    ("retention.executions.begin", {"kind": "sweep"}, "manage_retention", "execution"),
+    ("retention.executions.get", {"id": "{run}"}, "manage_retention", "execution"),
+    ("retention.executions.list", {}, "manage_retention", "execution"),
+    ("retention.executions.abort", {"id": "{run}"}, "manage_retention", "execution"),
+    ("retention.executions.findings", {"id": "{run}"}, "manage_retention", "execution"),
 ]
 # Who makes or changes a trigger must also be allowed what it does.
 ALSO = {"triggers.create": ["execute_workflow"], "triggers.change": ["execute_workflow"]}
@@ -118,9 +130,11 @@ def a_trigger():
 
 @pytest.fixture
 def made(run_in):
-    """A run in a state, a bulk operation, or a saved view."""
+    """A run in a state, a bulk operation, an execution, or a saved view."""
 
     def make(state):
+        if state == "execution":
+            return executions.begin("check", by=executions.SCHEDULE, now=timezone.now()).public_id
         if state == "trigger":
             run_in()  # with the workflow
             return a_trigger()

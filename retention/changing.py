@@ -1,0 +1,101 @@
+"""The policy is changed here, by whomever: checked, as a whole, against what others saved
+meanwhile, and audited."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from retention import values
+from retention.models import Policy, WorkflowPolicy
+from retention.values import OVERRIDE_NAMES, OWN_NAMES, Difference, Values
+from runs.actors import Actor
+from runs.models import AuditEntry, Workflow
+
+# The audit's line holds what is another too, whole.
+REASON_LENGTH = 150
+AUDITED = "retention"
+
+
+class Wrong(Exception):  # noqa: N818
+    """`problems` says by field what is wrong."""
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {said}" for name, said in problems.items()))
+        self.problems = problems
+
+
+class Outdated(Exception):  # noqa: N818
+    """Somebody saved another policy meanwhile."""
+
+
+class Unconfirmed(Exception):  # noqa: N818
+    """Runs would go for good that were kept until now; `why` says which."""
+
+    def __init__(self, why: list[str]) -> None:
+        super().__init__(" ".join(why))
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    before: Values
+    after: Values
+    differences: list[Difference]
+
+
+def change(
+    after: Values, *, revision: str, is_confirmed: bool, by: Actor, reason: str, now: datetime
+) -> Changed:
+    """Raises Wrong, Outdated or Unconfirmed; nothing is saved then.
+
+    `revision` is that of the policy that the person had before them.
+    """
+    if wrong := values.problems(after):
+        raise Wrong(wrong)
+    with transaction.atomic():
+        # Whoever changes anything of it locks this row first.
+        policy = Policy.objects.select_for_update(no_key=True).filter(pk=1).first()
+        policy = policy or Policy.objects.create(pk=1)
+        before = values.saved(policy)
+        if before.revision != revision:
+            raise Outdated
+        if (sooner := values.deletes_sooner(before, after)) and not is_confirmed:
+            raise Unconfirmed(sooner)
+        found = values.differences(before, after)
+        for difference in found:
+            if difference.slug:
+                _save_override(difference, after, by, now)
+            else:
+                _save_own(policy, after, by, now)
+            _note(difference, by, reason)
+    return Changed(before, after, found)
+
+
+def _save_own(policy: Policy, after: Values, by: Actor, now: datetime) -> None:
+    for name in OWN_NAMES:
+        setattr(policy, name, getattr(after, name))
+    policy.changed_at, policy.changed_by = now, by.name[:150]
+    policy.save(update_fields=[*OWN_NAMES, "changed_at", "changed_by"])
+
+
+def _save_override(difference: Difference, after: Values, by: Actor, now: datetime) -> None:
+    workflow = Workflow.objects.filter(slug=difference.slug)
+    if difference.act == "remove":
+        WorkflowPolicy.objects.filter(workflow__in=workflow).delete()
+        return
+    own = after.workflows[difference.slug]
+    given = {name: getattr(own, name) for name in OVERRIDE_NAMES}
+    WorkflowPolicy.objects.update_or_create(
+        workflow=workflow.get(),
+        defaults={**given, "changed_at": now, "changed_by": by.name[:150]},
+    )
+
+
+def _note(difference: Difference, by: Actor, reason: str) -> None:
+    words = f"{difference} ({reason})" if reason else str(difference)
+    # The portal's own has no id.
+    target = (AUDITED, difference.slug)
+    AuditEntry.objects.note(by, difference.act, target, words)

@@ -1,0 +1,251 @@
+"""The orphan sweep: storage and the database name by name, both ways.
+
+Objects that nothing names are first only noted, and doomed at the end, a day ahead: were they a
+great part of all, then this is more likely another portal's storage, or a database that was
+restored from before. Whoever writes an object dooms it before, and names it in the transaction that
+spares it, so one look at both tables tells what is nobody's.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from retention import check
+from retention.check import Verdict
+from retention.models import Finding
+from retention.taken import Taken
+from runs import archiving, doomed, ids, objects
+from runs.models import Archive, ExportPart
+from runs.objects import Missing
+
+PREFIXES = ARCHIVE, EXPORTS = archiving.PREFIX, "exports/"
+# Names that are compared in one step; rows whose objects are asked for one by one.
+PAGE = 1_000
+ASKED = 200
+# What nobody names is kept for so long after it was found.
+GRACE = timedelta(days=1)
+# Of more objects than this, and of a greater part of all, a person decides.
+FEW, PART = 100, 10
+NOBODYS = "nothing names it"
+STRANGE = "it is none of the portal's, by its name"
+LOST = "its object is not in storage"
+
+# By bytes, whatever the database's collation is: as storage orders names. There is such an index.
+_ROWS = """
+SELECT run_id, name, bytes FROM archives WHERE name ~>~ %s AND name ~<=~ %s
+ORDER BY name USING ~<~ LIMIT %s
+"""
+# After every name that begins with the prefix.
+_END = "\uffff"
+# One statement sees both tables at one instant.
+_NOBODYS_ARCHIVES = """
+SELECT name FROM unnest(%s::text[]) AS given(name)
+WHERE NOT EXISTS (SELECT FROM archives WHERE archives.name = given.name)
+    AND NOT EXISTS (SELECT FROM doomed_objects WHERE doomed_objects.name = given.name)
+"""
+_NOBODYS_PARTS = """
+SELECT name FROM unnest(%s::text[], %s::uuid[]) AS given(name, operation)
+WHERE NOT EXISTS (SELECT FROM export_parts
+        WHERE operation_id = given.operation AND export_parts.name = given.name)
+    AND NOT EXISTS (SELECT FROM doomed_objects WHERE doomed_objects.name = given.name)
+"""
+
+
+def step(taken: Taken) -> bool:
+    cursor = taken.cursor or {"phase": "archives"}
+    return _STEPS[cursor["phase"]](taken, cursor)
+
+
+# -- Archives: both ways at once -------------------------------------------------------------
+
+
+def _archives(taken: Taken, cursor: dict[str, Any]) -> bool:
+    after = cursor.get("behind", "")
+    listed = dict(islice(objects.names(ARCHIVE, after), PAGE))
+    upto = max(listed) if len(listed) == PAGE else _END
+    rows = _rows(after, upto)
+    if len(rows) == PAGE:
+        upto = rows[-1].name
+        listed = {name: size for name, size in listed.items() if name <= upto}
+    named = {row.name for row in rows}
+    findings = _unnamed([name for name in listed if name not in named], _nobodys_archives)
+    lost = _lost([row for row in rows if row.name not in listed])
+    wrong = lost + [
+        Verdict(row, f"its object has {listed[row.name]} bytes, and {row.bytes} were put")
+        for row in rows
+        if listed.get(row.name, row.bytes) != row.bytes
+    ]
+    report = _report(taken, objects=len(listed), **_counts(findings))
+    with transaction.atomic():
+        told = wrong if taken.execution.dry_run else check.write(wrong, timezone.now())
+        findings += [check.finding_of(each) for each in told]
+        report["lost"] += len(told)
+        return taken.commit(
+            {"phase": "archives", "behind": upto} if upto != _END else {"phase": "exports"},
+            findings=findings,
+            report=report,
+            figures={"seen": len(listed), "bytes": sum(listed.values()), "errors": len(told)},
+        )
+
+
+def _rows(after: str, upto: str) -> list[Archive]:
+    return list(Archive.objects.raw(_ROWS, [after, upto, PAGE]))
+
+
+def _nobodys_archives(names: Sequence[str]) -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(_NOBODYS_ARCHIVES, [list(names)])
+        return {name for (name,) in cursor.fetchall()}
+
+
+def _lost(rows: Sequence[Archive]) -> list[Verdict]:
+    """Those whose objects are not there when they are asked for: a row may be newer than the
+    list."""
+    missing = _missing([row.name for row in rows])
+    return [Verdict(row, LOST) for row in rows if row.name in missing]
+
+
+def _missing(names: Sequence[str]) -> set[str]:
+    with ThreadPoolExecutor(archiving.THREADS) as pool:
+        return {
+            name for name, there in zip(names, pool.map(_is_there, names), strict=True) if not there
+        }
+
+
+def _is_there(name: str) -> bool:
+    try:
+        objects.size(name)
+    except Missing:
+        return False
+    return True
+
+
+# -- Exports: few, and each with a time of its own -------------------------------------------
+
+
+def _exports(taken: Taken, cursor: dict[str, Any]) -> bool:
+    listed = dict(islice(objects.names(EXPORTS, cursor.get("behind", "")), PAGE))
+    findings = _unnamed(list(listed), _nobodys_parts)
+    report = _report(taken, objects=len(listed), **_counts(findings))
+    behind = {"phase": "exports", "behind": max(listed)} if len(listed) == PAGE else None
+    return taken.commit(
+        behind or {"phase": "parts"},
+        findings=findings,
+        report=report,
+        figures={"seen": len(listed), "bytes": sum(listed.values())},
+    )
+
+
+def _operation_of(name: str) -> uuid.UUID | None:
+    """The export that a file's name tells."""
+    return ids.decode("bulk", name.removeprefix(EXPORTS).partition("-")[0])
+
+
+def _nobodys_parts(names: Sequence[str]) -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(_NOBODYS_PARTS, [list(names), [_operation_of(name) for name in names]])
+        return {name for (name,) in cursor.fetchall()}
+
+
+def _parts(taken: Taken, cursor: dict[str, Any]) -> bool:
+    parts = list(ExportPart.objects.filter(id__gt=cursor.get("behind", 0)).order_by("id")[:ASKED])
+    if not parts:
+        return taken.commit({"phase": "doom"})
+    missing = _missing([part.name for part in parts])
+    # What went with its row meanwhile is not lost.
+    still = ExportPart.objects.filter(pk__in=[part.pk for part in parts if part.name in missing])
+    findings = [
+        Finding(object_name=part.name, problem="this file of an export is not in storage")
+        for part in still.order_by("id")
+    ]
+    report = _report(taken, lost=len(findings))
+    behind = {"phase": "parts", "behind": parts[-1].pk}
+    return taken.commit(behind, findings=findings, report=report, figures={"errors": len(findings)})
+
+
+# -- What is nobody's ------------------------------------------------------------------------
+
+
+def _unnamed(names: Sequence[str], nobodys: Callable[[Sequence[str]], set[str]]) -> list[Finding]:
+    ours = [name for name in names if archiving.run_of(name) or _operation_of(name)]
+    found = nobodys(ours) if ours else set()
+    # What has no name of ours is somebody's who put it there.
+    strange = sorted(set(names) - set(ours))
+    return [
+        *(_finding_of(name) for name in ours if name in found),
+        *(Finding(object_name=n[:300], problem=STRANGE, act="left alone") for n in strange),
+    ]
+
+
+def _finding_of(name: str) -> Finding:
+    return Finding(object_name=name, run_id=archiving.run_of(name), problem=NOBODYS)
+
+
+def _doom(taken: Taken, cursor: dict[str, Any]) -> bool:
+    execution = taken.execution
+    report = _report(taken)
+    many = report["orphans"] > FEW and report["orphans"] * PART > report["objects"]
+    if execution.dry_run or (many and not execution.options.get("however_many")):
+        told = []
+        if many:
+            told = [Finding(problem=(
+                f"nothing names {report['orphans']:,} of {report['objects']:,} objects, which is"
+                " too many to be left over: is this another portal's storage, or was the"
+                " database restored from before? Begin a sweep “however many” if they are to go"
+            ), act="nothing was deleted")]  # fmt: skip
+        return taken.commit({"phase": "leftovers"}, findings=told, figures={"errors": len(told)})
+    found = Finding.objects.filter(
+        execution=execution.pk, problem=NOBODYS, id__gt=cursor.get("behind", 0)
+    )
+    rows = list(found.order_by("id")[:PAGE])
+    if not rows:
+        return taken.commit({"phase": "leftovers"})
+    archives = [row.object_name for row in rows if row.object_name.startswith(ARCHIVE)]
+    parts = [row.object_name for row in rows if row.object_name.startswith(EXPORTS)]
+    now = timezone.now()
+    with transaction.atomic():
+        # Somebody may have put and named it since.
+        names = _nobodys_archives(archives) | _nobodys_parts(parts)
+        doomed.doom(names, f"nothing names it ({execution.public_id})", now=now, after=GRACE)
+        done = [row.pk for row in rows if row.object_name in names]
+        Finding.objects.filter(pk__in=done).update(act="it is deleted in a day")
+        report["doomed"] += len(names)
+        return taken.commit({"phase": "doom", "behind": rows[-1].pk}, report=report)
+
+
+def _leftovers(taken: Taken, _: dict[str, Any]) -> bool:
+    """What writers that were killed left behind and is no object."""
+    if taken.execution.dry_run:
+        return False
+    before = timezone.now() - GRACE
+    count = sum(objects.drop_unfinished(prefix, before) for prefix in PREFIXES)
+    taken.commit({"phase": "leftovers"}, report=_report(taken, leftovers=count))
+    return False
+
+
+def _counts(findings: Sequence[Finding]) -> dict[str, int]:
+    orphans = sum(finding.problem == NOBODYS for finding in findings)
+    return {"orphans": orphans, "strange": len(findings) - orphans}
+
+
+def _report(taken: Taken, **added: int) -> dict[str, int]:
+    names = ("objects", "orphans", "strange", "lost", "doomed", "leftovers")
+    before = taken.execution.report
+    return {name: before.get(name, 0) + added.get(name, 0) for name in names}
+
+
+_STEPS: dict[str, Callable[[Taken, dict[str, Any]], bool]] = {
+    "archives": _archives,
+    "exports": _exports,
+    "parts": _parts,
+    "doom": _doom,
+    "leftovers": _leftovers,
+}

@@ -1,0 +1,67 @@
+"""An execution's work, slice by slice: whoever is killed, the next one goes on."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import NamedTuple
+
+from django.db import Error
+
+from retention import archive_work, check, dry_run, expected, sweep, taken
+from retention.models import Execution
+from retention.models.execution import ExecutionKind
+from retention.taken import Taken
+from runs.engine.patience import is_passing
+from runs.objects import StorageAway
+
+logger = logging.getLogger(__name__)
+
+# Seconds for which a task works on before it makes room for other work of its queue.
+SLICE = 2.0
+# One that has moved less lately than this may have lost its message.
+REST = timedelta(seconds=5)
+
+
+class Worked(NamedTuple):
+    """Whether a message is to be sent for it, and what was begun after it."""
+
+    goes_on: bool = False
+    begun: tuple[Execution, ...] = ()
+
+
+_STEPS: dict[str, Callable[[Taken], bool]] = {
+    ExecutionKind.ARCHIVE: archive_work.step,
+    ExecutionKind.SWEEP: sweep.step,
+    ExecutionKind.CHECK: check.step,
+}
+
+
+def work(execution_id: uuid.UUID, seconds: float = SLICE) -> Worked:
+    mine = taken.take(execution_id, seconds)
+    if mine is None:
+        return Worked()
+    step = _STEPS[mine.execution.kind]
+    if mine.execution.dry_run and mine.execution.kind == ExecutionKind.ARCHIVE:
+        step = dry_run.step
+    try:
+        if not mine.cursor and mine.execution.expected is None:
+            Execution.objects.filter(pk=execution_id).update(expected=expected.of(mine.execution))
+        while step(mine):
+            if mine.is_over:
+                mine.release()
+                return Worked(goes_on=True)
+            if not mine.keep():
+                return Worked()
+        return Worked(begun=tuple(mine.finish()))
+    except StorageAway as error:
+        logger.warning("%s waits for storage: %s", mine.execution.public_id, error)
+        mine.wait(str(error))
+    except Exception as error:
+        if isinstance(error, Error) and is_passing(error):
+            raise  # its lease ends by itself
+        logger.exception("%s does not move", mine.execution.public_id)
+        mine.wait(f"{type(error).__name__}: {error}")
+    return Worked()

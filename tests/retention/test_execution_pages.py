@@ -1,0 +1,287 @@
+"""MANAGE → Archive: the list, the questions, the page of one execution, and the notice."""
+
+import html
+import re
+from datetime import timedelta
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.utils import timezone
+
+from retention import executions, tasks
+from retention.models import Execution, Finding
+from retention.models.execution import ExecutionState
+from retention.views.executions import execution_list, execution_page
+from runs import ids
+from runs.models import Archive, AuditEntry, Run
+from tests.retention.nightly import ANNA, begin, ended, policy, until_ended, workflow
+from tests.runs.visitors import visitor
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/retention/executions/"
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture(autouse=True)
+def usual_policy(db):
+    policy()
+
+
+@pytest.fixture
+def olga():
+    return visitor("runs.view_run", "runs.manage_retention")
+
+
+@pytest.fixture(autouse=True)
+def sent(monkeypatch):
+    found = []
+    monkeypatch.setattr(tasks, "begin", lambda execution: found.append(execution.pk))
+    return found
+
+
+def url(execution, query=""):
+    return f"{LIST}{execution.public_id}/{query}"
+
+
+def text_of(answer):
+    bare = re.sub(r"<[^>]+>", " ", answer.content.decode())
+    return re.sub(r"\s+", " ", html.unescape(bare))
+
+
+def test_an_empty_list_says_what_will_be(olga):
+    said = text_of(olga.get(LIST))
+    assert "Nothing was archived yet" in said
+    assert "next night" in said
+    policy(is_on=False)
+    assert "the nightly run is off" in text_of(olga.get(LIST))
+
+
+def test_the_list_says_kind_who_state_and_figures(olga):
+    night = executions.begin(
+        "archive", by=executions.SCHEDULE, now=timezone.now(), night=timezone.now().date()
+    )
+    Execution.objects.filter(pk=night.pk).update(
+        state="finished", ended_at=timezone.now(), seen=1200, archived=1190, errors=10,
+        deleted_runs=7,
+    )  # fmt: skip
+    begin("check", options={"most": None}, reason="the disk was full")
+    said = text_of(olga.get(LIST))
+    assert f"Night of {night.night.day} {night.night:%B %Y}" in said
+    assert said.index("Integrity check of all objects") < said.index("Night of")
+    assert "1,190 archived" in said
+    assert "10 failed" in said
+    assert "7 gone for good" in said
+    assert "schedule" in said
+    assert 'hx-trigger="every 2s"' in olga.get(LIST).content.decode()
+    part = olga.get(LIST, headers=HTMX).content.decode()
+    assert "<html" not in part
+
+
+def test_the_list_is_paged_by_key_in_few_queries(olga, django_assert_max_num_queries):
+    now = timezone.now()
+    Execution.objects.bulk_create(
+        Execution(
+            kind="sweep", state="finished", started_by="anna",
+            created_at=now - timedelta(minutes=n), moved_at=now, ended_at=now,
+        )
+        for n in range(60)
+    )  # fmt: skip
+    with django_assert_max_num_queries(13):
+        first = olga.get(LIST).content.decode()
+    names = re.findall(r"/executions/(exec_\w+)/", first)
+    assert len(set(names)) == 50
+    older = re.search(r"\?before=exec_\w+", first)[0]
+    rest = set(re.findall(r"/executions/(exec_\w+)/", olga.get(LIST + older).content.decode()))
+    assert len(rest) == 10
+    assert not rest & set(names)
+    assert "retention_newest" in execution_list._after(Execution.objects.first())[:51].explain()
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("confirm=archive", "ended more than 90 days ago"),
+        ("confirm=archive&dry_run=1", "writes and deletes nothing"),
+        ("confirm=sweep", "both ways"),
+        ("confirm=check", "compared with their checksums"),
+    ],
+)
+def test_each_is_asked_for_before_it_begins(query, words, olga):
+    assert words in text_of(olga.get(f"{LIST}?{query}"))
+    part = olga.get(f"{LIST}?{query}", headers=HTMX)
+    assert words in text_of(part)
+    assert "<html" not in part.content.decode()
+    assert not Execution.objects.exists()
+
+
+def test_run_now_warns_of_what_goes_for_good(olga):
+    assert "for good" not in text_of(olga.get(f"{LIST}?confirm=archive", headers=HTMX))
+    policy(delete_days=400)
+    assert "400 days ago go for good" in text_of(olga.get(f"{LIST}?confirm=archive", headers=HTMX))
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "dry_run", "options"),
+    [
+        ({"kind": "archive"}, "archive", False, None),
+        ({"kind": "archive", "dry_run": "on"}, "archive", True, None),
+        ({"kind": "sweep", "however_many": "on"}, "sweep", False, {"however_many": True}),
+        ({"kind": "check", "most": "sample", "sample": "50"}, "check", False, {"most": 50}),
+        ({"kind": "check", "most": "all", "sample": "50"}, "check", False, {"most": None}),
+    ],
+)
+def test_it_is_begun_sent_and_audited(form, kind, dry_run, options, olga, sent):
+    answer = olga.post(LIST, {**form, "reason": "because"}, headers=HTMX)
+    execution = Execution.objects.get()
+    assert answer["HX-Redirect"] == url(execution)
+    assert (execution.kind, execution.dry_run) == (kind, dry_run)
+    assert options is None or execution.options == options
+    assert sent == [execution.pk]
+    entry = AuditEntry.objects.get(action=f"begin {kind}")
+    assert (entry.actor, entry.reason) == (execution.started_by, "because")
+    assert olga.post(LIST, form).status_code == 302
+
+
+def test_what_cannot_be_done_is_said_in_the_question(olga, sent):
+    answer = olga.post(LIST, {"kind": "check", "dry_run": "on"}, headers=HTMX)
+    assert answer.status_code == 422
+    assert "there is no dry run of it" in text_of(answer)
+    answer = olga.post(LIST, {"kind": "check", "most": "sample", "sample": "0"}, headers=HTMX)
+    assert answer.status_code == 422
+    assert "greater than or equal to 1" in text_of(answer)
+    assert olga.post(LIST, {"kind": "burn"}).status_code == 302
+    assert not sent
+
+
+def test_the_page_says_what_it_is_at_and_moves_until_it_ends(olga):
+    version = workflow()
+    execution = begin(reason="quarter's end")
+    Execution.objects.filter(pk=execution.pk).update(
+        cursor={"phase": "terms", "behind": {"workflow": version.workflow_id, "state": 0}},
+        seen=40, archived=38, errors=2, expected=80, unpacked_bytes=2_000_000, bytes=400_000,
+        worked=timedelta(seconds=2),
+    )  # fmt: skip
+    said = text_of(olga.get(url(execution)))
+    assert "Archiving what is due: invoice_processing, completed" in said
+    assert "50 % 40 of about 80 runs" in said
+    assert "20 runs/s" in said
+    assert "about 3 s left" in said
+    assert "In storage 400.0 kB 20 % of that" in said
+    assert "quarter's end" in said
+    assert 'hx-trigger="every 1s"' in olga.get(url(execution)).content.decode()
+    part = olga.get(url(execution, "?fragment=live"), headers=HTMX)
+    assert 'hx-swap-oob="true"' in part.content.decode()
+    executions.abort(execution, by=ANNA, now=timezone.now())
+    part = olga.get(url(execution, "?fragment=live"), headers=HTMX).content.decode()
+    assert "hx-trigger" not in part
+    assert "Abort…" not in part
+
+
+def test_trouble_stands_on_the_page_and_on_every_other_for_who_sees_to_it(olga):
+    execution = begin()
+    Execution.objects.filter(pk=execution.pk).update(
+        trouble="Object storage cannot be reached: see whether it is up.",
+        trouble_since=timezone.now(), next_at=timezone.now(), tries=3,
+    )  # fmt: skip
+    said = text_of(olga.get(url(execution)))
+    assert "It waits. Object storage cannot be reached" in said
+    assert "Nothing is deleted meanwhile" in said
+    assert "Waiting" in said
+    assert said.count("see whether it is up") == 1
+    runs = olga.get("/admin/runs/run/")
+    assert "Archiving waits. Object storage cannot be reached" in text_of(runs)
+    assert url(execution) in runs.content.decode()
+    nina = visitor("runs.view_run", name="nina")
+    assert "Archiving waits" not in text_of(nina.get("/admin/runs/run/"))
+    Execution.objects.update(state=ExecutionState.FAILED, ended_at=timezone.now())
+    assert "The last archive run gave up." in text_of(olga.get("/admin/runs/run/"))
+    later = begin()
+    Execution.objects.filter(pk=later.pk).update(state="finished", ended_at=timezone.now())
+    assert "gave up" not in text_of(olga.get("/admin/runs/run/"))
+
+
+def test_it_is_aborted_after_a_question(olga):
+    execution = begin()
+    for headers in ({}, HTMX):
+        asked = olga.get(url(execution, "?confirm=abort"), headers=headers)
+        assert "What is done stays done" in text_of(asked)
+    olga.post(url(execution), {"act": "abort", "reason": "not today"})
+    execution.refresh_from_db()
+    assert execution.state == "aborted"
+    assert AuditEntry.objects.get(action="abort retention").reason == "not today"
+    late = olga.post(url(execution), {"act": "abort"}, follow=True)
+    assert "It was too late for that" in text_of(late)
+    assert "cannot be done" in text_of(olga.post(url(execution), {"act": "burn"}, follow=True))
+
+
+def test_findings_are_paged_and_taken_away_as_a_file(olga, monkeypatch):
+    monkeypatch.setattr(execution_page, "PAGE_SIZE", 2)
+    execution = begin("check")
+    run_ids = [ids.new_id() for _ in range(3)]
+    Finding.objects.bulk_create(
+        Finding(
+            execution=execution, at=timezone.now(), run_id=run_id,
+            object_name="archive/one", problem="=its object is damaged", act="marked",
+        )
+        for run_id in run_ids
+    )  # fmt: skip
+    Execution.objects.filter(pk=execution.pk).update(found=3)
+    first = olga.get(url(execution)).content.decode()
+    assert ids.encode("run", run_ids[0]) in first
+    assert ids.encode("run", run_ids[2]) not in first
+    later = re.search(r"\?after=\d+", first)[0]
+    rest = olga.get(url(execution, later)).content.decode()
+    assert ids.encode("run", run_ids[2]) in rest
+    assert ids.encode("run", run_ids[0]) not in rest
+    answer = olga.get(url(execution, "?download=csv"))
+    assert f"{execution.public_id}-findings.csv" in answer["Content-Disposition"]
+    lines = _read(answer).splitlines()
+    assert lines[0] == "at,run,object,problem,done"
+    assert len(lines) == 5
+    assert f"{ids.encode('run', run_ids[1])},archive/one,'=its object is damaged,marked" in lines[2]
+    assert lines[-1].startswith("end,3 of 3 findings")
+    assert olga.get(url(execution, "?after=x")).status_code == 404
+
+
+def _read(answer):
+    async def gather():
+        return b"".join([part async for part in answer.streaming_content])
+
+    return async_to_sync(gather)().decode()
+
+
+def test_a_dry_run_shows_what_is_due_by_workflow_and_state(olga):
+    version = workflow()
+    ended(version, 100)
+    ended(version, 200, "failed")
+    execution = until_ended(begin(dry_run=True))
+    said = text_of(olga.get(url(execution)))
+    assert "Dry run" in said
+    assert re.search(r"invoice_processing (\w+ )?Completed 1 \d+ 0", said)
+    assert "Would be archived 2" in said
+
+
+def test_damaged_logs_are_said_on_the_list(olga):
+    run = Run.objects.get(pk=ended(workflow(), 100))
+    now = timezone.now()
+    Archive.objects.create(
+        run=run, name="archive/one", last_seq=1, unpacked=1, bytes=1, sha256="", archived_at=now,
+        verified_at=now, completed_at=now, problem="its object is damaged",
+    )  # fmt: skip
+    assert "1 archived log is damaged or lost in storage" in text_of(olga.get(LIST))
+
+
+def test_who_may_not_see_to_retention_sees_nothing_of_it(sent):
+    execution = begin()
+    nina = visitor("runs.view_run", "runs.delete_run", "runs.restore_run", name="nina")
+    assert nina.get(LIST).status_code == 403
+    assert nina.get(url(execution)).status_code == 403
+    assert nina.post(LIST, {"kind": "archive"}).status_code == 403
+    assert nina.post(url(execution), {"act": "abort"}).status_code == 403
+    assert "Archive" not in text_of(nina.get("/admin/runs/run/"))
+    assert Execution.objects.get().is_running
+
+
+def test_an_id_that_is_none_is_not_found(olga):
+    for name in ("exec_x", ids.encode("exec", ids.new_id()), ids.encode("bulk", ids.new_id())):
+        assert olga.get(f"{LIST}{name}/").status_code == 404
