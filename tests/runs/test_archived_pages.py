@@ -177,6 +177,8 @@ def test_storage_that_is_away_shows_on_the_page(rita, story):
         page = words(shown(rita, story))
     assert "Storage does not answer as it should." in page
     assert "nothing is lost" in page
+    tasks.bulk_work(str(BulkOperation.objects.get().pk))
+    assert story.run.logs == LogState.RESTORED
 
 
 def test_late_events_are_shown_with_a_note_on_those_before(rita, story):
