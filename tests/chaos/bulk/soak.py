@@ -15,6 +15,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -54,6 +55,8 @@ class Soak:
         # Those whose end the API has not told yet.
         self._going: set[uuid.UUID] = set()
         self._mishaps: Counter[str] = Counter()
+        # How often the sweep was asked for.
+        self._sweeps = 0
 
     def run(self) -> list[str]:
         from django.db import connection
@@ -136,10 +139,13 @@ class Soak:
 
     def _sweep_soon(self) -> None:
         """By a worker, in the midst of the next round; beat would do it once a minute."""
-        from runs.bulk.tasks import sweep_storage
-        from runs.engine import hints
+        from kombu.exceptions import OperationalError
 
-        hints.post(sweep_storage)
+        from runs.bulk.tasks import sweep_storage
+
+        with suppress(OperationalError):
+            sweep_storage.apply_async(retry=False)
+            self._sweeps += 1
 
     def _ask(self) -> str:
         """Two or three operations at once; what each means is noted just before."""
@@ -248,7 +254,7 @@ class Soak:
 
         self._say(
             f"{BulkOperation.objects.count()} operations ({self._operator.repeated} calls were"
-            f" repeated), {BulkOutcome.objects.count():,} outcomes,"
+            f" repeated), {self._sweeps} sweeps, {BulkOutcome.objects.count():,} outcomes,"
             f" {Run.objects.count():,} runs are left"
         )
         rows = BulkOutcome.objects.values_list("operation__kind", "status").annotate(Count("run"))
