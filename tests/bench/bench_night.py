@@ -24,7 +24,7 @@ from config.embedded.processes import Child, stop
 from tests.bench.stage import stage
 from tests.seaweed import Seaweed
 
-RUNS, RESTORED = 200_000, 2_000
+RUNS, RESTORED, CHECKED = 200_000, 2_000, 20_000
 GOALS = {"archive": "300 runs/s", "restore": "300 runs/s"}
 _LIVE = """
 SELECT logs, count(*) FROM jobs GROUP BY 1 ORDER BY 1
@@ -84,7 +84,7 @@ def _night(folder: Path, runs: int) -> dict[str, Any]:
 
 
 def _executed(kind: str) -> dict[str, Any]:
-    """The night is begun by the schedule; the others by hand, all of the archive is checked."""
+    """The night is begun by the schedule; the others as by hand."""
     from django.utils import timezone
 
     from retention import executions, tasks
@@ -97,7 +97,7 @@ def _executed(kind: str) -> dict[str, Any]:
             time.sleep(0.2)
         row = Execution.objects.get(kind=kind)
     else:
-        asked = {"most": None} if kind == "check" else {}
+        asked = {"most": CHECKED} if kind == "check" else {}
         row = executions.begin(
             kind, by=executions.SCHEDULE, now=timezone.now(), reason="bench", options=asked
         )
