@@ -24,7 +24,7 @@ from runs.models.bulk import BulkKind, BulkState
 
 # Bytes of the text that are given at a time; files that are looked up, and forgotten, at a time.
 GIVEN = 1_000_000
-TOO_LONG = "it was paused for longer than its files are kept"
+TOO_LONG = "It was paused for longer than files are kept, so its files are deleted."
 BATCH = 200
 TYPES = {
     "json": "application/json",

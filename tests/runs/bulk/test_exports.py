@@ -439,3 +439,22 @@ def test_one_that_is_paused_for_too_long_is_aborted_and_its_files_go(make_run, s
     operation.refresh_from_db()
     assert (operation.state, operation.trouble) == ("aborted", exports.TOO_LONG)
     assert not ExportPart.objects.exists()
+
+
+@pytest.mark.parametrize("form", parts.FORMATS)
+def test_a_log_that_breaks_off_in_the_middle_leaves_nothing_of_its_run(make_run, monkeypatch, form):
+    runs = sorted(make_run(log(1)) for _ in range(3))
+    writer = parts._WRITERS[form]
+
+    def odd(row, history, with_logs):
+        for text in writer(row, history, with_logs):
+            yield text
+            if row["id"] == Run(pk=runs[1]).public_id:
+                raise ValueError("half of it")
+
+    monkeypatch.setitem(parts._WRITERS, form, odd)
+    operation = finish(export(form, with_logs=True))
+    assert (operation.done, operation.failed) == (2, 1)
+    assert outcomes(operation)[runs[1]] == ("failed", "ValueError: half of it")
+    assert str(Run(pk=runs[1])) not in text_of(operation)
+    assert exports.downloads(operation).missing == 0
