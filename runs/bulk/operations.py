@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from runs import restore_days
@@ -31,6 +32,10 @@ STATES_OF: dict[str, tuple[RunState, ...]] = {
     BulkKind.DELETE: FINAL_STATES,
 }
 MAX_RATE = 100_000
+# Who acts where nobody is asked.
+PORTAL = Actor(name="portal", ref_type="schedule", ref_id="exports")
+TOO_LONG = "It was paused for longer than files are kept, so its files are deleted."
+MOST_ABORTED = 100
 
 
 class NotPossible(Exception):  # noqa: N818
@@ -137,6 +142,21 @@ def abort(operation: BulkOperation, *, by: Actor, now: datetime) -> bool:
     """What is done stays done; nothing more is."""
     both = (BulkState.RUNNING, BulkState.PAUSED)
     return _switch(operation, both, BulkState.ABORTED, by, "abort", now)
+
+
+def abort_stale(now: datetime) -> None:
+    """Exports that were paused for longer than files are kept: what they have written would stay
+    for ever."""
+    paused = BulkOperation.objects.filter(
+        kind=BulkKind.EXPORT,
+        state=BulkState.PAUSED,
+        moved_at__lte=now - timedelta(days=settings.EXPORT_DAYS),
+    )
+    for operation in paused.order_by("moved_at")[:MOST_ABORTED]:
+        with transaction.atomic():
+            if abort(operation, by=PORTAL, now=now):
+                own = BulkOperation.objects.filter(pk=operation.pk)
+                own.update(trouble=TOO_LONG)
 
 
 def set_rate(operation: BulkOperation, rate: int | None, *, by: Actor | None = None) -> None:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from runs import doomed, lifecycle, objects, recorder
 from runs.bulk import export_work, exports, operations, parts, tasks, work
 from runs.exports import event_line
-from runs.models import BulkOperation, BulkOutcome, DoomedObject, Event, ExportPart, Run
+from runs.models import AuditEntry, BulkOperation, BulkOutcome, DoomedObject, Event, ExportPart, Run
 from runs.rows import NewEvent
 from runs.states import Kind
 from tests.runs.bulk.test_work import BEN, begin, finish, outcomes
@@ -434,11 +434,23 @@ def test_one_that_is_paused_for_too_long_is_aborted_and_its_files_go(make_run, s
     work.step(operation.pk)
     assert operations.pause(operation, by=BEN, now=timezone.now())
     soon = timezone.now() + timedelta(days=settings.EXPORT_DAYS - 1)
-    assert exports.sweep(soon) == 0
-    assert exports.sweep(soon + timedelta(days=2)) == 1
+    for now in (soon, soon + timedelta(days=2)):
+        operations.abort_stale(now)
+        assert exports.sweep(now) == (now != soon)
     operation.refresh_from_db()
-    assert (operation.state, operation.trouble) == ("aborted", exports.TOO_LONG)
+    assert (operation.state, operation.trouble) == ("aborted", operations.TOO_LONG)
     assert not ExportPart.objects.exists()
+    entry = AuditEntry.objects.order_by("id").last()
+    assert (entry.actor, entry.action) == ("portal", "abort bulk")
+
+
+def test_what_met_a_step_is_not_said_of_one_that_was_aborted_meanwhile(make_run):
+    make_run()
+    operation = export()
+    assert operations.abort(operation, by=BEN, now=timezone.now())
+    tasks._tell(str(operation.pk), objects.StorageAway("it is away"))
+    operation.refresh_from_db()
+    assert operation.trouble == ""
 
 
 @pytest.mark.parametrize("form", parts.FORMATS)

@@ -102,6 +102,14 @@ def test_of_all_runs_only_those_are_visited_that_the_act_can_be_done_to(failed, 
     assert operations.left_out("hold", ALL) == set()
 
 
+def test_the_next_ones_of_several_states_are_of_one_moment(make_run, django_assert_num_queries):
+    for _ in range(3):
+        make_run()
+    operation = begin("terminate", ALL)
+    with django_assert_num_queries(1):
+        assert len(selection.following(operation, 2).run_ids) == 2
+
+
 def test_each_outcome_tells_when_it_was(failed):
     failed(3)
     before = timezone.now()
