@@ -49,8 +49,12 @@ def _of(request: HttpRequest) -> list[Notice]:
 def _troubled() -> Execution | None:
     """One that waits, or the last archive run where it failed."""
     running = Execution.objects.filter(state=ExecutionState.RUNNING).exclude(trouble="")
-    if (waits := running.order_by("-created_at").first()) is not None:
-        return waits
     ended = Execution.objects.filter(kind=ExecutionKind.ARCHIVE, dry_run=False)
-    last = ended.exclude(state=ExecutionState.RUNNING).order_by("-created_at").first()
-    return last if last is not None and last.state == ExecutionState.FAILED else None
+    ended = ended.exclude(state=ExecutionState.RUNNING)
+    # Both in one statement: every page asks.
+    both = running.order_by("-created_at")[:1].union(ended.order_by("-created_at")[:1], all=True)
+    found = {row.is_running: row for row in both}
+    last = found.get(False)
+    if last is not None and last.state != ExecutionState.FAILED:
+        last = None
+    return found.get(True, last)

@@ -10,12 +10,13 @@ from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.views.generic import View
 
 from retention import changing, values
 from retention.forms import Asked
+from retention.models import Execution
+from retention.models.execution import ExecutionKind
 from retention.preview import SECONDS, preview
 from retention.values import Values
 from retention.views.shown import shown
@@ -24,7 +25,7 @@ from runs.timeouts import was_stopped
 
 MANAGE = "runs.manage_retention"
 # Workflows that the field for a new line offers; changes that are listed.
-MOST_OFFERED, MOST_CHANGES = 500, 8
+MOST_OFFERED, MOST_CHANGES, MOST_NIGHTS = 500, 8, 3
 
 
 class _Page(PermissionRequiredMixin, View):
@@ -129,7 +130,7 @@ class RunSettings(_Page):
             ],
             "changes": changes.order_by("-at", "-id")[:MOST_CHANGES],
             "sees_audit": self.user.has_perm("runs.view_auditentry"),
-            "executions_url": _executions(),
+            "nights": _nights(),
             **more,
         }
         frame = admin.site.each_context(self.request)
@@ -170,9 +171,7 @@ class RunSettingsPreview(_Page):
         return answer
 
 
-def _executions() -> str:
-    """Where it is told what the last nights did; "" in a portal that does not tell."""
-    try:
-        return reverse("retention_executions")
-    except NoReverseMatch:
-        return ""
+def _nights() -> list[Execution]:
+    """The last ones, whoever began them."""
+    did = Execution.objects.filter(kind=ExecutionKind.ARCHIVE, dry_run=False)
+    return list(did.order_by("-created_at", "-id")[:MOST_NIGHTS])

@@ -98,7 +98,7 @@ def make(given: dict[str, Any], *, by: Actor, now: datetime, pages: str) -> Bulk
     which, kind = meant(given), given["kind"]
     counted = 0
     if (most := given["expected_at_most"]) is not None:
-        counted = _count(which, most, now)
+        counted = _count(kind, which, most, now)
     options = {**given.get("options", {})}
     if kind == BulkKind.EXPORT:
         options["pages"] = pages
@@ -113,6 +113,7 @@ def make(given: dict[str, Any], *, by: Actor, now: datetime, pages: str) -> Bulk
             reason=given["reason"],
             rate=given["rate"],
             at_least=counted,
+            at_most=most,
             options=options,
         )
     tasks.begin(operation)
@@ -178,13 +179,16 @@ class _Refusing:
             raise Conflict(str(error)) from None
 
 
-def _count(which: Meant, most: int, now: datetime) -> int:
-    """How many are meant; refuses where these are more than `most`."""
+def _count(kind: str, which: Meant, most: int, now: datetime) -> int:
+    """How many will be visited; refuses where these are more than `most`."""
     if which.wanted is None:
         count = len(which.chosen or []) if which.failed_of is None else which.failed_of.failed
     else:
+        runs = which.runs(now)
+        if operations.left_out(kind, which.wanted):
+            runs = runs.filter(state__in=operations.STATES_OF[kind])
         with statement_timeout(LIST_SECONDS):
-            count = which.runs(now).order_by()[: most + 1].count()
+            count = runs.order_by()[: most + 1].count()
     if count > most:
         raise Conflict(f"More runs are meant than the {most:,} that you expect; nothing was done.")
     return count

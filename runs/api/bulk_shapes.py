@@ -101,8 +101,9 @@ class MakeBulkSerializer(PreviewInputSerializer):
     options = MakeBulkOptionsSerializer(required=False)
     expected_at_most = serializers.IntegerField(
         min_value=0, max_value=MOST_EXPECTED, required=False, allow_null=True, default=None,
-        help_text="Refused where more runs are meant than this. Needed to delete by a filter: a"
-        " filter that is wider than it was thought to be cannot be undone there.",
+        help_text="Refused where the filter means more runs than this that the act can be done to;"
+        " and where more come into it later, the operation ends before it visits them. Needed to"
+        " delete by a filter: one that is wider than it was thought to be cannot be undone there.",
     )  # fmt: skip
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -135,6 +136,10 @@ class RestoreSerializer(ReasonSerializer):
     )  # fmt: skip
 
 
+# Options that are not told as such.
+_OWN = ("pages", "states", "at_most")
+
+
 class BulkOptionsSerializer(serializers.Serializer):
     from_failed = serializers.BooleanField(required=False)
     format = serializers.ChoiceField(choices=FORMATS, required=False)
@@ -165,9 +170,16 @@ class BulkSerializer(serializers.Serializer):
     done = serializers.IntegerField()
     skipped = serializers.IntegerField()
     failed = serializers.IntegerField()
-    per_second = serializers.FloatField(allow_null=True, help_text="Runs, on average.")
+    per_second = serializers.FloatField(
+        allow_null=True, help_text="Runs, of late; of one that has ended, on average."
+    )
     seconds_left = serializers.SerializerMethodField()
-    trouble = serializers.CharField(help_text="Why it does not move, if it does not.")
+    expected_at_most = serializers.SerializerMethodField(
+        help_text="It ends before it visits more; null: however many there are."
+    )
+    trouble = serializers.CharField(
+        help_text="Why it does not move, if it does not; or why it ended by itself."
+    )
     url = serializers.SerializerMethodField()
 
     def get_failed_of(self, operation: BulkOperation) -> str | None:
@@ -175,7 +187,11 @@ class BulkSerializer(serializers.Serializer):
 
     @extend_schema_field(BulkOptionsSerializer())
     def get_options(self, operation: BulkOperation) -> dict[str, Any]:
-        return {name: value for name, value in operation.options.items() if name != "pages"}
+        return {name: value for name, value in operation.options.items() if name not in _OWN}
+
+    def get_expected_at_most(self, operation: BulkOperation) -> int | None:
+        most: int | None = operation.options.get("at_most")
+        return most
 
     def get_seconds_left(self, operation: BulkOperation) -> int | None:
         """About how long it still takes; null where that cannot be told."""

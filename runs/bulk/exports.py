@@ -24,7 +24,6 @@ from runs.models.bulk import BulkKind, BulkState
 
 # Bytes of the text that are given at a time; files that are looked up, and forgotten, at a time.
 GIVEN = 1_000_000
-TOO_LONG = "it was paused for longer than its files are kept"
 BATCH = 200
 TYPES = {
     "json": "application/json",
@@ -112,12 +111,7 @@ def downloads(operation: BulkOperation, now: datetime | None = None) -> Download
 
 
 def sweep(now: datetime) -> int:
-    """Doom the files of exports that are past their time, or aborted; gives how many. One that
-    was paused for as long is aborted: what it has written would not stay for ever."""
-    paused = BulkOperation.objects.filter(
-        kind=BulkKind.EXPORT, state=BulkState.PAUSED, moved_at__lte=now - _kept()
-    )
-    paused.update(state=BulkState.ABORTED, ended_at=now, trouble=TOO_LONG)
+    """Doom the files of exports that are past their time, or aborted; gives how many."""
     past = Q(state=BulkState.FINISHED, ended_at__lte=now - _kept()) | Q(state=BulkState.ABORTED)
     stale = BulkOperation.objects.filter(past, kind=BulkKind.EXPORT)
     count = 0

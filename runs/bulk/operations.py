@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from runs import restore_days
@@ -31,6 +32,10 @@ STATES_OF: dict[str, tuple[RunState, ...]] = {
     BulkKind.DELETE: FINAL_STATES,
 }
 MAX_RATE = 100_000
+# Who acts where nobody is asked.
+PORTAL = Actor(name="portal", ref_type="schedule", ref_id="exports")
+TOO_LONG = "It was paused for longer than files are kept, so its files are deleted."
+MOST_ABORTED = 100
 
 
 class NotPossible(Exception):  # noqa: N818
@@ -55,12 +60,13 @@ def make(
     reason: str = "",
     rate: int | None = None,
     at_least: int = 0,
+    at_most: int | None = None,
     options: dict[str, Any] | None = None,
 ) -> BulkOperation:
     """Begin an operation. Exactly one of `wanted`, `chosen` and `failed_of` says on what.
 
     Who may is the caller's to ask: see `kinds.PERMISSIONS`. `at_least`: how many were counted when
-    it was asked for. Raises NotPossible.
+    it was asked for; it ends before it visits more than `at_most`. Raises NotPossible.
     """
     assert sum(each is not None for each in (wanted, chosen, failed_of)) == 1
     if kind not in BulkKind.values:
@@ -78,6 +84,9 @@ def make(
     if left_out(kind, wanted):
         # For the others there is nothing to do.
         options = {**(options or {}), "states": list(STATES_OF[kind])}
+    if at_most is not None and wanted is not None:
+        # Runs may come into a filter's states while it is under way.
+        options = {**(options or {}), "at_most": at_most}
     named = sorted(set(chosen)) if chosen is not None else None
     total = len(named) if named is not None else failed_of.failed if failed_of else None
     operation = BulkOperation(
@@ -133,6 +142,21 @@ def abort(operation: BulkOperation, *, by: Actor, now: datetime) -> bool:
     """What is done stays done; nothing more is."""
     both = (BulkState.RUNNING, BulkState.PAUSED)
     return _switch(operation, both, BulkState.ABORTED, by, "abort", now)
+
+
+def abort_stale(now: datetime) -> None:
+    """Exports that were paused for longer than files are kept: what they have written would stay
+    for ever."""
+    paused = BulkOperation.objects.filter(
+        kind=BulkKind.EXPORT,
+        state=BulkState.PAUSED,
+        moved_at__lte=now - timedelta(days=settings.EXPORT_DAYS),
+    )
+    for operation in paused.order_by("moved_at")[:MOST_ABORTED]:
+        with transaction.atomic():
+            if abort(operation, by=PORTAL, now=now):
+                own = BulkOperation.objects.filter(pk=operation.pk)
+                own.update(trouble=TOO_LONG)
 
 
 def set_rate(operation: BulkOperation, rate: int | None, *, by: Actor | None = None) -> None:
@@ -191,7 +215,8 @@ def _switch(
     now: datetime,
 ) -> bool:
     """Waits for the step that is under way. False where it was too late."""
-    ended = {"ended_at": now} if after == BulkState.ABORTED else {}
+    # What was in its way before is not why it is aborted.
+    ended = {"ended_at": now, "trouble": ""} if after == BulkState.ABORTED else {}
     with transaction.atomic():
         open_ones = BulkOperation.objects.filter(pk=operation.pk, state__in=before)
         done = open_ones.update(state=after, moved_at=now - timedelta(minutes=1), **ended)

@@ -85,8 +85,12 @@ class Part:
     failed: dict[uuid.UUID, str] = field(default_factory=dict)
 
 
+# What a run raises that is not as runs are.
+_ODD = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
+
+
 class _Unwritable(Exception):  # noqa: N818
-    """One run's row or log cannot be told."""
+    """One run's log cannot be told, and some of it stands in the file."""
 
     def __init__(self, run_id: uuid.UUID, why: str) -> None:
         super().__init__(why)
@@ -189,13 +193,18 @@ def _fill(part: Part, operation: BulkOperation, now: datetime, cold: Fetched) ->
     with gzip.GzipFile(fileobj=part.file, mode="wb", compresslevel=LEVEL, mtime=0) as packed:
         told = _with_events(runs, sizes, cold) if with_logs else ((run, ()) for run in runs)
         for run, history in told:
-            events = sizes[run.pk].events
+            events, before = sizes[run.pk].events, part.unpacked
             try:
                 row = row_of(run, events, now, pages)
                 for text in _WRITERS[form](row, history, with_logs):
                     part.unpacked += packed.write(text.encode())
-            except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-                raise _Unwritable(run.pk, f"{type(error).__name__}: {error}"[:300]) from error
+            except _ODD as error:
+                why = f"{type(error).__name__}: {error}"[:300]
+                if part.unpacked > before:
+                    raise _Unwritable(run.pk, why) from error
+                logger.warning("%s: run %s: %s", operation.public_id, run.pk, why)
+                part.failed[run.pk] = why
+                continue
             written.append(run.pk)
             part.events += events
             part.missing += row["missing"]

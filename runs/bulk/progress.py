@@ -66,16 +66,18 @@ def advance(
         failed=F("failed") + counts[OutcomeStatus.FAILED],
         moved_at=now,
         worked=F("worked") + timedelta(seconds=seconds),
-        pace=_pace(operation, len(results.rows), seconds),
+        pace=_pace(operation, len(results.rows), seconds, now),
         taken_until=None,
         trouble="",
     )
 
 
-def _pace(operation: BulkOperation, visited: int, seconds: float) -> float:
-    """Runs a second of late: the longer a step took, the less is left of those before."""
+def _pace(operation: BulkOperation, visited: int, seconds: float, now: datetime) -> float:
+    """Runs a second of late: the longer ago the step before, the less is left of it. By the clock,
+    as a limit makes the work a small part of the time."""
     own = visited / max(seconds, 0.001)
-    share = min(1.0, seconds / LATELY)
+    passed = max(seconds, (now - operation.moved_at).total_seconds())
+    share = min(1.0, passed / LATELY)
     return own if operation.pace is None else operation.pace + share * (own - operation.pace)
 
 
@@ -103,4 +105,11 @@ def finish(operation: BulkOperation, now: datetime) -> None:
         total=F("visited"),
         taken_until=None,
         trouble="",
+    )
+
+
+def stop(operation: BulkOperation, why: str, now: datetime) -> None:
+    """Within the transaction that locked it: it ends by itself, before its end."""
+    BulkOperation.objects.filter(pk=operation.pk).update(
+        state=BulkState.ABORTED, ended_at=now, moved_at=now, taken_until=None, trouble=why
     )

@@ -50,8 +50,13 @@ def _newest(operation: BulkOperation, count: int) -> list[tuple[datetime, uuid.U
     if operation.cursor_at is not None and operation.cursor_id is not None:
         runs = runs.older_than(operation.cursor_at, operation.cursor_id)
     # State by state, each in the order of an index: of several at once PostgreSQL would sort all.
-    parts = [runs.filter(state=state) for state in operation.options.get("states", ())] or [runs]
-    rows = [row for part in parts for row in part.values_list("created_at", "id")[:count]]
+    # In one statement: a run that goes from one state to the other meanwhile is in one of them.
+    states = operation.options.get("states") or [""]
+    first, *others = (
+        (runs.filter(state=state) if state else runs).values_list("created_at", "id")[:count]
+        for state in states
+    )
+    rows = first.union(*others, all=True) if others else first
     return sorted(rows, reverse=True)[:count]
 
 

@@ -13,6 +13,7 @@ from runs.engine import hints
 from runs.engine.patience import is_passing
 from runs.engine.trouble import Trouble
 from runs.models import BulkOperation
+from runs.models.bulk import BulkState
 from runs.objects import StorageAway
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ def bulk_tick() -> None:
 def sweep_storage() -> None:
     """Delete what is past its time in storage."""
     now = timezone.now()
+    operations.abort_stale(now)
     exports.sweep(now)
     try:
         doomed.sweep(now)
@@ -89,6 +91,6 @@ def _tell(operation_id: str, error: Exception) -> None:
     else:
         logger.exception("bulk operation %s does not move", operation_id)
         said = f"{type(error).__name__}: {error}"
-    BulkOperation.objects.filter(pk=operation_id).update(
-        trouble=said[:500], moved_at=timezone.now()
-    )
+    # Paused or aborted meanwhile, it does not wait for this.
+    running = BulkOperation.objects.filter(pk=operation_id, state=BulkState.RUNNING)
+    running.update(trouble=said[:500], moved_at=timezone.now())

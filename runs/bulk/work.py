@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 SLICE = 2.0
 # One that has moved less lately than this may have lost its message.
 REST = timedelta(seconds=5)
+_MORE = "More runs match its filter than the {:,} that were expected at most: it ended before them."
 # What waits for storage, and so is no single transaction.
 BESIDE = {BulkKind.EXPORT: export_work.step, BulkKind.RESTORE: restore_work.step}
 
@@ -71,6 +72,10 @@ def step(operation_id: uuid.UUID) -> tuple[Moved, int, int | None]:
         if operation.state != BulkState.RUNNING:
             return Moved.OUT, 0, None
         now = timezone.now()
+        most = operation.options.get("at_most")
+        if most is not None and operation.visited >= most:
+            _end(operation, most, now)
+            return Moved.OUT, 0, None
         if operation.kind not in BESIDE:
             return _do(operation, now, begun, ahead)
         if not export_work.take(operation, now):
@@ -126,7 +131,17 @@ def actor_of(operation: BulkOperation) -> Actor:
 
 def _size(operation: BulkOperation) -> int:
     most = kinds.CHUNK.get(BulkKind(operation.kind), kinds.USUAL_CHUNK)
-    return max(1, min(most, operation.rate)) if operation.rate else most
+    if (expected := operation.options.get("at_most")) is not None:
+        most = min(most, expected - operation.visited)
+    return max(1, min(most, operation.rate or most))
+
+
+def _end(operation: BulkOperation, most: int, now: datetime) -> None:
+    """It has visited as many as were expected at most."""
+    if selection.following(operation, 1).run_ids:
+        progress.stop(operation, _MORE.format(most), now)
+    else:
+        progress.finish(operation, now)
 
 
 def _within(operation: BulkOperation, run_ids: list[uuid.UUID]) -> list[uuid.UUID]:

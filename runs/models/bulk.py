@@ -133,6 +133,8 @@ class BulkOperation(models.Model):
         seconds = self.worked.total_seconds()
         if seconds <= 0 or not self.visited:
             return None
+        if self.is_open and self.trouble:
+            return 0.0
         # While it goes on, what it does now tells how long it will: a time in which the database
         # did not answer does not.
         pace = self.pace if self.is_open and self.pace else self.visited / seconds

@@ -145,6 +145,7 @@ class RunsAct(PermissionRequiredMixin, View):
             "skipped": counted.skipped(act) if counted else [],
             "left_out": operations.left_out(act.kind, wanted),
             "gone": counted.gone if counted else 0,
+            "archived": counted.archived(act) if counted else "",
             "words": wanted.words(self.now) if wanted is not None else "",
             "is_bulk": wanted is not None or len(selected.chosen or ()) > AT_ONCE,
             "runs": ",".join(ids.encode("run", run_id) for run_id in selected.chosen or ()),

@@ -8,7 +8,7 @@ from django.utils import timezone
 from psycopg.errors import QueryCanceled
 
 from retention import changing, values
-from retention.models import Policy
+from retention.models import Execution, Policy
 from retention.values import Override, Values
 from retention.views import settings as page_of_settings
 from runs.actors import ENGINE
@@ -199,3 +199,27 @@ def test_the_number_of_queries_does_not_grow_with_the_workflows(
         client.get(URL)
     with django_assert_max_num_queries(16):
         client.get(URL + "preview/")
+
+
+def test_the_last_nights_are_told_of(client):
+    assert "No night has been yet." in client.get(URL).content.decode()
+    now = timezone.now()
+    for number in range(4):
+        Execution.objects.create(
+            kind="archive", state="finished", started_by="schedule", created_at=now + number * DAY,
+            moved_at=now, ended_at=now, archived=1_000 + number, deleted_runs=7 * number,
+            night=(now + number * DAY).date(),
+        )  # fmt: skip
+    Execution.objects.create(
+        kind="archive", dry_run=True, started_by="anna", created_at=now + 9 * DAY, moved_at=now
+    )
+    shown = client.get(URL).content.decode()
+    assert [f"{number:,} archived" in shown for number in (1003, 1002, 1001, 1000)] == [
+        True, True, True, False,
+    ]  # fmt: skip
+    assert "21 gone for good" in shown
+    newest = Execution.objects.filter(dry_run=False).first()
+    assert f"/admin/retention/executions/{newest.public_id}/" in shown
+    reader = visitor("runs.view_run", name="reader").get(URL).content.decode()
+    assert "1,003 archived" in reader
+    assert "/admin/retention/executions/" not in reader

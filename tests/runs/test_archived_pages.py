@@ -177,6 +177,8 @@ def test_storage_that_is_away_shows_on_the_page(rita, story):
         page = words(shown(rita, story))
     assert "Storage does not answer as it should." in page
     assert "nothing is lost" in page
+    tasks.bulk_work(str(BulkOperation.objects.get().pk))
+    assert story.run.logs == LogState.RESTORED
 
 
 def test_late_events_are_shown_with_a_note_on_those_before(rita, story):
@@ -356,6 +358,18 @@ def test_retrying_from_the_failed_node_says_what_to_do(rita, story):
     assert "restore it first" in words(answer.content.decode())
     answer = post(rita, story, act="retry")
     assert answer.status_code == 302
+
+
+def test_asking_to_retry_archived_runs_says_where_from_their_inputs_come(rita, story):
+    given = {"act": "retry", "runs": story.run.public_id}
+    said = words(rita.post("/admin/runs/run/act/", given).content.decode())
+    assert "The log of 1 of them is archived. At the start, its input is read" in said
+    assert "at the failed node, it is skipped until its log is restored" in said
+    live = stories.failed_invoice()
+    said = words(
+        rita.post("/admin/runs/run/act/", {**given, "runs": live.run.public_id}).content.decode()
+    )
+    assert "archived" not in said.partition("Begin")[2]
 
 
 def test_a_restore_that_is_begun_is_found_by_an_index(story):

@@ -169,7 +169,7 @@ STEP = st.tuples(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEP, max_size=12), pieces=st.booleans(), is_deleted=st.booleans())
 def test_a_log_stays_whole_whatever_is_done_to_it(reporter, steps, pieces, is_deleted):
     run = reporter()

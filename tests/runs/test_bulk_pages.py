@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.utils import timezone
 
@@ -14,7 +15,7 @@ from runs import ids
 from runs.actors import Actor
 from runs.bulk import operations, tasks, work
 from runs.filters import RunFilter
-from runs.models import AuditEntry, BulkOperation, BulkOutcome, Run
+from runs.models import AuditEntry, BulkOperation, BulkOutcome, Run, User
 from runs.models.bulk import BulkState
 from runs.views.bulk import outcomes
 from runs.views.bulk.operation_list import _after
@@ -351,10 +352,17 @@ def _breaks(*_):
 
 
 def test_what_is_in_its_way_is_said(olga, failed):
+    failed(4)
     operation = begin()
-    BulkOperation.objects.filter(pk=operation.pk).update(trouble="OSError: disk is full")
+    work.step(operation.pk)
+    BulkOperation.objects.filter(pk=operation.pk).update(
+        trouble="OSError: disk is full", total=500, state="running"
+    )
     said = text_of(olga.get(url(operation)))
     assert "It does not move. OSError: disk is full" in said
+    assert " 0 runs/s" in said
+    operation.refresh_from_db()
+    assert operation.left is None
 
 
 def test_the_audit_leads_to_the_operation(failed):
@@ -425,3 +433,24 @@ def test_a_run_is_put_under_legal_hold_and_out_of_it_on_its_page(failed):
     other = visitor("runs.view_run", name="otto")
     assert other.post(page, {"act": "hold", "reason": "x"}).status_code == 403
     assert "Legal hold…" not in text_of(other.get(page))
+
+
+def test_one_that_ended_by_itself_says_why(olga, failed):
+    failed(3)
+    said = text_of(olga.get(url(finish(begin("delete", at_most=2)))))
+    assert "It ended by itself. More runs match its filter than the 2 that were expected" in said
+    assert "2 runs at most; it ends before it visits more" in said
+
+
+def test_who_may_not_any_more_cannot_steer_what_they_began(failed):
+    failed(3)
+    nora = visitor("runs.view_run", "runs.retry_run", name="nora")
+    operation = begin()
+    assert nora.post(url(operation), {"act": "pause"}).status_code == 302
+    User.objects.get(username="nora").user_permissions.remove(
+        Permission.objects.get(codename="retry_run")
+    )
+    for act in ("resume", "abort", "rate", "again"):
+        assert nora.post(url(operation), {"act": act, "rate": "1"}).status_code == 403
+    operation.refresh_from_db()
+    assert (operation.state, operation.rate) == ("paused", None)

@@ -176,7 +176,7 @@ def test_a_token_that_is_not_there_is_said(olga, wrong):
 def test_the_page_costs_the_same_however_many_there_are(boss, django_assert_num_queries):
     for number in range(3):
         token_of("boss", f"n{number}")
-    with django_assert_num_queries(10) as caught:
+    with django_assert_num_queries(11) as caught:
         boss.get(f"{PATH}?all=1")
     for number in range(5):
         account("runs.view_run", name=f"p{number}")

@@ -64,6 +64,12 @@ class Counted:
             found += self._lines(cells, why)
         return found
 
+    def archived(self, act: Act) -> str:
+        """How many of those to which it is done are archived, or ""."""
+        cells = [cell for cell in self.cells if cell.archived and not _why(act, cell)]
+        count = sum(cell.count for cell in cells)
+        return figure_words(count, any(cell.is_capped for cell in cells)) if count else ""
+
     @property
     def total(self) -> int:
         return sum(cell.count for cell in self.cells) + self.gone

@@ -171,7 +171,7 @@ class Said:
         rate = self.operation.per_second
         if rate is None:
             return ""
-        return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+        return f"{rate:,.0f}" if rate >= 10 or not rate else f"{rate:.1f}"
 
     @property
     def left(self) -> timedelta | None:

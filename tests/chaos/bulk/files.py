@@ -7,9 +7,12 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from runs import objects
+from django.utils import timezone
+
+from runs import doomed, objects
 from runs.models import BulkOperation, DoomedObject, ExportPart
 
 if TYPE_CHECKING:
@@ -21,11 +24,25 @@ PREFIX = "exports/"
 def of_storage() -> list[str]:
     there = {name for name, _ in objects.names(PREFIX)}
     named = set(ExportPart.objects.values_list("name", flat=True))
-    doomed = set(DoomedObject.objects.filter(name__startswith=PREFIX).values_list("pk", flat=True))
+    going = set(DoomedObject.objects.filter(name__startswith=PREFIX).values_list("pk", flat=True))
     return [
-        *(f"nobody names the object {name}" for name in sorted(there - named - doomed)),
+        *(f"nobody names the object {name}" for name in sorted(there - named - going)),
         *(f"the object {name} is lost" for name in sorted(named - there)),
-        *(f"the object {name} is named and doomed" for name in sorted(named & doomed)),
+        *(f"the object {name} is named and doomed" for name in sorted(named & going)),
+    ]
+
+
+def of_sweep() -> list[str]:
+    """Once all that is doomed may go, what is left is what exports name."""
+    now = timezone.now() + timedelta(days=2)  # past what waits for a writer, or for another try
+    doomed.sweep(now)
+    there = {name for name, _ in objects.names(PREFIX)}
+    named = set(ExportPart.objects.values_list("name", flat=True))
+    left = DoomedObject.objects.filter(name__startswith=PREFIX).values_list("pk", flat=True)
+    return [
+        *(f"the object {name} is not swept" for name in sorted(there - named)),
+        *(f"the sweep took the object {name}" for name in sorted(named - there)),
+        *(f"{name} is doomed for ever" for name in sorted(left)),
     ]
 
 

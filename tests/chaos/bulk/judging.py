@@ -44,6 +44,10 @@ RULES = {
             OR count(*) FILTER (WHERE status = 'skipped') <> skipped
             OR count(*) FILTER (WHERE status = 'failed') <> failed
     """,
+    "an outcome is of an operation": """
+        SELECT run_id, operation_id::text FROM bulk_outcomes u
+        WHERE NOT EXISTS (SELECT FROM bulk_operations o WHERE o.id = u.operation_id)
+    """,
     "nothing failed": "SELECT run_id, reason FROM bulk_outcomes WHERE status = 'failed'",
     "a retried run has one new run an operation, linked to it": """
         SELECT u.run_id, u.new_run::text FROM bulk_outcomes u

@@ -43,6 +43,19 @@ class Operator:
         assert found is not None
         return found
 
+    def progress(self, operation: uuid.UUID) -> dict[str, Any] | None:
+        """What its page shows; None where there is no answer just now."""
+        try:
+            path = f"/api/bulk/{ids.encode('bulk', operation)}/"
+            status, body = self._call("GET", path, b"", "")
+        except (OSError, http.client.HTTPException):
+            return None
+        if status >= 500:
+            return None
+        if status != 200:
+            raise Failed(f"{path}: answered with {status}: {body[:500]!r}")
+        return json.loads(body)
+
     def download(self, operation: uuid.UUID) -> tuple[int, bytes]:
         path = f"/api/bulk/{ids.encode('bulk', operation)}/download/"
         return self._until_answered("GET", path, b"", "")

@@ -15,6 +15,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -51,7 +52,11 @@ class Soak:
         self._at, self._options, self._say = at, options, say
         self._dice = random.Random(options.seed)
         self._meant: dict[uuid.UUID, judging.Meant] = {}
+        # Those whose end the API has not told yet.
+        self._going: set[uuid.UUID] = set()
         self._mishaps: Counter[str] = Counter()
+        # How often the sweep was asked for.
+        self._sweeps = 0
 
     def run(self) -> list[str]:
         from django.db import connection
@@ -79,6 +84,7 @@ class Soak:
             connection.close()
             problems = judging.of_tables() + judging.of_meant(self._meant)
             problems += files.of_exports(self._operator) + files.of_storage()
+            problems += files.of_sweep()
             self._figures()
             return problems
         finally:
@@ -101,6 +107,7 @@ class Soak:
             for player in self._players:
                 player.start()
         self._age_an_export()
+        self._sweep_soon()
         befallen = self._options.mishaps - self._left
         self._say(f"round {number}: {asked}, {befallen} mishaps")
 
@@ -130,6 +137,16 @@ class Soak:
         except Error:
             connection.close()
 
+    def _sweep_soon(self) -> None:
+        """By a worker, in the midst of the next round; beat would do it once a minute."""
+        from kombu.exceptions import OperationalError
+
+        from runs.bulk.tasks import sweep_storage
+
+        with suppress(OperationalError):
+            sweep_storage.apply_async(retry=False)
+            self._sweeps += 1
+
     def _ask(self) -> str:
         """Two or three operations at once; what each means is noted just before."""
         from runs.filters import RunFilter
@@ -153,6 +170,7 @@ class Soak:
             options = {"format": self._dice.choice(["ndjson", "json", "csv"]), "with_logs": True}
             operation = self._operator.ask(kind, wanted, options if kind == "export" else {})
             self._meant[operation] = meant
+            self._going.add(operation)
             asked.append(f"{kind} {len(meant.runs):,}")
         return ", ".join(asked)
 
@@ -171,19 +189,17 @@ class Soak:
                 time.sleep(0.1)
 
     def _open(self) -> tuple[int, int] | None:
-        """How many operations go on, and what all have visited; None while nobody can say."""
-        from django.db import Error, connection
-        from django.db.models import Sum
-
-        from runs.models import BulkOperation
-
-        try:
-            rows = BulkOperation.objects.all()
-            visited = rows.aggregate(sum=Sum("visited"))["sum"] or 0
-            return rows.filter(state="running").count(), visited
-        except Error:
-            connection.close()
-            return None
+        """How many operations go on, and what they have visited, as the API says it; None while
+        nobody can say."""
+        visited = 0
+        for operation in sorted(self._going):
+            progress = self._operator.progress(operation)
+            if progress is None:
+                return None
+            if progress["state"] in ("finished", "aborted"):
+                self._going.discard(operation)
+            visited += progress["visited"]
+        return len(self._going), visited
 
     def _standstill(self) -> str:
         """What the operations say, and the ends of the workers' logs."""
@@ -238,7 +254,7 @@ class Soak:
 
         self._say(
             f"{BulkOperation.objects.count()} operations ({self._operator.repeated} calls were"
-            f" repeated), {BulkOutcome.objects.count():,} outcomes,"
+            f" repeated), {self._sweeps} sweeps, {BulkOutcome.objects.count():,} outcomes,"
             f" {Run.objects.count():,} runs are left"
         )
         rows = BulkOutcome.objects.values_list("operation__kind", "status").annotate(Count("run"))

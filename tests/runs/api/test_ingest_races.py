@@ -188,7 +188,7 @@ def test_any_interleaving_gives_a_gapless_history_and_its_rows(sender, told_how)
     with connection.cursor() as cursor:
         cursor.execute("SET runs.purge = 'on'")
         cursor.execute("TRUNCATE jobs, event_tracking, nodes, attempts, leases, llm_calls,"
-                       " ready_nodes, decisions, outbox")  # fmt: skip
+                       " ready_nodes, decisions, outbox, archives")  # fmt: skip
         cursor.execute("RESET runs.purge")
     outcomes = [send(call, sender) for call in calls]
     assert sum(outcome.stored for outcome in outcomes) == count

@@ -20,7 +20,7 @@ from tests.runs.api.test_access import _there_is_a_trigger as _there_is_a_trigge
 
 SCOPES = (
     "view", "execute", "retry", "terminate", "export", "delete", "workflows", "views", "ingest",
-    "decide", "triggers", "hold",
+    "decide", "triggers", "hold", "restore",
 )  # fmt: skip
 
 

@@ -89,6 +89,7 @@ def test_storage_that_is_away_is_waited_for_and_said(stories):
     found = BulkOperation.objects.get(pk=operation.pk)
     assert "Storage does not answer" in found.trouble
     assert found.visited == 0
+    tasks.bulk_work(str(operation.pk))
     assert finish(operation).done == 5
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from runs import doomed, lifecycle, objects, recorder
 from runs.bulk import export_work, exports, operations, parts, tasks, work
 from runs.exports import event_line
-from runs.models import BulkOperation, BulkOutcome, DoomedObject, Event, ExportPart, Run
+from runs.models import AuditEntry, BulkOperation, BulkOutcome, DoomedObject, Event, ExportPart, Run
 from runs.rows import NewEvent
 from runs.states import Kind
 from tests.runs.bulk.test_work import BEN, begin, finish, outcomes
@@ -434,8 +434,39 @@ def test_one_that_is_paused_for_too_long_is_aborted_and_its_files_go(make_run, s
     work.step(operation.pk)
     assert operations.pause(operation, by=BEN, now=timezone.now())
     soon = timezone.now() + timedelta(days=settings.EXPORT_DAYS - 1)
-    assert exports.sweep(soon) == 0
-    assert exports.sweep(soon + timedelta(days=2)) == 1
+    for now in (soon, soon + timedelta(days=2)):
+        operations.abort_stale(now)
+        assert exports.sweep(now) == (now != soon)
     operation.refresh_from_db()
-    assert (operation.state, operation.trouble) == ("aborted", exports.TOO_LONG)
+    assert (operation.state, operation.trouble) == ("aborted", operations.TOO_LONG)
     assert not ExportPart.objects.exists()
+    entry = AuditEntry.objects.order_by("id").last()
+    assert (entry.actor, entry.action) == ("portal", "abort bulk")
+
+
+def test_what_met_a_step_is_not_said_of_one_that_was_aborted_meanwhile(make_run):
+    make_run()
+    operation = export()
+    assert operations.abort(operation, by=BEN, now=timezone.now())
+    tasks._tell(str(operation.pk), objects.StorageAway("it is away"))
+    operation.refresh_from_db()
+    assert operation.trouble == ""
+
+
+@pytest.mark.parametrize("form", parts.FORMATS)
+def test_a_log_that_breaks_off_in_the_middle_leaves_nothing_of_its_run(make_run, monkeypatch, form):
+    runs = sorted(make_run(log(1)) for _ in range(3))
+    writer = parts._WRITERS[form]
+
+    def odd(row, history, with_logs):
+        for text in writer(row, history, with_logs):
+            yield text
+            if row["id"] == Run(pk=runs[1]).public_id:
+                raise ValueError("half of it")
+
+    monkeypatch.setitem(parts._WRITERS, form, odd)
+    operation = finish(export(form, with_logs=True))
+    assert (operation.done, operation.failed) == (2, 1)
+    assert outcomes(operation)[runs[1]] == ("failed", "ValueError: half of it")
+    assert str(Run(pk=runs[1])) not in text_of(operation)
+    assert exports.downloads(operation).missing == 0

@@ -92,6 +92,7 @@ def test_storage_that_is_away_is_waited_for_and_said(stories):
         assert (operation.state, operation.visited) == ("running", 0)
         assert operation.taken_until is None
         assert states() == {LogState.ARCHIVED}
+    tasks.bulk_work(str(operation.pk))
     operation = finish(operation)
     assert (operation.done, operation.trouble) == (5, "")
     assert states() == {LogState.RESTORED}

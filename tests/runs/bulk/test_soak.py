@@ -82,6 +82,11 @@ RETRIED, TERMINATED, DELETED = (
         f" VALUES ({TERMINATED}, 99, 'log', '', '', now(), now(), '{{}}')",
         f"DELETE FROM jobs WHERE retry_of_id = {RETRIED}",
         f"DELETE FROM jobs WHERE id = {TERMINATED}",
+        "INSERT INTO jobs SELECT (jsonb_populate_record(j, jsonb_build_object('id',"
+        f" gen_random_uuid()))).* FROM jobs j WHERE retry_of_id = {RETRIED}",
+        "UPDATE bulk_outcomes SET operation_id = gen_random_uuid()"
+        f" WHERE {OF.format('retry')} AND run_id = {RETRIED}",
+        "UPDATE attempts SET run_id = gen_random_uuid() WHERE id = (SELECT min(id) FROM attempts)",
     ],
 )
 def test_what_is_taken_away_or_put_in_is_found(meant, breaks):

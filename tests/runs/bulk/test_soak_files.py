@@ -6,7 +6,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.utils import timezone
 
-from runs import objects
+from runs import doomed, objects
 from runs.actors import Actor
 from runs.bulk import exports, operations, work
 from runs.filters import RunFilter
@@ -78,3 +78,14 @@ def test_an_object_that_nobody_names_is_found(exported, tmp_path):
 def test_a_file_that_is_lost_is_found(exported):
     objects.delete_many([exported.parts.get().name])
     assert "is lost" in str(files.of_storage())
+
+
+def test_a_doomed_object_that_the_sweep_leaves_is_found(exported, tmp_path, monkeypatch):
+    (tmp_path / "exports/late.gz").write_bytes(b"x")
+    doomed.doom(["exports/late.gz"], "no export names it", now=timezone.now())
+    assert files.of_storage() == []
+    with monkeypatch.context() as without:
+        without.setattr(doomed, "sweep", lambda _: 0)
+        assert "is not swept" in str(files.of_sweep())
+        assert "doomed for ever" in str(files.of_sweep())
+    assert files.of_sweep() == []

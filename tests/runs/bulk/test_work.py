@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from runs import lifecycle, recorder
 from runs.actors import Actor
-from runs.bulk import operations, progress, selection, work
+from runs.bulk import kinds, operations, progress, selection, work
 from runs.filters import RunFilter
 from runs.models import AuditEntry, BulkOperation, BulkOutcome, DeletedRun, Run
 from tests.runs.conftest import changed
@@ -36,7 +36,8 @@ def failed(make_run):
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch):
-    monkeypatch.setattr(work, "_size", lambda operation: operation.rate or 3)
+    monkeypatch.setattr(kinds, "CHUNK", {})
+    monkeypatch.setattr(kinds, "USUAL_CHUNK", 3)
 
 
 def begin(kind, wanted=None, **more):
@@ -101,6 +102,14 @@ def test_of_all_runs_only_those_are_visited_that_the_act_can_be_done_to(failed, 
     assert operations.left_out("hold", ALL) == set()
 
 
+def test_the_next_ones_of_several_states_are_of_one_moment(make_run, django_assert_num_queries):
+    for _ in range(3):
+        make_run()
+    operation = begin("terminate", ALL)
+    with django_assert_num_queries(1):
+        assert len(selection.following(operation, 2).run_ids) == 2
+
+
 def test_each_outcome_tells_when_it_was(failed):
     failed(3)
     before = timezone.now()
@@ -110,11 +119,18 @@ def test_each_outcome_tells_when_it_was(failed):
 
 
 def test_a_time_in_which_nothing_went_on_soon_tells_nothing_of_the_pace():
-    operation = BulkOperation(state="running", pace=None, visited=400)
+    now = timezone.now()
+    operation = BulkOperation(state="running", pace=None, visited=400, moved_at=now)
     operation.worked = timedelta(seconds=62)
-    for visited, seconds in ((200, 0.1), (200, 60.0), *[(200, 0.1)] * 300):
-        operation.pace = progress._pace(operation, visited, seconds)
-    assert operation.per_second == pytest.approx(2000, rel=0.1)
+    # Under a limit of 300 a second: most of the time it waits.
+    steps = ((200, 0.1, 0.7), (200, 60.0, 60.0), *[(200, 0.1, 0.7)] * 15)
+    for visited, seconds, passed in steps:
+        now += timedelta(seconds=passed)
+        operation.pace = progress._pace(operation, visited, seconds, now)
+        operation.moved_at = now
+    assert operation.pace > 1000
+    operation.rate = 300
+    assert operation.per_second == 300
 
 
 def test_runs_that_come_later_are_not_meant(failed, make_run):
@@ -276,3 +292,43 @@ def test_two_workers_and_two_operations_give_each_run_one_outcome_each(failed):
     made = BulkOutcome.objects.filter(operation__kind="retry", status="done")
     assert made.count() == Run.objects.filter(retry_of__in=runs).count()
     assert both[2].done == DeletedRun.objects.count()
+
+
+# -- No more than were expected --------------------------------------------------------------
+
+
+def test_it_ends_before_it_visits_more_than_were_expected(failed):
+    failed(7)
+    operation = finish(begin("delete", FAILED, at_most=5))
+    assert (operation.state, operation.visited, operation.done) == ("aborted", 5, 5)
+    assert operation.trouble.startswith("More runs match its filter than the 5 ")
+    assert operation.ended_at is not None
+    assert Run.objects.count() == 2
+
+
+def test_runs_that_come_into_a_filter_later_are_counted_against_what_was_expected(failed, make_run):
+    later = [make_run(changed("created", "active")) for _ in range(3)]
+    failed(4)
+    operation = begin("delete", FAILED, at_most=4)
+    work.step(operation.pk)
+    error = {"error": {"node": "first", "kind": "E", "message": "m"}}
+    for run_id in later:
+        recorder.record({run_id: [changed("active", "failed", **error)]}, now=timezone.now())
+    operation = finish(operation)
+    assert (operation.state, operation.visited) == ("aborted", 4)
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_as_many_as_were_expected_are_no_more(failed, count):
+    failed(count)
+    operation = finish(begin("delete", FAILED, at_most=count))
+    assert (operation.state, operation.done, operation.trouble) == ("finished", count, "")
+
+
+def test_of_one_that_was_aborted_by_hand_the_trouble_before_is_no_reason(failed):
+    failed(1)
+    operation = begin("retry", ALL)
+    BulkOperation.objects.update(trouble="Storage does not answer.")
+    assert operations.abort(operation, by=BEN, now=timezone.now())
+    operation.refresh_from_db()
+    assert operation.trouble == ""
