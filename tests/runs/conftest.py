@@ -34,18 +34,19 @@ def installed_groups(db):
 
 def make_groups():
     """As the migrations do it, with the models as they see them."""
-    for name, step in (
-        ("0004_access", "make_groups"),
-        ("0008_sources", "give_permissions"),
-        ("0009_deletion", "give_export"),
-        ("0011_decisions", "give_decide"),
-        ("0012_limits", "give_limits"),
-        ("0013_triggers", "give_permissions"),
-        ("0014_bulk", "give_hold"),
-        ("0017_archive", "give_permissions"),
+    for app, name, step in (
+        ("runs", "0004_access", "make_groups"),
+        ("runs", "0008_sources", "give_permissions"),
+        ("runs", "0009_deletion", "give_export"),
+        ("runs", "0011_decisions", "give_decide"),
+        ("runs", "0012_limits", "give_limits"),
+        ("runs", "0013_triggers", "give_permissions"),
+        ("runs", "0014_bulk", "give_hold"),
+        ("runs", "0017_archive", "give_permissions"),
+        ("analytics", "0002_mark_permission", "give_permission"),
     ):
-        state = MigrationLoader(connection).project_state(("runs", name))
-        migration = import_module(f"runs.migrations.{name}")
+        state = MigrationLoader(connection).project_state((app, name))
+        migration = import_module(f"{app}.migrations.{name}")
         getattr(migration, step)(state.apps, SimpleNamespace(connection=connection))
 
 

@@ -25,7 +25,7 @@ VIEWS = {
 }  # fmt: skip
 ACTS = {
     "runs.execute_workflow", "runs.retry_run", "runs.terminate_run", "runs.ingest_event",
-    "runs.decide_decision", "runs.fire_trigger", "runs.restore_run",
+    "runs.decide_decision", "runs.fire_trigger", "runs.restore_run", "analytics.mark_failuregroup",
 }  # fmt: skip
 GROUPS = ("Viewer", "Operator", "Administrator")
 

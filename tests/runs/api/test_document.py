@@ -107,8 +107,8 @@ def test_the_list_names_every_filter(client):
     names = {parameter["name"] for parameter in operation["parameters"]}
     assert names == {
         "state", "workflow", "created", "created_from", "created_to", "created_after",
-        "created_before", "triggered_by", "trigger", "ref", "error", "logs", "q", "fields", "limit",
-        "cursor",
+        "created_before", "triggered_by", "trigger", "ref", "error", "group", "version", "logs",
+        "q", "fields", "limit", "cursor",
     }  # fmt: skip
 
 
@@ -219,7 +219,11 @@ def test_the_api_answers_as_its_document_says(credentials, there, label, mode):
         # Made-up ids lead nowhere: most of the time it is asked for what there is.
         for name in case.path_parameters if pick and mode is GenerationMode.POSITIVE else ():
             case.path_parameters[name] = there[name][pick % len(there[name])]
-        case.call_and_validate(headers=credentials, checks=checks)
+        # Fewer members than the schema's are what `fields` asks for.
+        query = case.query if isinstance(case.query, dict) else {}
+        skipped = {response_schema_conformance} if "fields" in query else set()
+        applied = [check for check in checks if check not in skipped]
+        case.call_and_validate(headers=credentials, checks=applied)
 
     ask()
 
