@@ -29,6 +29,10 @@ export interface ListInput {
   ref?: string;
   /** An error's kind, “@” and the node, if one failed. */
   error?: string;
+  /** A failure group's id, as the analysis of failures gives it. */
+  group?: string;
+  /** A version of the workflow, which is named too. */
+  version?: number;
   /** Where the runs' logs are. */
   logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
@@ -119,6 +123,10 @@ export interface CountsInput {
   ref?: string;
   /** An error's kind, “@” and the node, if one failed. */
   error?: string;
+  /** A failure group's id, as the analysis of failures gives it. */
+  group?: string;
+  /** A version of the workflow, which is named too. */
+  version?: number;
   /** Where the runs' logs are. */
   logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
@@ -278,6 +286,10 @@ export interface ExportInput {
   ref?: string;
   /** An error's kind, “@” and the node, if one failed. */
   error?: string;
+  /** A failure group's id, as the analysis of failures gives it. */
+  group?: string;
+  /** A version of the workflow, which is named too. */
+  version?: number;
   /** Where the runs' logs are. */
   logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
@@ -402,10 +414,12 @@ export interface Bulk {
   done: number;
   skipped: number;
   failed: number;
-  /** Runs, on average. */
+  /** Runs, of late; of one that has ended, on average. */
   per_second: number | null;
   seconds_left: number | null;
-  /** Why it does not move, if it does not. */
+  /** It ends before it visits more; null: however many there are. */
+  expected_at_most: number | null;
+  /** Why it does not move, if it does not; or why it ended by itself. */
   trouble: string;
   url: string;
 }
@@ -659,7 +673,7 @@ export interface StartBulkInput {
   /** Runs a second at most; null: as fast as it goes. */
   rate?: number | null;
   options?: MakeBulkOptions;
-  /** Refused where more runs are meant than this. Needed to delete by a filter: a filter that is wider than it was thought to be cannot be undone there. */
+  /** Refused where the filter means more runs than this that the act can be done to; and where more come into it later, the operation ends before it visits them. Needed to delete by a filter: one that is wider than it was thought to be cannot be undone there. */
   expected_at_most?: number | null;
   /** A word of yours for this call: sent again within 24 hours, it starts nothing and gives the same answer. */
   idempotency_key?: string | null;
@@ -685,6 +699,10 @@ export interface FilterInput {
   ref?: string;
   /** An error's kind, “@” and the node, if one failed. */
   error?: string;
+  /** A failure group's id, as the analysis of failures gives it. */
+  group?: string;
+  /** A version of the workflow, which is named too. */
+  version?: number;
   /** Where the runs' logs are. */
   logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
@@ -730,10 +748,12 @@ export interface BulkDetail {
   done: number;
   skipped: number;
   failed: number;
-  /** Runs, on average. */
+  /** Runs, of late; of one that has ended, on average. */
   per_second: number | null;
   seconds_left: number | null;
-  /** Why it does not move, if it does not. */
+  /** It ends before it visits more; null: however many there are. */
+  expected_at_most: number | null;
+  /** Why it does not move, if it does not; or why it ended by itself. */
   trouble: string;
   url: string;
   export: BulkExport | null;
@@ -785,10 +805,12 @@ export interface ListedBulk {
   done: number;
   skipped: number;
   failed: number;
-  /** Runs, on average. */
+  /** Runs, of late; of one that has ended, on average. */
   per_second: number | null;
   seconds_left: number | null;
-  /** Why it does not move, if it does not. */
+  /** It ends before it visits more; null: however many there are. */
+  expected_at_most: number | null;
+  /** Why it does not move, if it does not; or why it ended by itself. */
   trouble: string;
   url: string;
   /** Where the list goes on behind this operation. */
