@@ -37,7 +37,7 @@ LINES = 5_000
 REST = timedelta(seconds=5)
 PACE = 20
 # Of one task.
-SECONDS = 10.0
+SECONDS = 2.0
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 _HOURLY = (
     (RunRollup, measure.RUNS, measure.RUN_COLUMNS),
