@@ -17,6 +17,7 @@ A run that is found between 3 and 4 has its object read again before anything is
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from runs import coldstore, doomed, ids, objects, recorder_archive
+from runs import coldstore, doomed, ids, objects, pacing, recorder_archive
 from runs.coldstore import Damaged, Manifest
 from runs.context import stamp
 from runs.models import Archive, Run
@@ -44,6 +45,8 @@ BATCH_EVENTS = 5_000
 BATCH_BYTES = 4_000_000
 # Requests to storage at a time.
 THREADS = 8
+# The same while others use the database.
+FEW_THREADS = 2
 # After what time an object that nothing names is surely nobody's: longer than a batch takes.
 ABANDONED = timedelta(hours=6)
 # For how long who reads an object may go on after another one has taken its place.
@@ -103,7 +106,9 @@ def archive(
     for group in _groups(fresh):
         if not go_on():
             return result
-        _archive(group, result, now, threads)
+        begun, busy = time.monotonic(), pacing.others()
+        _archive(group, result, now, FEW_THREADS if busy else threads)
+        time.sleep(pacing.rest_for(time.monotonic() - begun, busy))
     _resume(resumed, result, now, threads)
     return result
 
@@ -264,7 +269,7 @@ def _all(
     if len(tasks) == 1:
         yield tasks[0][0], _tried(tasks[0][1])
         return
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads, initializer=pacing.be_nice) as pool:
         outcomes = [(run, pool.submit(_tried, task)) for run, task in tasks]
         for run, outcome in outcomes:
             yield run, outcome.result()
