@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
+from django.db import transaction
 from django.utils import timezone
 
 from runs import archiving, objects, recorder, restoring
@@ -33,7 +34,8 @@ def archive(*stories):
 def restore(*stories, days=7):
     run_ids, now = [story.id for story in stories], timezone.now()
     fetched = restoring.fetch(run_ids)
-    return restoring.finish(fetched, run_ids, until=now + timedelta(days=days), now=now)
+    with transaction.atomic():
+        return restoring.finish(fetched, run_ids, until=now + timedelta(days=days), now=now)
 
 
 def late(story, text="late", node="ocr"):

@@ -5,7 +5,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -90,9 +90,9 @@ def rows(run_id):
 def restore(*stories, days=7):
     run_ids = [story.id for story in stories]
     now = timezone.now()
-    return restoring.finish(
-        restoring.fetch(run_ids), run_ids, until=now + timedelta(days=days), now=now
-    )
+    fetched = restoring.fetch(run_ids)
+    with transaction.atomic():
+        return restoring.finish(fetched, run_ids, until=now + timedelta(days=days), now=now)
 
 
 def stored(folder):
