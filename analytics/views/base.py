@@ -7,7 +7,7 @@ import csv
 import io
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +28,8 @@ from runs.timeouts import was_stopped
 
 logger = logging.getLogger(__name__)
 
+# Figures that are older than this are said to be.
+BEHIND = timedelta(seconds=2)
 # A cell that begins so would be taken for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -125,13 +127,15 @@ class AnalysisPage(PermissionRequiredMixin, View):
     def _page(self, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
         self.request.current_app = admin.site.name
         frame = admin.site.each_context(self.request)
+        fresh = getattr(self, "fresh_until", None)
         common = {
             "now": self.now,
             "title": self.title,
             "address": self.address,
             "filter": self.address.filter,
             "errors": self.errors,
-            "fresh_until": getattr(self, "fresh_until", None),
+            "fresh_until": fresh,
+            "is_behind": fresh is not None and self.now - fresh >= BEHIND,
             "runs_url": reverse("admin:runs_run_changelist"),
             "here": self.request.path,
             **menus.menus(self.address, self.now),
