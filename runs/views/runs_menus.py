@@ -32,6 +32,8 @@ MOST_WORKFLOWS = 300
 NEWEST = 1000
 MOST_PEOPLE = 50
 MOST_VIEWS = 50
+# Fields that make no sense without the first of them.
+_TOGETHER = {"node": ("node", "node_status")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +98,14 @@ def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str,
             )
         }
         | {
-            # Error text is never looked for without a beginning.
-            "created": ("" if chosen.filter.q else _any_time(chosen).query()),
+            # Some of it is never looked for without a beginning.
+            "created": ("" if chosen.filter.must_be_dated else _any_time(chosen).query()),
             "sort": chosen.with_(sort="").query(),
         },
+        "holding": [
+            Choice(words, chosen.with_(**dict.fromkeys(_TOGETHER.get(name, (name,)), "")).query())
+            for name, words in chosen.filter.holding_words().items()
+        ],
         "bounds": {
             "from": typed_from(chosen.filter.created_from),
             "to": typed_to(chosen.filter.created_to),
