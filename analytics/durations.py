@@ -39,7 +39,9 @@ class NodeTime:
     queued: float
     backoff: float
     p95_before: float | None
+    # The runs in which it was executed, and those in which it has failed.
     link: str
+    failed_link: str = ""
 
     @property
     def growth(self) -> float | None:
@@ -154,7 +156,8 @@ def _total(scope: Scope) -> asking.Row:
 
 
 def _figures(scope: Scope, now: asking.Row, then: asking.Row | None) -> list[Figure]:
-    link = scope.link()
+    # Of what has not started or not ended no duration is told.
+    link = scope.link(timed="yes")
 
     def waited(row: asking.Row) -> float | None:
         return figures.ratio(float(row["waited_ms"]), float(row["runs"]))
@@ -168,10 +171,10 @@ def _figures(scope: Scope, now: asking.Row, then: asking.Row | None) -> list[Fig
         ),
         figures.length(
             "Longest", now["longest_ms"] or None, (then["longest_ms"] or None) if then else None,
-            link + "&sort=duration",
+            scope.link(timed="yes", sort="duration"),
         ),
         figures.length(
-            "Waited for a start", waited(now), waited(then) if then else None, link
+            "Waited for a start", waited(now), waited(then) if then else None, scope.link()
         ),
     ]  # fmt: skip
 
@@ -208,7 +211,8 @@ def _nodes(scope: Scope, before: Scope | None) -> list[NodeTime]:
                 queued=float(row["queued_ms"]) / executed if executed else 0,
                 backoff=float(row["backoff_ms"]) / executed if executed else 0,
                 p95_before=p95_before.get(tuple(row[key] for key in keys)),
-                link=scope.link(workflow=slug),
+                link=scope.link(workflow=slug, node=row["node"]),
+                failed_link=scope.link(workflow=slug, node=row["node"], node_status="failed"),
             )
         )
     return found

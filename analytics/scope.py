@@ -26,6 +26,8 @@ _ROLLED = frozenset({"workflow", "version", "created", "created_from", "created_
 DIRECT = timedelta(days=7)
 USUAL = "7d"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+# Of runs that were retried: where a figure is about some of the others, these are meant.
+_ONE_WITHIN_THE_OTHER = {"yes", "recovered"}
 # Bars of a trend, about.
 BARS = 60
 _TEMPLATES = {
@@ -123,9 +125,17 @@ class Scope:
         """The filter with its time as it is counted; `more` narrows it."""
         return self.filter.with_(created="", created_from=self.since, created_to=self.until, **more)
 
-    def link(self, **more: Any) -> str:
-        """The list of the runs behind a figure, as a query string; `more` narrows the filter."""
-        return self.narrowed(**more).query()
+    def link(self, sort: str = "", **more: Any) -> str:
+        """The list of the runs behind a figure, as a query string; `more` narrows the filter.
+
+        Empty where no filter says it: one field cannot name two nodes, or two states."""
+        told = {}
+        for name, value in more.items():
+            had = getattr(self.filter, name) or value
+            if had != value and {had, value} != _ONE_WITHIN_THE_OTHER:
+                return ""
+            told[name] = "recovered" if "recovered" in (had, value) else value
+        return self.narrowed(**told).query(sort=sort)
 
 
 def scope_of(wanted: RunFilter, now: datetime, version: WorkflowVersion | None = None) -> Scope:
@@ -149,12 +159,15 @@ def scope_of(wanted: RunFilter, now: datetime, version: WorkflowVersion | None =
     if named <= _ROLLED and is_known:
         ends = _hour(until + HOUR - timedelta(microseconds=1))
         return Scope(wanted, _hour(since), ends, workflow=workflow, version=version)
+    # Links say whole seconds, and are to find the same runs.
+    since, until = since.replace(microsecond=0), _second_from(until)
     if until - since > DIRECT + HOUR:
         raise TooWide(
             "With this filter the runs themselves are looked at, which is done for seven days at"
             " most: choose a shorter time, or leave the filter at a workflow and a time."
         )
-    condition, params = _condition(wanted, now)
+    bounded = wanted.with_(created="", created_from=since, created_to=until)
+    condition, params = _condition(bounded, now)
     return Scope(wanted, since, until, workflow, version, False, condition, params)
 
 
@@ -173,6 +186,11 @@ def _condition(wanted: RunFilter, now: datetime) -> tuple[str, Sequence[Any]]:
 
 def _hour(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _second_from(at: datetime) -> datetime:
+    """The first whole second that is not before."""
+    return at if not at.microsecond else at.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _day_from(at: datetime) -> datetime:

@@ -242,6 +242,11 @@ class RunFilter:
     def with_(self, **changes: Any) -> RunFilter:
         return replace(self, **changes)
 
+    def without(self, name: str) -> RunFilter:
+        """Without this field, and without what means nothing when it is gone."""
+        names = (name, *_BESIDE.get(name, ()))
+        return replace(self, **{each: _UNSET[each] for each in names})
+
     def __bool__(self) -> bool:
         return self != RunFilter()
 
@@ -380,6 +385,10 @@ class RunFilter:
         if (self.created_from or self.created_to) and not self.must_be_dated:
             return self.with_(created_from=None, created_to=None)
         return None
+
+
+_UNSET = {field.name: field.default for field in fields(RunFilter)}
+_BESIDE = {"workflow": ("version",), "node": ("node_status",)}
 
 
 def _with_logs(runs: RunQuerySet, place: str) -> RunQuerySet:

@@ -55,6 +55,7 @@ class CostPage(AnalysisPage):
             ],
             "heads": self.sorted_by("cost"),
             "all_link": found.scope.link(),
+            "dearest_link": found.scope.link(sort="cost"),
         }
 
     def document(self, found: Costs) -> dict[str, Any]:

@@ -35,7 +35,8 @@ class DurationPage(AnalysisPage):
                 ("p50", "Median"), ("p95", "95 %"), ("change", "Change"), ("longest", "Longest"),
                 ("queued", "Queued"), ("share", "Share"),
             ],
-            "slowest_link": found.scope.link() + "&sort=duration",
+            "timed_link": found.scope.link(timed="yes"),
+            "slowest_link": found.scope.link(timed="yes", sort="duration"),
             "newer": self.address.with_(page=page - 1).query() if page > 1 else "",
             "older": self.address.with_(page=page + 1).query() if page < pages else "",
         }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -39,7 +40,10 @@ def menus(address: Address, now: datetime) -> dict[str, Any]:
         **_versions(address),
         # What else narrows the filter came from the list, and can be taken away here.
         "further": [
-            Choice(f"{name.replace('_', ' ')} {value}", address.with_(**{name: ""}).query())
+            Choice(
+                f"{name.replace('_', ' ')} {value}",
+                replace(address, filter=chosen.without(name), page=1).query(),
+            )
             for name, value in chosen.pairs()
             if name not in ("workflow", "version", "created", "created_from", "created_to")
         ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,8 +32,6 @@ MOST_WORKFLOWS = 300
 NEWEST = 1000
 MOST_PEOPLE = 50
 MOST_VIEWS = 50
-# Fields that make no sense without the first of them.
-_TOGETHER = {"node": ("node", "node_status")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,7 @@ def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str,
             "sort": chosen.with_(sort="").query(),
         },
         "holding": [
-            Choice(words, chosen.with_(**dict.fromkeys(_TOGETHER.get(name, (name,)), "")).query())
+            Choice(words, replace(chosen, filter=chosen.filter.without(name)).query())
             for name, words in chosen.filter.holding_words().items()
         ],
         "bounds": {
