@@ -23,6 +23,8 @@ from runs.timeouts import statement_timeout
 SHOWN = 12
 SERIES = 4
 RUNS = 10
+# What lines of a breakdown are sorted by, largest first.
+SORTS = ("cost", "tokens", "count")
 ZERO = Decimal(0)
 
 

@@ -387,7 +387,7 @@ class RunFilter:
         return None
 
 
-_UNSET = {field.name: field.default for field in fields(RunFilter)}
+_UNSET: dict[str, Any] = {field.name: field.default for field in fields(RunFilter)}
 _BESIDE = {"workflow": ("version",), "node": ("node_status",)}
 
 

@@ -14,6 +14,8 @@ from runs.models import WorkflowVersion
 
 # By the name in the address; or `v4`: another version of the workflow, in the same time.
 COMPARED = {"before": "the time before", "none": "nothing"}
+# What says the time; the API's other names too.
+_BOUNDS = ("created", "created_from", "created_to", "created_after", "created_before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,17 @@ class Address:
     def parse(
         cls, data: Mapping[str, Any], sorts: tuple[str, ...] = ()
     ) -> tuple[Address, dict[str, str]]:
-        wanted, errors = RunFilter.parse(data)
-        if not wanted.is_dated and not errors:
+        wanted, errors = RunFilter.parse(dated(data))
+        address, others = cls.of(wanted, data, sorts)
+        return address, {**errors, **others}
+
+    @classmethod
+    def of(
+        cls, wanted: RunFilter, data: Mapping[str, Any], sorts: tuple[str, ...] = ()
+    ) -> tuple[Address, dict[str, str]]:
+        """With a filter that was parsed already, and what stands beside it."""
+        errors: dict[str, str] = {}
+        if not wanted.is_dated:
             wanted = wanted.with_(created=USUAL)
         compare = data.get("compare", "") or "before"
         if compare not in COMPARED and version_in(compare) is None:
@@ -41,7 +52,7 @@ class Address:
         if sort and sort not in sorts:
             errors["sort"] = f"There is no order by “{sort[:40]}”, only by {', '.join(sorts)}."
             sort = ""
-        page = data.get("page", "1")
+        page = str(data.get("page", "1"))
         number = int(page) if page.isascii() and page.isdecimal() and len(page) < 4 else 1
         return cls(wanted, compare, sort, max(1, number)), errors
 
@@ -76,6 +87,14 @@ class Address:
             found = other.first()
             return scope, scope.of_version(found) if found else None
         return scope, scope.before() if self.compare == "before" else None
+
+
+def dated(data: Mapping[str, Any]) -> dict[str, Any]:
+    """With the usual time, where none is said: what must be dated is then."""
+    given = dict(data.items())
+    if any(given.get(name) for name in _BOUNDS):
+        return given
+    return {**given, "created": USUAL}
 
 
 def version_in(compare: str) -> int | None:
