@@ -34,7 +34,7 @@ class RunsField(serializers.URLField):
 class NumberField(serializers.FloatField):
     """No more digits than mean something."""
 
-    def to_representation(self, value: Any) -> float:
+    def to_representation(self, value: Any) -> float:  # type: ignore[override]
         return round(float(value), 6)
 
 
