@@ -5,14 +5,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from django.urls import reverse
+
+from analytics.changes import Change
 from analytics.costs import Breakdown, Costs, Line
 from analytics.durations import Durations, NodeTime
 from analytics.failures import Failures, Group
 from analytics.figures import Figure
+from analytics.overview import Overview
+from analytics.workflow_times import WorkflowTime
 
 # The heads of a table, and its rows.
 Table = tuple[Sequence[str], Iterable[Sequence[Any]]]
@@ -151,6 +157,7 @@ def durations(found: Durations) -> dict[str, Any]:
             {"at": at, "p50_ms": p50, "p95_ms": p95}
             for at, p50, p95 in zip(found.bars, found.p50, found.p95, strict=True)
         ],
+        "workflows": [_of_workflow(each) for each in found.workflows],
         "nodes": [_of_node(node) for node in found.nodes],
         "node_count": found.node_count,
         "sample": sampled
@@ -168,7 +175,7 @@ def durations_table(found: Durations) -> Table:
     return heads, ([_of_node(node)[head] for head in heads] for node in found.nodes)
 
 
-_NO_NODE = NodeTime("", "", "", 0, 0, None, None, 0, 0, 0, 0, None, "")
+_NO_NODE = NodeTime("", "", "", 0, 0, None, None, 0, 0, 0, 0, None, None, "")
 
 
 def _of_node(node: NodeTime) -> dict[str, Any]:
@@ -184,9 +191,75 @@ def _of_node(node: NodeTime) -> dict[str, Any]:
         "longest_ms": node.longest,
         "share": node.share,
         "queued_ms": node.queued,
+        "queued_ms_before": node.queued_before,
         "backoff_ms": node.backoff,
         "link": node.link,
         "failed_link": node.failed_link,
+    }
+
+
+def _of_workflow(each: WorkflowTime) -> dict[str, Any]:
+    return {
+        "workflow": each.workflow,
+        "version": each.version or None,
+        "runs": each.runs,
+        "p50_ms": each.p50,
+        "p95_ms": each.p95,
+        "p95_ms_before": each.p95_before,
+        "waited_ms": each.waited,
+        "parallel_efficiency": each.efficiency,
+        "parallel_efficiency_before": each.efficiency_before,
+        "link": each.link,
+    }
+
+
+# -- The overview ----------------------------------------------------------------------------
+
+# Where changes lead to.
+PAGES = {
+    "failures": "analysis_failures",
+    "cost": "analysis_cost",
+    "duration": "analysis_duration",
+    "runs": "admin:runs_run_changelist",
+}
+
+
+def address_of(change: Change) -> str:
+    return reverse(PAGES[change.page]) + change.query
+
+
+def overview(found: Overview, fresh_until: datetime) -> dict[str, Any]:
+    return {
+        "counted_until": fresh_until,
+        "now": asdict(found.now),
+        "figures": figures(found.figures),
+        "changes": [
+            {
+                "kind": change.kind,
+                "title": change.title,
+                "evidence": change.evidence,
+                "url": address_of(change),
+            }
+            for change in found.changes
+        ],
+        "trend": [
+            {"at": at, **{state: counts[place] for state, counts in found.by_state.items()}}
+            for place, at in enumerate(found.bars)
+        ],
+        "workflows": [
+            {
+                "workflow": day.workflow,
+                "runs": day.runs,
+                "failed": day.failed,
+                "failure_rate": day.rate,
+                "failure_rate_before": day.rate_before,
+                "p95_ms": day.p95,
+                "cost": day.cost,
+                "link": found.scope.link(workflow=day.workflow),
+                "failed_link": found.scope.link(workflow=day.workflow, state="failed"),
+            }
+            for day in found.workflows
+        ],
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from analytics import asking, figures, trend
 from analytics.figures import Figure
 from analytics.scope import Scope
+from analytics.workflow_times import WorkflowTime, workflow_times
 from runs.models import Workflow
 
 # Nodes that a page shows.
@@ -39,6 +40,7 @@ class NodeTime:
     queued: float
     backoff: float
     p95_before: float | None
+    queued_before: float | None
     # The runs in which it was executed, and those in which it has failed.
     link: str
     failed_link: str = ""
@@ -57,6 +59,13 @@ class NodeTime:
         if abs(self.growth - 1) < 0.05:
             return figures.SAME
         return figures.growth(self.p95 or 0, self.p95_before)
+
+    @property
+    def is_queued_longer(self) -> bool:
+        """By more than a second, and at least twice as long."""
+        if self.queued_before is None or self.executed < ENOUGH:
+            return False
+        return self.queued - self.queued_before > 1_000 and self.queued > 2 * self.queued_before
 
     @property
     def is_worse(self) -> bool:
@@ -126,6 +135,8 @@ class Durations:
     node_count: int
     # None where rollups have none: samples are not taken for other filters.
     sampled: Sampled | None
+    # Of one workflow its versions.
+    workflows: list[WorkflowTime]
 
 
 def durations(scope: Scope, before: Scope | None, sort: str = "share", page: int = 1) -> Durations:
@@ -144,6 +155,7 @@ def durations(scope: Scope, before: Scope | None, sort: str = "share", page: int
         nodes=nodes[(page - 1) * SHOWN : page * SHOWN],
         node_count=len(nodes),
         sampled=_sampled(scope, before),
+        workflows=workflow_times(scope, before),
     )
 
 
@@ -187,15 +199,18 @@ def _nodes(scope: Scope, before: Scope | None) -> list[NodeTime]:
         largest=["longest_ms"], steps=True,
     )  # fmt: skip
     earlier = (
-        asking.total(before, "analytics_nodes", keys, ["executed"], steps=True) if before else []
+        asking.total(before, "analytics_nodes", keys, ["executed", "queued_ms"], steps=True)
+        if before
+        else []
     )
-    p95_before = {tuple(row[key] for key in keys): row.percentile(0.95) for row in earlier}
+    told_before = {tuple(row[key] for key in keys): row for row in earlier}
     slugs = dict(Workflow.objects.values_list("pk", "slug"))
     # People take their time: what they take is no work.
     whole = sum(row["duration_ms"] for row in rows if row["kind"] != "human")
     found = []
     for row in rows:
         executed = int(row["executed"])
+        then = told_before.get(tuple(row[key] for key in keys))
         slug = slugs.get(row["workflow_id"], "")
         found.append(
             NodeTime(
@@ -208,14 +223,20 @@ def _nodes(scope: Scope, before: Scope | None) -> list[NodeTime]:
                 p95=row.percentile(0.95),
                 longest=int(row["longest_ms"]),
                 share=float(row["duration_ms"] / whole) if whole and row["kind"] != "human" else 0,
-                queued=float(row["queued_ms"]) / executed if executed else 0,
-                backoff=float(row["backoff_ms"]) / executed if executed else 0,
-                p95_before=p95_before.get(tuple(row[key] for key in keys)),
+                queued=_each(row, "queued_ms"),
+                backoff=_each(row, "backoff_ms"),
+                p95_before=then.percentile(0.95) if then else None,
+                queued_before=_each(then, "queued_ms") if then else None,
                 link=scope.link(workflow=slug, node=row["node"]),
                 failed_link=scope.link(workflow=slug, node=row["node"], node_status="failed"),
             )
         )
     return found
+
+
+def _each(row: asking.Row, name: str) -> float:
+    """On average of the runs in which the node was executed."""
+    return float(row[name]) / float(row["executed"]) if row["executed"] else 0
 
 
 def _rank(node: NodeTime, sort: str) -> tuple[Any, ...]:

@@ -125,11 +125,12 @@ class Scope:
         """The filter with its time as it is counted; `more` narrows it."""
         return self.filter.with_(created="", created_from=self.since, created_to=self.until, **more)
 
-    def link(self, sort: str = "", **more: Any) -> str:
-        """The list of the runs behind a figure, as a query string; `more` narrows the filter.
+    def link(self, **more: Any) -> str:
+        """The list of the runs behind a figure, as a query string; `more` narrows the filter, and
+        `sort` is the list's.
 
         Empty where no filter says it: one field cannot name two nodes, or two states."""
-        told = {}
+        told, sort = {}, more.pop("sort", "")
         for name, value in more.items():
             had = getattr(self.filter, name) or value
             if had != value and {had, value} != _ONE_WITHIN_THE_OTHER:

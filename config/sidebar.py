@@ -66,6 +66,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "OPERATE",
         (
+            Entry("Overview", "monitoring", "admin:index", "runs.view_run"),
             Entry("Runs", "play_circle", "admin:runs_run_changelist", "runs.view_run", "running"),
             Entry("Decisions", "how_to_reg", "decisions", "runs.view_run", "waiting"),
             Entry("Automation", "bolt", "automation", "runs.view_trigger"),
@@ -124,11 +125,11 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _item(entry: Entry, badge: str) -> dict[str, Any]:
-    link = reverse(entry.url_name)
+    link, is_index = reverse(entry.url_name), entry.url_name == "admin:index"
 
     def is_active(request: HttpRequest) -> bool:
-        # The theme's own test would find the link anywhere in the path.
-        return request.path.startswith(link)
+        # The theme's own test would find the link anywhere in the path; all are below the first.
+        return request.path == link if is_index else request.path.startswith(link)
 
     item: dict[str, Any] = {
         "title": entry.title,

@@ -15,7 +15,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     # The theme's own index and its page of the app only list models.
     path("admin/", admin.site.admin_view(home)),
-    path("admin/runs/", admin.site.admin_view(home)),
+    path("admin/runs/", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/me/", admin.site.admin_view(MySettings.as_view()), name="my_settings"),
     path("admin/tokens/", admin.site.admin_view(Tokens.as_view()), name="api_tokens"),
     path("admin/decisions/", admin.site.admin_view(Decisions.as_view()), name="decisions"),

@@ -8,10 +8,10 @@ import json
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 
-from retention import terms
+from retention import hours, terms
 from retention.models import Policy, WorkflowPolicy
 from retention.models.policy import MOST_DAYS
 from retention.terms import Days, Rules
@@ -99,13 +99,7 @@ class Values:
 
     def next_night(self, now: datetime) -> datetime:
         """When the night's work begins next, whether or not it is on."""
-        zone = zoneinfo.ZoneInfo(self.zone)
-        day = now.astimezone(zone).date()
-        begins = datetime.combine(day, time(self.hour), zone).astimezone(zoneinfo.ZoneInfo("UTC"))
-        if begins > now:
-            return begins
-        following = datetime.combine(day + timedelta(days=1), time(self.hour), zone)
-        return following.astimezone(zoneinfo.ZoneInfo("UTC"))
+        return hours.following(self.hour, self.zone, now)
 
 
 def saved(policy: Policy | None = None) -> Values:

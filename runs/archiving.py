@@ -319,7 +319,7 @@ def _name(stored: Sequence[Stored], result: Result, now: datetime) -> list[uuid.
 
 def _spared(stored: Sequence[Stored], before: dict[uuid.UUID, str]) -> list[bool]:
     wanted = [each.name for each in stored if before.get(each.run_id) != each.name]
-    spared = doomed.spare_all(wanted)
+    spared = doomed.spare(wanted)
     return [each.name in spared for each in stored]
 
 

@@ -43,13 +43,9 @@ def doom(
     )
 
 
-def spare(name: str) -> bool:
-    """Keep it after all. False: the sweep is at it, or has deleted it."""
-    return bool(DoomedObject.objects.filter(pk=name, tries=0).delete()[0])
-
-
-def spare_all(names: Sequence[str]) -> set[str]:
-    """Keep these after all; gives those that are kept."""
+def spare(names: Sequence[str]) -> set[str]:
+    """Keep these after all; gives those that are kept. Of the others the sweep has deleted them,
+    or is at it."""
     with connection.cursor() as cursor:
         cursor.execute(_SPARE, [sorted(names)])
         return {name for (name,) in cursor.fetchall()}

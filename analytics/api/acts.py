@@ -9,7 +9,7 @@ from typing import Any
 
 from rest_framework.exceptions import NotFound, ValidationError
 
-from analytics import costs, documents, durations, failures, marking, upkeep
+from analytics import costs, documents, durations, failures, marking, overview, upkeep
 from analytics.models.failures import Mark
 from analytics.one_group import OneGroup, group_of
 from analytics.scope import Scope, TooWide
@@ -91,6 +91,11 @@ def ask(question: Question, wanted: RunFilter, given: Mapping[str, Any], now: da
     except TooWide as error:
         raise ValidationError({"created": [str(error)]}) from None
     return Answer(question, address, sort, found, fresh_until)
+
+
+def look(now: datetime) -> dict[str, Any]:
+    """For OverviewSerializer."""
+    return documents.overview(overview.overview(now), upkeep.fresh_until(now))
 
 
 def find_group(public_id: str) -> OneGroup:

@@ -100,6 +100,20 @@ DURATION = _answer(
         "figures": [_figure("Median", 7620.5, 5010.2, "7.6 s", f"timed=yes&{_TIME}")],
         "runs": 18204,
         "trend": [{"at": "2026-11-19T09:00:00.000Z", "p50_ms": 5100.0, "p95_ms": 9800.0}],
+        "workflows": [
+            {
+                "workflow": "invoice_processing",
+                "version": 4,
+                "runs": 18204,
+                "p50_ms": 7620.5,
+                "p95_ms": 12010.0,
+                "p95_ms_before": 11800.0,
+                "waited_ms": 140.2,
+                "parallel_efficiency": 0.74,
+                "parallel_efficiency_before": 0.91,
+                "runs_url": f"{_RUNS}workflow=invoice_processing&version=4&{_TIME}",
+            }
+        ],
         "nodes": [
             {
                 "workflow": "invoice_processing",
@@ -113,6 +127,7 @@ DURATION = _answer(
                 "longest_ms": 60012,
                 "share": 0.81,
                 "queued_ms": 120.5,
+                "queued_ms_before": 118.0,
                 "backoff_ms": 3.2,
                 "runs_url": f"{_RUNS}workflow=invoice_processing&node=extract&{_TIME}",
                 "failed_runs_url": f"{_RUNS}workflow=invoice_processing&node=extract"
@@ -129,6 +144,45 @@ DURATION = _answer(
         },
     },
 )  # fmt: skip
+OVERVIEW = _answer(
+    "A day",
+    {
+        "counted_until": _OF_ALL["counted_until"],
+        "now": {"active": 12, "queued": 3, "waiting": 1},
+        "figures": [_figure("Runs in 24 hours", 4120, 3980, "4,120", _TIME)],
+        "changes": [
+            {
+                "kind": "new failure",
+                "title": "TotalsMismatch at check in invoice_processing",
+                "evidence": "97 runs, first 2 hours ago",
+                "url": "https://portal.example/admin/analysis/failures/?created=24h",
+            }
+        ],
+        "trend": [
+            {
+                "at": "2026-11-25T10:00:00.000Z",
+                "completed": 160,
+                "failed": 9,
+                "terminated": 1,
+                "active": 0,
+                "created": 0,
+            }
+        ],
+        "workflows": [
+            {
+                "workflow": "invoice_processing",
+                "runs": 2904,
+                "failed": 97,
+                "failure_rate": 0.033402,
+                "failure_rate_before": 0.0121,
+                "p95_ms": 12010.0,
+                "cost": "14.9043000000",
+                "runs_url": f"{_RUNS}workflow=invoice_processing&{_TIME}",
+                "failed_runs_url": f"{_RUNS}state=failed&workflow=invoice_processing&{_TIME}",
+            }
+        ],
+    },
+)
 GROUP = OpenApiExample(
     "A group that came with version 4",
     {

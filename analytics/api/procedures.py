@@ -14,13 +14,14 @@ from analytics.api.shapes import (
     FailuresSerializer,
     MarkSerializer,
     OneFailureGroupSerializer,
+    OverviewSerializer,
 )
 from analytics.api.views import MOST_PAGES
 from analytics.views.address import dated
 from runs.api.serializers import OneOf
 from runs.api.trpc.procedure import Asking, Procedure
 from runs.api.trpc.run_procedures import wanted
-from runs.api.trpc.shapes import ID_LENGTH, FilterInput, Input, word
+from runs.api.trpc.shapes import ID_LENGTH, FilterInput, Input, NoInput, word
 
 # What stands beside the filter.
 _BESIDE = ("compare", "sort", "page")
@@ -79,6 +80,10 @@ def _document(question: Question, asking: Asking, given: dict[str, Any]) -> dict
     return acts.ask(question, wanted(dated(given)), beside, asking.now).document()
 
 
+def get_overview(asking: Asking, _: dict[str, Any]) -> Any:
+    return OverviewSerializer(acts.look(asking.now), context=asking.context).data
+
+
 def get_group(asking: Asking, given: dict[str, Any]) -> Any:
     return OneFailureGroupSerializer(acts.find_group(given["id"]), context=asking.context).data
 
@@ -101,6 +106,10 @@ PROCEDURES = (
     Procedure(
         "analysis.duration", "query", _SEE, DurationInput, DurationsSerializer, get_duration,
         says="How long runs take, which nodes it is spent in, and what they wait for.",
+    ),
+    Procedure(
+        "analysis.overview", "query", _SEE, NoInput, OverviewSerializer, get_overview,
+        says="What runs now, how the last 24 hours compare with usual, and what has changed.",
     ),
     Procedure(
         "analysis.group", "query", _SEE, GroupInput, OneFailureGroupSerializer, get_group,

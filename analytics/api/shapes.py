@@ -182,9 +182,25 @@ class NodeTimeSerializer(serializers.Serializer):
     longest_ms = serializers.IntegerField()
     share = NumberField(help_text="Of the time in which nodes worked.")
     queued_ms = NumberField(help_text="On average.")
+    queued_ms_before = NumberField(allow_null=True)
     backoff_ms = NumberField(help_text="Between attempts, on average.")
     runs_url = RunsField(source="link")
     failed_runs_url = RunsField(source="failed_link")
+
+
+class WorkflowTimeSerializer(serializers.Serializer):
+    workflow = serializers.CharField()
+    version = serializers.IntegerField(
+        allow_null=True, help_text="Where the filter is one workflow; else null: all of it."
+    )
+    runs = serializers.IntegerField()
+    p50_ms = NumberField(allow_null=True)
+    p95_ms = NumberField(allow_null=True)
+    p95_ms_before = NumberField(allow_null=True)
+    waited_ms = NumberField(help_text="From creation to start, on average.")
+    parallel_efficiency = NumberField(allow_null=True)
+    parallel_efficiency_before = NumberField(allow_null=True)
+    runs_url = RunsField(source="link")
 
 
 class SampleSerializer(serializers.Serializer):
@@ -203,11 +219,66 @@ class DurationsSerializer(_AnswerSerializer):
     figures = FigureSerializer(many=True)
     runs = serializers.IntegerField(help_text="Those that have started and ended.")
     trend = DurationBarSerializer(many=True)
+    workflows = WorkflowTimeSerializer(many=True, help_text="Or the versions of one.")
     nodes = NodeTimeSerializer(many=True, help_text="Of this page.")
     node_count = serializers.IntegerField(help_text="On all pages.")
     sample = SampleSerializer(
         allow_null=True, help_text="Only where the filter is a workflow and a time."
     )
+
+
+# -- The overview ----------------------------------------------------------------------------
+
+
+class RunsNowSerializer(serializers.Serializer):
+    """Counted up to 9,999 each; 10,000 means more."""
+
+    active = serializers.IntegerField()
+    queued = serializers.IntegerField()
+    waiting = serializers.IntegerField(help_text="Questions that wait for a person.")
+
+
+class ChangeSerializer(serializers.Serializer):
+    kind = serializers.CharField()
+    title = serializers.CharField()
+    evidence = serializers.CharField()
+    url = serializers.SerializerMethodField("told_url", help_text="The page that shows it.")
+
+    @extend_schema_field(serializers.URLField())
+    def told_url(self, change: dict[str, Any]) -> str:
+        return self.context["request"].build_absolute_uri(change["url"])
+
+
+class StatesBarSerializer(serializers.Serializer):
+    at = StampField(help_text="The beginning of the hour.")
+    completed = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    terminated = serializers.IntegerField()
+    active = serializers.IntegerField()
+    created = serializers.IntegerField()
+
+
+class WorkflowDaySerializer(serializers.Serializer):
+    workflow = serializers.CharField()
+    runs = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    failure_rate = NumberField(allow_null=True, help_text="Of the runs that completed or failed.")
+    failure_rate_before = NumberField(allow_null=True, help_text="In the seven days before.")
+    p95_ms = NumberField(allow_null=True)
+    cost = MoneyField()
+    runs_url = RunsField(source="link")
+    failed_runs_url = RunsField(source="failed_link")
+
+
+class OverviewSerializer(serializers.Serializer):
+    """The last 24 hours, against the seven days before."""
+
+    counted_until = StampField(help_text="What happened later may not be counted yet.")
+    now = RunsNowSerializer()
+    figures = FigureSerializer(many=True)
+    changes = ChangeSerializer(many=True, help_text="Most urgent first.")
+    trend = StatesBarSerializer(many=True, help_text="Runs by the state that they are in now.")
+    workflows = WorkflowDaySerializer(many=True, help_text="Those that failed most, then most run.")
 
 
 # -- One group -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ app_name = "analysis_api"
 urlpatterns = [
     *(
         path(f"{name}/", AnalysisViewSet.as_view({"get": name}), name=name)
-        for name in ("failures", "cost", "duration")
+        for name in ("failures", "cost", "duration", "overview")
     ),
     path(
         "groups/<slug:group_id>/",

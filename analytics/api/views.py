@@ -21,6 +21,7 @@ from analytics.api.shapes import (
     FailuresSerializer,
     MarkSerializer,
     OneFailureGroupSerializer,
+    OverviewSerializer,
 )
 from analytics.views.address import dated
 from runs.api.pagination import read_number
@@ -92,6 +93,15 @@ class AnalysisViewSet(ApiViewSet):
 
         Percentiles are those of histograms, within three per cent."""
         return self._answered(request, acts.DURATION, DurationsSerializer)
+
+    @extend_schema(
+        operation_id="analysis_overview", responses=OverviewSerializer, examples=[examples.OVERVIEW]
+    )
+    def overview(self, request: Request) -> Response:  # noqa: ARG002
+        """What runs now, how the last 24 hours compare with usual, and what has changed."""
+        self.refuse_unknown()
+        found = OverviewSerializer(acts.look(self.now), context=self.get_serializer_context())
+        return Response(found.data, headers={"Cache-Control": "no-store"})
 
     def _answered(
         self, request: Request, question: Question, shape: type[Serializer]

@@ -6,7 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from analytics.models.rollups import Rollup, Span, _indexes
+from analytics.models.rollups import Rollup, rollup_indexes
 from runs.fingerprint import public
 
 
@@ -71,9 +71,6 @@ class FailureRollup(Rollup):
     class Meta(Rollup.Meta):
         db_table = "analytics_failures"
         indexes = [
-            *_indexes("failures"),
+            *rollup_indexes("failures"),
             models.Index(fields=["group", "span", "at"], name="analytics_failures_group"),
         ]
-
-
-__all__ = ["FailureGroup", "FailureRollup", "Mark", "Span"]

@@ -84,7 +84,7 @@ class Rollup(models.Model):
         default_permissions = ()
 
 
-def _indexes(name: str) -> list[models.Index]:
+def rollup_indexes(name: str) -> list[models.Index]:
     return [
         models.Index(fields=["span", "at", "workflow"], name=f"analytics_{name}_at"),
         models.Index(fields=["workflow", "span", "at"], name=f"analytics_{name}_of"),
@@ -124,7 +124,7 @@ class RunRollup(Rollup, Durations):
 
     class Meta(Rollup.Meta):
         db_table = "analytics_runs"
-        indexes = _indexes("runs")
+        indexes = rollup_indexes("runs")
 
 
 class SampleRollup(Rollup):
@@ -146,7 +146,7 @@ class SampleRollup(Rollup):
 
     class Meta(Rollup.Meta):
         db_table = "analytics_samples"
-        indexes = _indexes("samples")
+        indexes = rollup_indexes("samples")
 
 
 class NodeRollup(Rollup, Durations):
@@ -166,7 +166,7 @@ class NodeRollup(Rollup, Durations):
 
     class Meta(Rollup.Meta):
         db_table = "analytics_nodes"
-        indexes = _indexes("nodes")
+        indexes = rollup_indexes("nodes")
 
 
 class CallRollup(Rollup):
@@ -185,7 +185,7 @@ class CallRollup(Rollup):
 
     class Meta(Rollup.Meta):
         db_table = "analytics_calls"
-        indexes = _indexes("calls")
+        indexes = rollup_indexes("calls")
 
 
 class UserRollup(models.Model):

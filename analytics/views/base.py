@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -24,6 +25,9 @@ from analytics.views.address import Address
 from runs.timeouts import was_stopped
 
 logger = logging.getLogger(__name__)
+
+# Figures that are older than this are said to be.
+BEHIND = timedelta(seconds=2)
 
 
 class Unanswerable(Exception):  # noqa: N818
@@ -119,13 +123,15 @@ class AnalysisPage(PermissionRequiredMixin, View):
     def _page(self, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
         self.request.current_app = admin.site.name
         frame = admin.site.each_context(self.request)
+        fresh = getattr(self, "fresh_until", None)
         common = {
             "now": self.now,
             "title": self.title,
             "address": self.address,
             "filter": self.address.filter,
             "errors": self.errors,
-            "fresh_until": getattr(self, "fresh_until", None),
+            "fresh_until": fresh,
+            "is_behind": fresh is not None and self.now - fresh >= BEHIND,
             "runs_url": reverse("admin:runs_run_changelist"),
             "here": self.request.path,
             **menus.menus(self.address, self.now),

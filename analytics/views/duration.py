@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from analytics import documents, durations, trend
+from analytics import documents, durations, trend, workflow_times
 from analytics.durations import Durations
 from analytics.scope import Scope
 from analytics.views.base import AnalysisPage
+from analytics.workflow_times import WorkflowTime
 
 
 class DurationPage(AnalysisPage):
@@ -36,9 +37,20 @@ class DurationPage(AnalysisPage):
             ],
             "timed_link": found.scope.link(timed="yes"),
             "slowest_link": found.scope.link(timed="yes", sort="duration"),
+            "workflow_times": [
+                (each, self._only(each)) for each in found.workflows[: workflow_times.SHOWN]
+            ],
+            "more_workflows": max(0, len(found.workflows) - workflow_times.SHOWN),
             "newer": self.address.with_(page=page - 1).query() if page > 1 else "",
             "older": self.address.with_(page=page + 1).query() if page < pages else "",
         }  # fmt: skip
+
+    def _only(self, each: WorkflowTime) -> str:
+        """This page of that workflow or version alone."""
+        changes: dict[str, Any] = {"workflow": each.workflow}
+        if each.version:
+            changes["version"] = each.version
+        return self.address.with_(**changes).query()
 
     def document(self, found: Durations) -> dict[str, Any]:
         return documents.durations(found)

@@ -52,7 +52,7 @@ def redis_url(data_dir: Path) -> str:
 def s3_config(connect_seconds: float = 3, read_seconds: float = 20) -> Any:
     """How S3 is spoken to, however it goes. Given up early: all that uses it comes again."""
     # Who keeps files in a folder need not wait for it.
-    from botocore.config import Config  # type: ignore[import-untyped]
+    from botocore.config import Config
 
     return Config(
         signature_version="s3v4",

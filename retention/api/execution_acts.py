@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from rest_framework.exceptions import NotFound
 
 from retention import executions, tasks
@@ -14,26 +14,6 @@ from runs import ids
 from runs.actors import Actor
 from runs.api.pagination import KeyPages
 from runs.api.problems import Conflict
-from runs.paging import Cursor
-
-
-class ExecutionPages(KeyPages):
-    """Newest first."""
-
-    def key(self, row: Execution) -> str:
-        return str(Cursor(row.created_at, row.id))
-
-    def page_at(self, rows: QuerySet, side: str, key: str) -> QuerySet:
-        if not key:
-            return rows.order_by("-created_at", "-id")
-        if (cursor := Cursor.parse(key)) is None:
-            raise ValueError(key)
-        at, last = cursor.created_at, cursor.id
-        if side == "before":
-            newer = Q(created_at__gt=at) | Q(id__gt=last)
-            return rows.filter(newer, created_at__gte=at).order_by("created_at", "id")
-        older = Q(created_at__lt=at) | Q(id__lt=last)
-        return rows.filter(older, created_at__lte=at).order_by("-created_at", "-id")
 
 
 class FindingPages(KeyPages):

@@ -10,7 +10,7 @@ from rest_framework.exceptions import ValidationError
 
 from retention import executions
 from retention.api import execution_acts, execution_shapes
-from retention.api.execution_acts import ExecutionPages, FindingPages
+from retention.api.execution_acts import FindingPages
 from retention.api.execution_shapes import (
     KINDS,
     STATES,
@@ -20,6 +20,7 @@ from retention.api.execution_shapes import (
 )
 from retention.models import Execution, Finding
 from runs import idempotency
+from runs.api.pagination import CreatedPages
 from runs.api.problems import KeyReused
 from runs.api.serializers import OneOf, ReasonSerializer
 from runs.api.trpc.procedure import Asking, Procedure
@@ -39,7 +40,7 @@ class AbortInput(ReasonSerializer, ExecutionInput):
 
 
 class ExecutionsInput(Input):
-    limit = limit(ExecutionPages)
+    limit = limit(CreatedPages)
     cursor = word(allow_null=True, help_text="The last given one's: the list goes on behind it.")
     kind = OneOf(choices=KINDS, required=False)
     state = OneOf(choices=STATES, required=False)
@@ -83,7 +84,7 @@ def abort(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
 
 def list_executions(asking: Asking, given: dict[str, Any]) -> list[dict[str, Any]]:
     wanted = {name: given[name] for name in ("kind", "state") if name in given}
-    pages = ExecutionPages()
+    pages = CreatedPages()
     page = _page(pages, Execution.objects.filter(**wanted), given)
     return [{**_shown(asking, row), "cursor": pages.key(row)} for row in page]
 
@@ -93,7 +94,7 @@ def list_findings(_: Asking, given: dict[str, Any]) -> Any:
     return FindingSerializer(_page(FindingPages(), rows, given), many=True).data
 
 
-def _page(pages: ExecutionPages | FindingPages, rows: Any, given: dict[str, Any]) -> Any:
+def _page(pages: CreatedPages | FindingPages, rows: Any, given: dict[str, Any]) -> Any:
     try:
         return pages.page_at(rows, "after", given.get("cursor") or "")[: given["limit"]]
     except ValueError:

@@ -13,11 +13,12 @@ from rest_framework.response import Response
 
 from retention import executions
 from retention.api import execution_acts, execution_shapes
-from retention.api.execution_acts import ExecutionPages, FindingPages
+from retention.api.execution_acts import FindingPages
 from retention.models import Execution, Finding
 from retention.models.execution import ExecutionKind, ExecutionState
 from runs import idempotency
 from runs.api.keys import KEY, REPEATED, key_of
+from runs.api.pagination import CreatedPages
 from runs.api.problems import KeyReused
 from runs.api.serializers import ReasonSerializer
 from runs.api.views import ApiViewSet
@@ -33,7 +34,7 @@ class ExecutionViewSet(ApiViewSet):
 
     permission = executions.PERMISSION
     lookup_field = lookup_url_kwarg = "execution_id"
-    pagination_class = ExecutionPages
+    pagination_class = CreatedPages
     serializer_class = execution_shapes.ExecutionSerializer
     queryset = Execution.objects.none()
 

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from retention.changing import REASON_LENGTH
 from retention.models.policy import MOST_DAYS
-from retention.preview import Preview
+from retention.previewed import Preview
 from retention.values import OVERRIDE_NAMES, OWN_NAMES, Override, Values
 from runs.api.serializers import StampField
 from runs.api.trpc.shapes import WORD_LENGTH, Input

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from retention.preview import Amount, Line, Preview, Side
+from retention.previewed import Amount, Line, Preview, Side
 from runs.templatetags.runs_ui import size
 
 # Lines of workflows and states; what is beyond is said in one figure.

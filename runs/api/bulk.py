@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 from asgiref.sync import sync_to_async
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -21,7 +21,7 @@ from runs import idempotency, ids
 from runs.api import bulk_acts, bulk_shapes, examples
 from runs.api.files import streamed
 from runs.api.keys import KEY, REPEATED, key_of
-from runs.api.pagination import KeyPages
+from runs.api.pagination import CreatedPages, KeyPages
 from runs.api.problems import KeyReused
 from runs.api.renderers import CsvRenderer, NdjsonRenderer
 from runs.api.views import ApiViewSet
@@ -29,7 +29,6 @@ from runs.bulk import exports, operations
 from runs.exports import cell, compact, csv_lines
 from runs.models import BulkOperation, BulkOutcome, User
 from runs.models.bulk import BulkKind, BulkState, OutcomeStatus
-from runs.paging import Cursor
 
 # Rows of a file that are read at a time.
 PAGE = 2_000
@@ -52,25 +51,6 @@ _FIGURES = [
     )
 ]  # fmt: skip
 _FILE = OpenApiResponse(OpenApiTypes.STR)
-
-
-class BulkPages(KeyPages):
-    """Newest first."""
-
-    def key(self, row: BulkOperation) -> str:
-        return str(Cursor(row.created_at, row.id))
-
-    def page_at(self, rows: QuerySet, side: str, key: str) -> QuerySet:
-        if not key:
-            return rows.order_by("-created_at", "-id")
-        if (cursor := Cursor.parse(key)) is None:
-            raise ValueError(key)
-        at, last = cursor.created_at, cursor.id
-        if side == "before":
-            newer = Q(created_at__gt=at) | Q(id__gt=last)
-            return rows.filter(newer, created_at__gte=at).order_by("created_at", "id")
-        older = Q(created_at__lt=at) | Q(id__lt=last)
-        return rows.filter(older, created_at__lte=at).order_by("-created_at", "-id")
 
 
 class OutcomePages(KeyPages):
@@ -101,7 +81,7 @@ class BulkViewSet(ApiViewSet):
     # Of the kind that is asked for, or that the operation is of.
     needed: str | None = None
     lookup_field = lookup_url_kwarg = "bulk_id"
-    pagination_class = BulkPages
+    pagination_class = CreatedPages
     serializer_class = bulk_shapes.BulkSerializer
     queryset = BulkOperation.objects.none()
 

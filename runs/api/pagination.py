@@ -127,6 +127,25 @@ class RunPages(KeyPages):
         return at(cursor.created_at, cursor.id)
 
 
+class CreatedPages(KeyPages):
+    """Newest first, of whatever has `created_at` and a UUID as `id`."""
+
+    def key(self, row: Any) -> str:
+        return str(Cursor(row.created_at, row.id))
+
+    def page_at(self, rows: QuerySet, side: str, key: str) -> QuerySet:
+        if not key:
+            return rows.order_by("-created_at", "-id")
+        if (cursor := Cursor.parse(key)) is None:
+            raise ValueError(key)
+        at, last = cursor.created_at, cursor.id
+        if side == "before":
+            newer = Q(created_at__gt=at) | Q(id__gt=last)
+            return rows.filter(newer, created_at__gte=at).order_by("created_at", "id")
+        older = Q(created_at__lt=at) | Q(id__lt=last)
+        return rows.filter(older, created_at__lte=at).order_by("-created_at", "-id")
+
+
 class VersionPages(KeyPages):
     """Newest first."""
 

@@ -81,7 +81,7 @@ def _commit(
         if moved is Moved.ON and not part.found.run_ids and not part.found.gone:
             progress.finish(found, now)
             return Moved.OUT, 0
-        if moved is Moved.ON and name and not doomed.spare(name):
+        if moved is Moved.ON and name and not doomed.spare([name]):
             # It took so long that the sweep took it for abandoned.
             own(operation).update(taken_until=None)
             doomed.doom([name], "it came too late", now=now)

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import BinaryIO
 from weakref import WeakKeyDictionary
 
-from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+from botocore.exceptions import BotoCoreError
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from storages.backends.s3 import S3Storage
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, TypeVar
 from urllib.parse import quote
 
 import boto3.session
-from botocore import auth, awsrequest, exceptions, httpsession, utils  # type: ignore[import-untyped]
+from botocore import auth, awsrequest, exceptions, httpsession, utils
 from storages.backends.s3 import S3Storage
 from urllib3.exceptions import HTTPError, IncompleteRead, ReadTimeoutError
 

@@ -6,11 +6,11 @@ import random
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from runs import ids
 from runs.actors import ACTOR_REFS
-from runs.synthetic import people
+from runs.synthetic import people, problems
 from runs.synthetic.calendar import Calendar
 from runs.synthetic.story import plan, tell
 from runs.synthetic.template import NULL, Template, job_line, make
@@ -18,6 +18,7 @@ from runs.synthetic.urn import Urn
 from runs.synthetic.workflows import KINDS, Kind
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # naive times are formatted faster; all are UTC
+_HOUR = 3_600_000_000
 # How runs end, usually and while something is away that all depend on.
 _USUALLY = Urn(
     {"completed": 92.1, "failed": 5.8, "terminated": 1.4, "refused": 0.5, "unstarted": 0.2}
@@ -44,6 +45,8 @@ class Order:
     workflows: dict[str, tuple[int, tuple[int, ...]]]
     # Whether the database looks at every row's parents too, which takes twice the time.
     checked: bool = False
+    # Whether some problems begin before the end: see `problems`.
+    planted: bool = False
 
     @property
     def open(self) -> int:
@@ -66,6 +69,8 @@ class Chunk:
         }
     )
     events: int = 0
+    # By workflow and hour, in which runs are counted: one of them.
+    counted: dict[tuple[int, int], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +86,31 @@ class _Failed:
 
 
 class Repertoire:
-    """Templates by workflow, version and outcome. The same seed makes the same ones."""
+    """Templates by workflow, version and outcome, and whether a problem has begun. The same seed
+    makes the same ones."""
 
-    def __init__(self, seed: int, events_per_run: float, variety: float) -> None:
+    def __init__(
+        self, kinds: Sequence[Kind], seed: int, events_per_run: float, variety: float
+    ) -> None:
+        self._kinds = kinds
         self._seed, self._events, self._variety = seed, events_per_run, variety
-        self._made: dict[tuple[int, int, str], list[Template]] = {}
+        self._made: dict[tuple[int, int, str, bool], list[Template]] = {}
 
-    def choose(self, kind: int, version: int, outcome: str, rng: random.Random) -> Template:
-        key = (kind, version, outcome)
+    def choose(
+        self, kind: int, version: int, outcome: str, rng: random.Random, *, changed: bool = False
+    ) -> Template:
+        key = (kind, version, outcome, changed)
         found = self._made.get(key)
         if found is None:
             found = self._made[key] = self._make(*key)
         return found[int(rng.random() * len(found))]
 
-    def _make(self, kind: int, version: int, outcome: str) -> list[Template]:
-        rng = random.Random(f"{self._seed} {KINDS[kind].slug} {version} {outcome}")
-        steps, graph = KINDS[kind].versions[version], KINDS[kind].graphs[version]
+    def _make(self, place: int, version: int, outcome: str, changed: bool) -> list[Template]:
+        kind = self._kinds[place]
+        rng = random.Random(f"{self._seed} {kind.slug} {version} {outcome}")
+        steps, graph = kind.versions[version], kind.graphs[version]
+        if changed:
+            steps = problems.CHANGED[kind.slug]
         count = 160 if outcome == "completed" else 80 if outcome in ("failed", "outage") else 16
         # The engine's own events are counted in.
         lines = max(0.0, (self._events - 3 - 3.2 * len(steps)) / len(steps))
@@ -113,13 +127,20 @@ class Teller:
         self.order = order
         self.calendar = Calendar(order.runs, order.until, order.days, order.seed)
         variety = min(1.0, order.runs / 50_000)
-        self.repertoire = Repertoire(order.seed, order.events_per_run, variety)
-        self.kinds = Urn({place: kind.share for place, kind in enumerate(KINDS)})
-        self.triggers = [Urn(kind.triggers) for kind in KINDS]
+        self.kinds = kinds_of(planted=order.planted)
+        self.repertoire = Repertoire(self.kinds, order.seed, order.events_per_run, variety)
+        self.chance = Urn({place: kind.share for place, kind in enumerate(self.kinds)})
+        self.triggers = [Urn(kind.triggers) for kind in self.kinds]
+        begin = order.until.astimezone(UTC).replace(tzinfo=None) - problems.AGO - _EPOCH
+        self.planted_from = begin // timedelta(microseconds=1)
 
     def chunk(self, first: int, last: int, node_ids: Callable[[int], Sequence[int]]) -> Chunk:
         """Runs from number `first` up to, without, `last`. `node_ids` gives so many fresh ids."""
         return _Stretch(self, first, last, node_ids).tell()
+
+
+def kinds_of(*, planted: bool) -> tuple[Kind, ...]:
+    return tuple(map(problems.published, KINDS)) if planted else KINDS
 
 
 class _Stretch:
@@ -147,15 +168,16 @@ class _Stretch:
         at = self.last_at = max(self.teller.calendar.at(number, rng.random()), self.last_at + 1)
         original = self._original(at)
         if original is None:
-            kind_place = self.teller.kinds.draw(rng)
-            kind = KINDS[kind_place]
+            kind_place = self.teller.chance.draw(rng)
+            kind = self.teller.kinds[kind_place]
             trigger = self.teller.triggers[kind_place].draw(rng)
-            version = self._version(kind, number)
+            version = self._version(kind, number, at)
             source = people.source(rng, trigger)
             document = kind.document.format(1_000_000 + int(rng.random() * 9_000_000))
         else:
             kind_place, version = original.kind, original.version
-            kind, trigger, document = KINDS[kind_place], original.trigger, original.document
+            kind, trigger = self.teller.kinds[kind_place], original.trigger
+            document = original.document
             source = _retried(original.source, people.operator(rng))
         template = self._template(kind_place, version, number, at)
         stretch = rng.uniform(0.7, 1.5)
@@ -175,6 +197,7 @@ class _Stretch:
             if place is not None
         }
         workflow, versions = order.workflows[kind.slug]
+        self.chunk.counted.setdefault((workflow, at // _HOUR), f"{run:032x}")
         fixed = [f"{run:032x}", document, source.triggered_by, people.operator(rng).triggered_by]
         self.chunk.texts["jobs"].append(
             job_line(
@@ -201,9 +224,16 @@ class _Stretch:
         place = self.rng.randrange(len(self.failed))
         return self.failed.pop(place) if self.failed[place].at < at else None
 
-    def _version(self, kind: Kind, number: int) -> int:
+    def _has_begun(self, at: int) -> bool:
+        return self.order.planted and at >= self.teller.planted_from
+
+    def _version(self, kind: Kind, number: int, at: int) -> int:
         """Versions follow each other over the time; now and then an older one is run again."""
         count = len(kind.versions)
+        if self.order.planted and kind.slug == problems.FAILING:
+            if self._has_begun(at):
+                return count - 1
+            count -= 1
         usual = min(count - 1, number * count // self.order.runs)
         return self.rng.randrange(usual + 1) if self.rng.random() < 0.01 else usual
 
@@ -211,7 +241,13 @@ class _Stretch:
         if number >= self.order.runs - self.order.open:
             return self._open_template(kind, version)
         shares = _OUTAGE if self.teller.calendar.is_outage(at) else _USUALLY
-        return self.teller.repertoire.choose(kind, version, shares.draw(self.rng), self.rng)
+        outcome = shares.draw(self.rng)
+        own, changed = self.teller.kinds[kind], False
+        if self._has_begun(at) and version == len(own.versions) - 1:
+            changed = own.slug in problems.CHANGED
+            if own.slug == problems.FAILING and self.rng.random() < problems.FAILING_SHARE:
+                outcome = "planted"
+        return self.teller.repertoire.choose(kind, version, outcome, self.rng, changed=changed)
 
     def _open_template(self, kind: int, version: int) -> Template:
         outcome = "created" if self.rng.random() < 0.25 else "active"

@@ -65,4 +65,5 @@ def write(nodes: int, events: int, until: datetime, seed: int) -> str:
         )  # fmt: skip
         texts = [job, *(text.format(*fixed, *own) for text in template.rows)]
         load.copy(cursor, {table: [text] for table, text in zip(TABLES, texts, strict=True)})
+        load.tell(cursor, [fixed[0]])
     return public_id

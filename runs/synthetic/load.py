@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,10 +17,9 @@ import psycopg
 from django.db import connection, transaction
 
 from runs.models import Workflow
-from runs.synthetic import process
-from runs.synthetic.chunks import Chunk, Order, Teller
+from runs.synthetic import problems, process
+from runs.synthetic.chunks import Chunk, Order, Teller, kinds_of
 from runs.synthetic.template import TABLES
-from runs.synthetic.workflows import KINDS
 
 # Runs of one transaction; fewer where each has rows in other tables too.
 STRETCH, STRETCH_WITH_NODES = 20_000, 5_000
@@ -39,11 +38,14 @@ class Progress:
     seconds: float
 
 
-def publish(until: datetime, days: int) -> dict[str, tuple[int, tuple[int, ...]]]:
-    """Make the workflows, unless they are there; their versions' ids. Older than all runs."""
+def publish(
+    until: datetime, days: int, *, planted: bool = False
+) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Make the workflows, unless they are there; their versions' ids. Older than all runs, but
+    for the version that brings a planted problem."""
     found = {}
     with transaction.atomic():
-        for kind in KINDS:
+        for kind in kinds_of(planted=planted):
             workflow, _ = Workflow.objects.get_or_create(
                 slug=kind.slug, defaults={"description": kind.description}
             )
@@ -54,6 +56,8 @@ def publish(until: datetime, days: int) -> dict[str, tuple[int, tuple[int, ...]]
                 if version is None:
                     share = (number - 1) / len(kind.definitions)
                     at = until - timedelta(days=days * (1 - share) + 1)
+                    if planted and number == len(kind.versions) and kind.slug == problems.FAILING:
+                        at = until - problems.AGO
                     version = workflow.versions.create(number=number, definition=definition)
                     workflow.versions.filter(pk=version.pk).update(created_at=at)
                 elif version.definition != definition:
@@ -139,6 +143,7 @@ def write(teller: Teller, first: int, last: int) -> Chunk:
     with loading(checked=teller.order.checked) as cursor:
         chunk = teller.chunk(first, last, lambda count: node_ids(cursor, count))
         copy(cursor, chunk.texts)
+        tell(cursor, chunk.counted.values())
     return chunk
 
 
@@ -168,6 +173,15 @@ def copy(cursor: psycopg.Cursor[Any], texts: dict[str, list[str]]) -> None:
             text = "".join(lines)
             for place in range(0, len(text), _SENT):
                 sink.write(text[place : place + _SENT])
+
+
+def tell(cursor: psycopg.Cursor[Any], runs: Iterable[str]) -> None:
+    """Let those who count runs by the hour hear of it: one run of each hour does."""
+    cursor.execute(
+        "INSERT INTO outbox (run_id, first_seq, last_seq, recorded_at)"
+        " SELECT id, last_seq + 1, last_seq, now() FROM jobs WHERE id = ANY(%s::uuid[])",
+        [list(runs)],
+    )
 
 
 def node_ids(cursor: psycopg.Cursor[Any], count: int) -> list[int]:

@@ -136,6 +136,9 @@ class _Play:
 
     def _claim(self, key: str) -> None:
         spec, step = self.graph.nodes[key], self.steps[key]
+        if step.after and not self._may_begin(step.after):
+            self._in(0.1, lambda: self._claim(key))
+            return
         worker = self.rng.choice(WORKERS)
         inputs = {"document": DOCUMENT, "attempt_of": key} if spec.input else {}
         before = self.story.nodes[key].attempts
@@ -148,6 +151,9 @@ class _Play:
         for event in self._says(step, attempt):
             self._in(self.rng.uniform(0.05, 0.95) * length, lambda e=event: self._say(e))  # type: ignore[misc]
         self._in(length, lambda: self._end(spec, step, attempt, worker))
+
+    def _may_begin(self, after: str) -> bool:
+        return self.story.run.is_final or self.story.nodes[after].completed_at is not None
 
     def _says(self, step: Step, attempt: int) -> list[NewEvent]:
         said = []
@@ -231,6 +237,9 @@ def plan(kind_steps: Sequence[Step], outcome: str, rng: random.Random, lines: fl
         failing = rng.choice(able[: max(2, len(able) - 1)])
         fault = errors.fault(rng, model=bool(failing.model), outage=outcome == "outage")
         return replace(usual, failing=failing.id, fault=fault, trouble=0.0)
+    if outcome == "planted":
+        failing = next(step for step in kind_steps if step.fault is not None)
+        return replace(usual, failing=failing.id, fault=failing.fault, trouble=0.0)
     if outcome in ("terminated", "active"):
         return replace(usual, ends_at=rng.uniform(0.15, 0.7) * length)
     if outcome in ("unstarted", "created"):

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from runs import graph
+from runs.synthetic.errors import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,10 @@ class Step:
     retries: int = 1
     # Nodes among which it chooses; it is a branch then.
     chooses: tuple[str, ...] = ()
+    # A node for whose end it waits although it needs nothing of it.
+    after: str = ""
+    # Of this step alone, in runs that are meant to fail by it.
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
+from analytics.durations import NodeTime
 from tests.analytics.pages import chart, figures, person, text
 from tests.analytics.test_failures_page import listed
 from tests.analytics.test_upkeep import ZERO, begun, end, settled, work
@@ -75,7 +76,7 @@ def test_a_node_that_became_slower_in_a_version_is_marked(told, client_of_ben, u
     assert found["extract"]["p95_ms_before"] == pytest.approx(3_000, rel=CLOSE)
     page = client_of_ben.get(url, {**asked, "as": ""})
     # As exact as histograms are: ten times as long.
-    assert re.search(r"extract invoice_processing 6 30\.\d s 30\.\d s \+8\d\d %", text(page))
+    assert re.search(r"extract 6 30\.\d s 30\.\d s \+8\d\d %", text(page))
     assert page.content.decode().count("op-num op-worse") == 1
 
 
@@ -131,3 +132,31 @@ def test_csv_has_the_nodes(told, client_of_ben, url):
 
 def test_where_no_run_has_ended_the_page_says_so(told, client_of_ben, url):
     assert "No run has ended" in text(client_of_ben.get(url, {"created": "1h"}))
+
+
+def test_workflows_and_versions_are_told_with_their_parallel_efficiency(told, client_of_ben, url):
+    [workflow] = client_of_ben.get(url, SEEN).json()["workflows"]
+    assert (workflow["workflow"], workflow["version"]) == ("invoice_processing", None)
+    assert workflow["runs"] == 12
+    # 198 s and 24 s of work, one behind the other, in runs of 6 * 5 s and 6 * 32 s.
+    assert workflow["parallel_efficiency"] == pytest.approx(1)
+    asked = {**SEEN, "workflow": "invoice_processing"}
+    versions = {each["version"]: each for each in client_of_ben.get(url, asked).json()["workflows"]}
+    assert {number: each["runs"] for number, each in versions.items()} == {1: 6, 2: 6}
+    assert versions[2]["p95_ms"] == pytest.approx(32_000, rel=CLOSE)
+    page = client_of_ben.get(url, {**asked, "as": ""}).content.decode()
+    for number in (1, 2):
+        links = re.findall(rf'<a class="op-link" href="([^"]*)"[^>]*>v{number}</a>', page)
+        [link] = [each.replace("&amp;", "&") for each in links]
+        only = client_of_ben.get(f"{url}{link}&as=json").json()
+        assert [each["version"] for each in only["workflows"]] == [number]
+
+
+@pytest.mark.parametrize(
+    ("queued", "before", "is_longer"),
+    [(5_000, 200, True), (1_100, 200, False), (5_000, 3_000, False), (5_000, None, False)],
+)
+def test_a_node_that_waits_much_longer_than_before_is_marked(queued, before, is_longer):
+    waiting = NodeTime("ocr", "intake", "executor", 50, 0, 1.0, 1.0, 1, 1.0, queued, 0, 1.0,
+                       before, "")  # fmt: skip
+    assert waiting.is_queued_longer is is_longer

@@ -70,24 +70,22 @@ def _counted(changed: Any, rounds: int) -> dict[str, Any]:
     from django.db import connection
     from django.utils import timezone
 
-    from retention import preview as previews
-    from retention import values
+    from retention import segments, values
+    from retention.preview import preview
 
     saved, now = values.saved(), timezone.now()
-    found = previews.preview(saved, changed, now)
+    found = preview(saved, changed, now)
     side = found.changed or found.saved
-    cases = [
-        previews._Case(each.next_night(now), each.rules()) for each in (saved, changed) if each
-    ]
-    segments = previews._segments(cases, _workflow_ids())
+    cases = [segments.Case(each.next_night(now), each.rules()) for each in (saved, changed) if each]
+    stretches = segments.segments_of(cases, _workflow_ids())
     taken = []
     with connection.cursor() as cursor:
         for _ in range(rounds):
             begun = time.perf_counter()
-            cursor.execute(previews.COUNT, previews.count_arguments(segments))
+            cursor.execute(segments.COUNT, segments.count_arguments(stretches))
             cursor.fetchall()
             taken.append(time.perf_counter() - begun)
-        cursor.execute(f"EXPLAIN {previews.COUNT}", previews.count_arguments(segments))
+        cursor.execute(f"EXPLAIN {segments.COUNT}", segments.count_arguments(stretches))
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "Index Only Scan using jobs_to_archive" in plan, plan
     return {

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from retention import nights
+from retention import hours, nights
 from retention.models import Execution, Policy
 from runs.models import AuditEntry
 from tests.retention.nightly import policy
@@ -37,18 +37,16 @@ def at(text):
 def test_a_night_is_named_by_its_date_and_begins_when_the_clock_has_passed_its_hour(
     zone, hour, now, night, begins
 ):
-    given = Policy(hour=hour, zone=zone)
-    assert nights.latest(given, at(now)) == (night, at(begins))
+    assert hours.latest(hour, zone, at(now)) == (night, at(begins))
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
 @pytest.mark.parametrize("hour", [0, 1, 2, 3, 23])
 def test_over_a_year_no_night_is_left_out_and_none_comes_twice(zone, hour):
-    given = Policy(hour=hour, zone=zone)
     now, seen = at("2026-01-01 12:00"), []
     while now < at("2027-01-02 12:00"):
-        night, begins = nights.latest(given, now)
-        assert begins <= now < nights.following(given, now)
+        night, begins = hours.latest(hour, zone, now)
+        assert begins <= now < hours.following(hour, zone, now)
         if not seen or seen[-1] != night:
             seen.append(night)
         now += timedelta(minutes=30)

@@ -11,8 +11,9 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from retention import preview as previews
-from retention import terms
-from retention.preview import COUNT, count_arguments, preview
+from retention import segments, terms
+from retention.preview import preview
+from retention.previewed import Amount
 from retention.values import Override, Values
 from runs import archiving
 from runs.models import Archive, Event, Run
@@ -95,12 +96,12 @@ def test_what_goes_for_good_is_told_apart(version, in_a_folder):
     values = Values(delete_days=200)
     gone = terms.gone_for_good(values.rules(), values.next_night(NOW), 10)
     found = preview(values, None, NOW).saved
-    assert found.gone.runs == previews.Amount(2) == previews.Amount(len(gone))
+    assert found.gone.runs == Amount(2) == Amount(len(gone))
     size = Archive.objects.filter(run__in=gone).aggregate(size=Sum("bytes"))["size"]
-    assert found.gone.bytes == previews.Amount(size)
-    assert preview(Values(), None, NOW).saved.gone.runs == previews.Amount(0)
+    assert found.gone.bytes == Amount(size)
+    assert preview(Values(), None, NOW).saved.gone.runs == Amount(0)
     exempt = Values(delete_days=200, workflows={"invoices": Override(never_deleted=True)})
-    assert preview(exempt, None, NOW).saved.gone.runs == previews.Amount(0)
+    assert preview(exempt, None, NOW).saved.gone.runs == Amount(0)
 
 
 def test_events_archived_already_are_not_counted_again(version, in_a_folder):
@@ -116,8 +117,8 @@ def test_of_many_runs_events_and_bytes_are_estimated(version, monkeypatch):
     for number in range(60):
         ended(version, "completed", NOW - (100 + number) * DAY, lines=number % 5)
     exact = preview(Values(), None, NOW).saved
-    monkeypatch.setattr(previews, "MOST_READ", 20)
-    monkeypatch.setattr(previews, "SAMPLE", 30)
+    monkeypatch.setattr(segments, "MOST_READ", 20)
+    monkeypatch.setattr(segments, "SAMPLE", 30)
     found = preview(Values(), None, NOW).saved
     assert found.runs == 60
     assert not found.events.is_exact
@@ -140,7 +141,7 @@ def test_the_second_term_is_estimated_where_many_are_past_it(version, in_a_folde
 def test_nothing_is_due(version):
     found = preview(Values(), Values(completed_days=1), NOW)
     assert (found.saved.runs, found.changed.runs, found.saved.lines) == (0, 0, [])
-    assert (found.saved.events, found.saved.bytes) == (previews.Amount(0), previews.Amount(0))
+    assert (found.saved.events, found.saved.bytes) == (Amount(0), Amount(0))
     assert found.saved.oldest is None
 
 
@@ -148,10 +149,12 @@ def test_runs_are_counted_by_the_index_alone():
     call_command("load_runs", "--runs", "20000", "--nodes-for", "0", stdout=StringIO())
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE jobs")
-        cases = [previews._Case(timezone.now(), Values().rules())]
+        cases = [segments.Case(timezone.now(), Values().rules())]
         workflow_ids = Run.objects.order_by().values_list("workflow_id", flat=True).distinct()
-        segments = previews._segments(cases, workflow_ids)
-        cursor.execute(f"EXPLAIN (ANALYZE, COSTS OFF) {COUNT}", count_arguments(segments))
+        stretches = segments.segments_of(cases, workflow_ids)
+        cursor.execute(
+            f"EXPLAIN (ANALYZE, COSTS OFF) {segments.COUNT}", segments.count_arguments(stretches)
+        )
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "Index Only Scan using jobs_to_archive" in plan, plan
     assert "Seq Scan on jobs" not in plan, plan

@@ -40,7 +40,7 @@ def test_what_is_doomed_goes_and_what_is_not_stays():
     kept("a", "b", "later", "spared")
     doomed.doom(["a", "never there"], "old", now=now)
     doomed.doom(["later", "spared"], "old", now=now, after=timedelta(hours=1))
-    assert doomed.spare("spared")
+    assert doomed.spare(["spared"]) == {"spared"}
     assert doomed.sweep(now) == 2
     assert [default_storage.exists(name) for name in ("a", "b", "later", "spared")] == [
         False, True, True, True,
@@ -64,7 +64,7 @@ def test_what_storage_keeps_is_tried_again_and_holds_nothing_else_up(tmp_path):
     with pytest.raises(objects.StorageAway):
         doomed.sweep(now + timedelta(seconds=30))
     assert doomed.sweep(now + timedelta(seconds=80)) == 0
-    assert not doomed.spare("b")
+    assert not doomed.spare(["b"])
     (tmp_path / "b").rmdir()
     kept("b")
     assert doomed.sweep(now + timedelta(seconds=90)) == 1

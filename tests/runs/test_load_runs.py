@@ -1,11 +1,15 @@
 """Made-up runs: they satisfy what real ones do, and the checker that says so is no dupe."""
 
+from statistics import median
+
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.utils.dateparse import parse_datetime
 
-from runs.models import Event, Node, Run, WorkflowVersion
+from runs.models import Event, Node, OutboxLine, Run, WorkflowVersion
 from runs.states import RunState
+from runs.synthetic import problems
 from tests.runs.invariants import INVARIANTS, broken
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -180,3 +184,43 @@ def test_a_run_as_large_as_wanted_can_be_made():
     assert run.nodes_total == run.nodes_done == 60
     assert 700 < run.last_seq < 1_100
     assert broken() == {}
+
+
+def test_made_up_runs_are_heard_of_by_those_who_count_by_the_hour():
+    load(300, "--days", "2")
+    told = Run.objects.filter(pk__in=OutboxLine.objects.values("run_id"))
+    assert counted_in(told) == counted_in(Run.objects.all())
+    assert told.count() == len(counted_in(told))
+
+
+def counted_in(runs):
+    return {
+        (run.workflow_id, run.created_at.replace(minute=0, second=0, microsecond=0)) for run in runs
+    }
+
+
+def test_planted_problems_begin_before_the_end_and_break_no_invariant():
+    load(1_500, "--days", "3", "--events-per-run", "12", "--planted")
+    assert broken() == {}
+    since = parse_datetime(UNTIL) - problems.AGO
+    failed = Run.objects.filter(error_kind="SchemaMismatch")
+    assert {(run.version.number, run.error_node) for run in failed} == {(4, "read_tables")}
+    assert all(run.created_at >= since for run in failed)
+
+    def medians(workflow, node, figure):
+        found = {True: [], False: []}
+        of = {"run__workflow__slug": workflow, "run__state": "completed", "key": node}
+        for each in Node.objects.filter(attempts=1, **of).select_related("run"):
+            found[each.run.created_at >= since].append(figure(each))
+        return median(found[False]), median(found[True])
+
+    before, after = medians(
+        "thumbnail_refresh", "draw", lambda node: node.completed_at - node.started_at
+    )
+    assert after > 2 * before
+    before, after = medians(
+        "customer_onboarding", "read_address", lambda node: node.started_at - node.queued_at
+    )
+    assert after > 5 * before
+    before, after = medians("contract_review", "compare_template", lambda node: node.cost)
+    assert after > 2 * before

@@ -12,7 +12,7 @@ from tests.runs.visitors import account, visitor
 pytestmark = pytest.mark.django_db
 
 EVERYTHING = {
-    "OPERATE": ["Runs", "Decisions", "Automation", "Bulk operations"],
+    "OPERATE": ["Overview", "Runs", "Decisions", "Automation", "Bulk operations"],
     "BUILD": ["Workflows", "API"],
     "ANALYZE": ["Duration", "Cost", "Failures"],
     "MANAGE": ["Settings", "Users", "Groups", "Sources", "Executor limits", "Archive", "Audit"],
@@ -37,7 +37,7 @@ def test_a_superuser_sees_what_is_built_and_no_more(rf):
         (
             ("runs.view_run",),
             {
-                "OPERATE": ["Runs", "Decisions", "Bulk operations"],
+                "OPERATE": ["Overview", "Runs", "Decisions", "Bulk operations"],
                 "BUILD": ["API"],
                 "ANALYZE": ["Duration", "Cost", "Failures"],
             },
@@ -48,7 +48,7 @@ def test_a_superuser_sees_what_is_built_and_no_more(rf):
         (
             ("runs.view_run", "runs.view_auditentry"),
             {
-                "OPERATE": ["Runs", "Decisions", "Bulk operations"],
+                "OPERATE": ["Overview", "Runs", "Decisions", "Bulk operations"],
                 "BUILD": ["API"],
                 "ANALYZE": ["Duration", "Cost", "Failures"],
                 "MANAGE": ["Audit"],
@@ -70,6 +70,7 @@ def test_the_page_has_no_group_without_an_entry():
 @pytest.mark.parametrize(
     ("path", "title"),
     [
+        ("/admin/", "Overview"),
         ("/admin/runs/run/", "Runs"),
         ("/admin/runs/run/run_x/", "Runs"),
         ("/admin/runs/workflow/", "Workflows"),
@@ -95,7 +96,7 @@ def test_one_entry_at_most_is_the_active_one(rf, path, title):
 def badge(rf, user):
     request = rf.get("/admin/")
     request.user = user
-    return sidebar.navigation(request)[0]["items"][0].get("badge")
+    return sidebar.navigation(request)[0]["items"][1].get("badge")
 
 
 def test_the_badge_counts_what_is_running(rf, make_run):
@@ -127,10 +128,10 @@ def test_the_badge_is_one_query_and_only_for_who_sees_it(rf, django_assert_num_q
 # -- The front door --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/admin/", "/admin/runs/"])
-def test_the_index_leads_to_the_runs(path):
-    answer = visitor("runs.view_run", "runs.view_workflow").get(path)
-    assert answer.headers["Location"] == "/admin/runs/run/"
+def test_the_index_is_the_overview_for_who_may_see_runs():
+    person = visitor("runs.view_run", "runs.view_workflow")
+    assert b"<title>Overview" in person.get("/admin/").content
+    assert person.get("/admin/runs/").headers["Location"] == "/admin/"
 
 
 def test_the_index_leads_to_the_first_page_that_a_person_may_see():

@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 
-from retention import executions, nights, tasks, terms
+from retention import executions, hours, tasks, terms
 from retention.models import Execution
 from retention.models.execution import ExecutionKind
 from retention.views.executions.base import ExecutionView
@@ -78,7 +78,9 @@ class Executions(ExecutionView):
         wrong = Archive.objects.exclude(problem="").order_by()[: MOST_PROBLEMS + 1].count()
         return {
             "policy": policy,
-            "next_night": nights.following(policy, self.now) if policy.is_on else None,
+            "next_night": (
+                hours.following(policy.hour, policy.zone, self.now) if policy.is_on else None
+            ),
             "problems": wrong,
             "problems_words": capped(wrong, MOST_PROBLEMS),
             "settings_url": _url("run_settings"),

@@ -12,7 +12,7 @@ from rest_framework.exceptions import ValidationError
 
 from runs import idempotency
 from runs.api import bulk_acts
-from runs.api.bulk import BulkPages, OutcomePages
+from runs.api.bulk import OutcomePages
 from runs.api.bulk_shapes import (
     KINDS,
     STATES,
@@ -22,6 +22,7 @@ from runs.api.bulk_shapes import (
     BulkSerializer,
     MakeBulkSerializer,
 )
+from runs.api.pagination import CreatedPages
 from runs.api.problems import KeyReused
 from runs.api.serializers import OneOf
 from runs.api.trpc.procedure import Asking, Procedure
@@ -47,7 +48,7 @@ class AgainInput(BulkInput):
 
 
 class BulksInput(Input):
-    limit = limit(BulkPages)
+    limit = limit(CreatedPages)
     cursor = word(allow_null=True, help_text="The last given one's: the list goes on behind it.")
     kind = OneOf(choices=KINDS, required=False)
     state = OneOf(choices=STATES, required=False)
@@ -102,7 +103,7 @@ def _begun(
 def list_bulks(asking: Asking, given: dict[str, Any]) -> list[dict[str, Any]]:
     wanted = {name: given[name] for name in ("kind", "state") if name in given}
     rows = BulkOperation.objects.filter(**wanted).defer("chosen")
-    pages = BulkPages()
+    pages = CreatedPages()
     page = _page(pages, rows, given)
     return [{**_shown(asking, row), "cursor": pages.key(row)} for row in page]
 
@@ -114,7 +115,7 @@ def list_outcomes(_: Asking, given: dict[str, Any]) -> Any:
     return BulkOutcomeSerializer(_page(OutcomePages(), rows, given), many=True).data
 
 
-def _page(pages: BulkPages | OutcomePages, rows: Any, given: dict[str, Any]) -> Any:
+def _page(pages: CreatedPages | OutcomePages, rows: Any, given: dict[str, Any]) -> Any:
     try:
         return pages.page_at(rows, "after", given.get("cursor") or "")[: given["limit"]]
     except ValueError:

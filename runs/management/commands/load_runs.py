@@ -37,6 +37,10 @@ class Command(BaseCommand):
         add("--events-for", type=int, help="newest runs with events (all, at most 100,000)")
         add("--processes", type=int, default=2, help="that write (default: 2)")
         add("--check", action="store_true", help="check foreign keys row by row (takes longer)")
+        add(
+            "--planted", action="store_true",
+            help="have problems begin 20 hours before the end, for the analysis to find",
+        )  # fmt: skip
         add("--add", action="store_true", help="also where there are runs already")
         add(
             "--hot-run", type=int, nargs=2, metavar=("NODES", "EVENTS"),
@@ -62,8 +66,9 @@ class Command(BaseCommand):
                     events_per_run=options["events_per_run"],
                     nodes_for=nodes_for,
                     events_for=events_for,
-                    workflows=load.publish(until, options["days"]),
+                    workflows=load.publish(until, options["days"], planted=options["planted"]),
                     checked=options["check"],
+                    planted=options["planted"],
                 )
                 done = load.load(order, max(1, options["processes"]), self._progress)
                 self._tell(done, order)
