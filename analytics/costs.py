@@ -23,6 +23,8 @@ from runs.timeouts import statement_timeout
 SHOWN = 12
 SERIES = 4
 RUNS = 10
+# What lines of a breakdown are sorted by, largest first.
+SORTS = ("cost", "tokens", "count")
 ZERO = Decimal(0)
 
 
@@ -117,8 +119,10 @@ def costs(scope: Scope, before: Scope | None) -> Costs:
     breakdowns = [
         told("workflows", "workflow_id", "By workflow", head="Workflow", named=slugs.get,
              linked=lambda slug: scope.link(workflow=slug)),
-        told("nodes", "node", "By node", head="Node"),
-        told("models", "model", "By model", head="Model"),
+        told("nodes", "node", "By node", head="Node",
+             linked=lambda node: scope.link(node=node)),
+        told("models", "model", "By model", head="Model",
+             linked=lambda model: scope.link(model=model)),
         _people(scope, whole),
     ]  # fmt: skip
     return Costs(
@@ -159,12 +163,14 @@ def _figures(
         figures.money("Total cost", now["cost"], then["cost"] if then else None, link),
         figures.money("Cost per run", each, before, link),
         figures.money(
-            "On failed attempts", now["failed_cost"], then["failed_cost"] if then else None, link
+            "On failed attempts", now["failed_cost"], then["failed_cost"] if then else None,
+            scope.link(spent="failed"),
         ),
         figures.money(
-            "On retries of runs", now["retry_cost"], then["retry_cost"] if then else None, link
+            "On retries of runs", now["retry_cost"], then["retry_cost"] if then else None,
+            scope.link(is_retry="yes"),
         ),
-    ]
+    ]  # fmt: skip
 
 
 def _series(
@@ -196,8 +202,8 @@ def _breakdown(
     key: str,
     title: str,
     head: str,
+    linked: Callable[[str], str],
     named: Callable[[Any], str | None] = str,
-    linked: Callable[[str], str] | None = None,
 ) -> Breakdown:
     rows = asking.total(scope, "analytics_calls", [key], _SUMS)
     shown = rows[:SHOWN]
@@ -219,7 +225,7 @@ def _breakdown(
                 count=int(row["calls"]),
                 share=float(row["cost"] / whole) if whole else 0,
                 before=earlier.get(row[key], ZERO) if before is not None else None,
-                link=linked(said) if linked else "",
+                link=linked(said) if row[key] else "",
                 failed_cost=row["failed_cost"],
                 retry_cost=row["retry_cost"],
             )

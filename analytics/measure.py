@@ -167,8 +167,8 @@ USER_COLUMNS = (
 USERS = f"""
 WITH {_CHOSEN}
 SELECT workflow_id, version_id, date_trunc('day', at, 'UTC') AS at, triggered_by,
-    count(*)::int AS runs, (count(*) FILTER (WHERE state = 'failed'))::int AS failed, sum(cost) AS cost,
-    sum(input_tokens + output_tokens)::bigint AS tokens
+    count(*)::int AS runs, (count(*) FILTER (WHERE state = 'failed'))::int AS failed,
+    sum(cost) AS cost, sum(input_tokens + output_tokens)::bigint AS tokens
 FROM chosen GROUP BY 1, 2, 3, 4
 """
 

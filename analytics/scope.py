@@ -29,6 +29,8 @@ USUAL = "7d"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # Seconds that one question may take.
 SECONDS = 10
+# Of runs that were retried: where a figure is about some of the others, these are meant.
+_ONE_WITHIN_THE_OTHER = {"yes", "recovered"}
 # Bars of a trend, about.
 BARS = 60
 _TEMPLATES = {
@@ -146,8 +148,17 @@ class Scope:
         return self.filter.with_(created="", created_from=self.since, created_to=self.until, **more)
 
     def link(self, **more: Any) -> str:
-        """The list of the runs behind a figure, as a query string; `more` narrows the filter."""
-        return self.narrowed(**more).query()
+        """The list of the runs behind a figure, as a query string; `more` narrows the filter, and
+        `sort` is the list's.
+
+        Empty where no filter says it: one field cannot name two nodes, or two states."""
+        told, sort = {}, more.pop("sort", "")
+        for name, value in more.items():
+            had = getattr(self.filter, name) or value
+            if had != value and {had, value} != _ONE_WITHIN_THE_OTHER:
+                return ""
+            told[name] = "recovered" if "recovered" in (had, value) else value
+        return self.narrowed(**told).query(sort=sort)
 
 
 def scope_of(wanted: RunFilter, now: datetime, version: WorkflowVersion | None = None) -> Scope:
@@ -167,17 +178,24 @@ def scope_of(wanted: RunFilter, now: datetime, version: WorkflowVersion | None =
     is_known = (workflow is not None or not wanted.workflow) and (
         version is not None or not wanted.version
     )
-    named = {name for name, _ in wanted.pairs()}
-    if named <= _ROLLED and is_known:
+    if is_rolled(wanted) and is_known:
         ends = _hour(until + HOUR - timedelta(microseconds=1))
         return Scope(wanted, _hour(since), ends, workflow=workflow, version=version)
+    # Links say whole seconds, and are to find the same runs.
+    since, until = since.replace(microsecond=0), _second_from(until)
     if until - since > DIRECT + HOUR:
         raise TooWide(
             "With this filter the runs themselves are looked at, which is done for seven days at"
             " most: choose a shorter time, or leave the filter at a workflow and a time."
         )
-    condition, params = _condition(wanted, now)
+    bounded = wanted.with_(created="", created_from=since, created_to=until)
+    condition, params = _condition(bounded, now)
     return Scope(wanted, since, until, workflow, version, False, condition, params)
+
+
+def is_rolled(wanted: RunFilter) -> bool:
+    """Whether it names nothing that the rollups don't know."""
+    return {name for name, _ in wanted.pairs()} <= _ROLLED
 
 
 def _condition(wanted: RunFilter, now: datetime) -> tuple[str, Sequence[Any]]:
@@ -195,6 +213,11 @@ def _condition(wanted: RunFilter, now: datetime) -> tuple[str, Sequence[Any]]:
 
 def _hour(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _second_from(at: datetime) -> datetime:
+    """The first whole second that is not before."""
+    return at if not at.microsecond else at.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _day_from(at: datetime) -> datetime:
