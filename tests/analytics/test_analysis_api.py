@@ -112,6 +112,29 @@ def _bare(found):
     return found[:19] if is_time else found
 
 
+def test_both_apis_tell_what_the_home_page_does(told):
+    now = timezone.now().replace(minute=30)
+    end(begun(told[1], zero=now - timedelta(hours=1)))
+    fail(begun(told[1], zero=now - timedelta(hours=2)), "no such model", at=9)
+    settled()
+    caller = client(SEE)
+    page = caller.get(reverse("admin:index"), {"as": "json"}).json()
+    found = caller.get("/api/analysis/overview/").json()
+    result = query(caller, "analysis.overview").json()["result"]["data"]
+    for each in (page, found, result):
+        assert each.pop("counted_until")
+    assert _bare(result) == _bare(found)
+    assert [each["value"] for each in found["figures"]][:2] == [2, 0.5]
+    assert [(day["workflow"], day["runs"], day["failed"]) for day in found["workflows"]] == [
+        ("invoice_processing", 2, 1)
+    ]
+    assert len(caller.get(found["workflows"][0]["failed_runs_url"]).json()["results"]) == 1
+    for each in (page, found):
+        for change in each["changes"]:
+            change["url"] = change["url"].removeprefix("http://testserver")
+    assert _bare(found) == _bare(page)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_csv_is_the_main_table(told, name):
     caller = client(SEE)
@@ -220,6 +243,7 @@ def test_a_page_that_is_stopped_says_so_and_how_to_narrow_it(slow, name, form):
 @pytest.mark.parametrize("name", PAGES)
 def test_an_api_that_is_stopped_says_so(slow, name):
     caller = client(SEE)
+    assert caller.get("/api/analysis/overview/").status_code == 503
     for more in ({}, {"as": "csv"}):
         answer = caller.get(f"/api/analysis/{name}/", more)
         assert (answer.status_code, answer["Content-Type"]) == (503, "application/problem+json")
@@ -303,10 +327,11 @@ def test_a_group_s_runs_are_retried_by_a_bulk_operation(told):
 
 CALLS = [
     *(("get", address) for address in ADDRESSES),
+    ("get", "/api/analysis/overview/"),
     ("get", "/api/analysis/groups/{}/"),
     ("post", "/api/analysis/groups/{}/mark/"),
 ]
-PROCEDURES = ["failures", "cost", "duration", "group", "markGroup"]
+PROCEDURES = ["failures", "cost", "duration", "overview", "group", "markGroup"]
 
 
 def ask(caller, method, address):
@@ -319,7 +344,8 @@ def ask(caller, method, address):
 def call_of(caller, name):
     if name == "markGroup":
         return mutate(caller, "analysis.markGroup", id=group(), mark="known")
-    return query(caller, f"analysis.{name}", **({"id": group()} if name == "group" else SEEN))
+    given = {"group": {"id": group()}, "overview": {}}.get(name, SEEN)
+    return query(caller, f"analysis.{name}", **given)
 
 
 def test_every_operation_is_asked_here():

@@ -1819,6 +1819,8 @@ export interface Durations {
   /** Those that have started and ended. */
   runs: number;
   trend: DurationBar[];
+  /** Or the versions of one. */
+  workflows: WorkflowTime[];
   /** Of this page. */
   nodes: NodeTime[];
   /** On all pages. */
@@ -1832,6 +1834,22 @@ export interface DurationBar {
   at: string;
   p50_ms: number | null;
   p95_ms: number | null;
+}
+
+export interface WorkflowTime {
+  workflow: string;
+  /** Where the filter is one workflow; else null: all of it. */
+  version: number | null;
+  runs: number;
+  p50_ms: number | null;
+  p95_ms: number | null;
+  p95_ms_before: number | null;
+  /** From creation to start, on average. */
+  waited_ms: number;
+  parallel_efficiency: number | null;
+  parallel_efficiency_before: number | null;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
 }
 
 export interface NodeTime {
@@ -1850,6 +1868,7 @@ export interface NodeTime {
   share: number;
   /** On average. */
   queued_ms: number;
+  queued_ms_before: number | null;
   /** Between attempts, on average. */
   backoff_ms: number;
   /** The API's list of the runs behind it; null where no filter says which. */
@@ -1866,6 +1885,60 @@ export interface Sample {
   nodes_at_once: number | null;
   /** Shares of 1, by cause. */
   spent_on: Record<string, number>;
+}
+
+export interface Overview {
+  /** What happened later may not be counted yet. */
+  counted_until: string;
+  now: RunsNow;
+  figures: Figure[];
+  /** Most urgent first. */
+  changes: Change[];
+  /** Runs by the state that they are in now. */
+  trend: StatesBar[];
+  /** Those that failed most, then most run. */
+  workflows: WorkflowDay[];
+}
+
+export interface RunsNow {
+  active: number;
+  queued: number;
+  /** Questions that wait for a person. */
+  waiting: number;
+}
+
+export interface Change {
+  kind: string;
+  title: string;
+  evidence: string;
+  /** The page that shows it. */
+  url: string;
+}
+
+export interface StatesBar {
+  /** The beginning of the hour. */
+  at: string;
+  completed: number;
+  failed: number;
+  terminated: number;
+  active: number;
+  created: number;
+}
+
+export interface WorkflowDay {
+  workflow: string;
+  runs: number;
+  failed: number;
+  /** Of the runs that completed or failed. */
+  failure_rate: number | null;
+  /** In the seven days before. */
+  failure_rate_before: number | null;
+  p95_ms: number | null;
+  cost: string;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  failed_runs_url: string | null;
 }
 
 export interface GroupInput {
@@ -2354,6 +2427,12 @@ export type AppRouter = TRPCBuiltRouter<
       duration: TRPCQueryProcedure<{
         input: DurationInput | undefined;
         output: Durations;
+        meta: object;
+      }>;
+      /** What runs now, how the last 24 hours compare with usual, and what has changed. */
+      overview: TRPCQueryProcedure<{
+        input: NoInput | undefined;
+        output: Overview;
         meta: object;
       }>;
       /** One failure group, with its runs by workflow. */
