@@ -6,6 +6,7 @@ from drf_spectacular.utils import OpenApiExample
 
 _RUNS = "https://portal.example/api/runs/?"
 _TIME = "created_from=2026-11-19T10%3A00%3A00Z&created_to=2026-11-26T10%3A00%3A00Z"
+_BAR = "created_from=2026-11-19T09%3A00%3A00Z&created_to=2026-11-19T12%3A00%3A00Z"
 _OF_ALL: dict[str, Any] = {
     "filter": {"workflow": "invoice_processing", "created": "7d"},
     "compared_with": "before",
@@ -19,6 +20,11 @@ def _figure(label: str, value: Any, before: Any, words: str, query: str) -> dict
     return {"label": label, "value": value, "before": before, "words": words, "runs_url": url}
 
 
+def _bar(query: str, **values: Any) -> dict[str, Any]:
+    at = "2026-11-19T09:00:00.000Z"
+    return {"at": at, **values, "runs_url": f"{_RUNS}{query}{_BAR}"}
+
+
 def _answer(name: str, value: dict[str, Any]) -> OpenApiExample:
     return OpenApiExample(
         name, value, response_only=True, status_codes=["200"], media_type="application/json"
@@ -30,7 +36,7 @@ FAILURES = _answer(
     {
         **_OF_ALL,
         "figures": [_figure("Failed runs", 212, 131, "212", f"state=failed&{_TIME}")],
-        "trend": [{"at": "2026-11-19T09:00:00.000Z", "failed": 4}],
+        "trend": [_bar("state=failed&", failed=4)],
         "groups": [
             {
                 "id": _GROUP,
@@ -78,7 +84,7 @@ COST = _answer(
         "cached_tokens": 1200000,
         "on_failed_attempts": "2.1100000000",
         "on_retries": "4.9010000000",
-        "trend": [{"at": "2026-11-19T09:00:00.000Z", "cost": "0.6120000000"}],
+        "trend": [_bar("", cost="0.6120000000")],
         "workflows": [_LINE],
         "nodes": [],
         "models": [],
@@ -99,7 +105,7 @@ DURATION = _answer(
         **_OF_ALL,
         "figures": [_figure("Median", 7620.5, 5010.2, "7.6 s", f"timed=yes&{_TIME}")],
         "runs": 18204,
-        "trend": [{"at": "2026-11-19T09:00:00.000Z", "p50_ms": 5100.0, "p95_ms": 9800.0}],
+        "trend": [_bar("timed=yes&", p50_ms=5100.0, p95_ms=9800.0)],
         "workflows": [
             {
                 "workflow": "invoice_processing",

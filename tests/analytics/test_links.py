@@ -9,6 +9,7 @@ import pytest
 from django.db.models import Max, Q, Sum
 from django.http import QueryDict
 
+from analytics import documents
 from analytics.costs import costs
 from analytics.durations import durations
 from analytics.failures import failures
@@ -162,6 +163,9 @@ def check_failures(scope):
         return
     assert failed.value == listed(failed.link).count()
     assert all(run.state == "failed" for run in listed(failed.link))
+    bars = documents.failures(found)["trend"]
+    assert all(bar["failed"] == listed(bar["link"]).count() for bar in bars)
+    assert sum(bar["failed"] for bar in bars) == failed.value
     if rate.value is not None:
         ended = listed(scope.link()).finished().count()
         assert rate.value == pytest.approx(listed(rate.link).count() / ended)
@@ -189,6 +193,8 @@ def check_costs(scope):
         assert again.value == sum((run.cost for run in listed(again.link)), Decimal(0))
     else:
         assert again.value == 0
+    for bar in documents.costs(found)["trend"]:
+        assert bar["cost"] == cost_of(calls_in(listed(bar["link"])))
     lines = {each.name: each.lines for each in found.breakdowns}
     for line in (*lines["workflows"], *lines["people"]):
         assert line.cost == cost_of(calls_in(listed(line.link))), line.name
@@ -217,6 +223,9 @@ def check_durations(scope):
     took = [(run.completed_at - run.started_at) / timedelta(milliseconds=1) for run in runs]
     assert (longest.value or 0) == max(took, default=0)
     assert waited.link == scope.link()
+    bars = documents.durations(found)["trend"]
+    assert sum(listed(bar["link"]).count() for bar in bars) == found.timed
+    assert all((bar["p50_ms"] is not None) == listed(bar["link"]).exists() for bar in bars)
     for each in found.nodes:
         if not each.link:
             assert scope.filter.node not in ("", each.node)

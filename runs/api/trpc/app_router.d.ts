@@ -1620,6 +1620,8 @@ export interface FailedBar {
   /** The beginning of the hours or the day. */
   at: string;
   failed: number;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
 }
 
 export interface FailureGroup {
@@ -1731,6 +1733,8 @@ export interface CostBar {
   /** The beginning of the hours or the day. */
   at: string;
   cost: string;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
 }
 
 export interface CostLine {
@@ -1834,6 +1838,8 @@ export interface DurationBar {
   at: string;
   p50_ms: number | null;
   p95_ms: number | null;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
 }
 
 export interface WorkflowTime {
