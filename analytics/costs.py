@@ -15,7 +15,7 @@ from django.db import connection
 
 from analytics import asking, figures, measure, trend
 from analytics.figures import Figure
-from analytics.scope import DAY, HOUR, Scope
+from analytics.scope import DAY, HOUR, SECONDS, Scope
 from runs.models import Run, Workflow
 from runs.timeouts import statement_timeout
 
@@ -244,7 +244,7 @@ FROM ({source}) AS told GROUP BY triggered_by ORDER BY sum(cost) DESC, triggered
 def _people(scope: Scope, whole: Decimal) -> Breakdown:
     source, params = _people_source(scope)
     sql = _BY_PERSON.format(source=source, most=asking.MOST)
-    with statement_timeout(asking.SECONDS), connection.cursor() as cursor:
+    with statement_timeout(SECONDS), connection.cursor() as cursor:
         cursor.execute(sql, params)
         rows = cursor.fetchall()
     lines = [
@@ -266,16 +266,17 @@ def _people(scope: Scope, whole: Decimal) -> Breakdown:
 
 
 def _people_source(scope: Scope) -> tuple[str, list[Any]]:
-    """Whole days from the rollup, which knows nothing of versions; what is left, and short times,
-    from the runs."""
+    """Whole days from the rollup; what is left, and short times, from the runs."""
     days = [part for part in scope.parts(DAY) if part[0] == 1]
-    if not scope.rolled or scope.version is not None or not days:
+    if not scope.rolled or not days:
         sql, params = scope.on_jobs(scope.since, scope.until)
         return measure.statement(measure.USERS, sql), list(params)
     [(_, first, last)] = days
     where, params = "at >= %s AND at < %s", [first, last]
     if scope.workflow is not None:
         where, params = f"{where} AND workflow_id = %s", [*params, scope.workflow.pk]
+    if scope.version is not None:
+        where, params = f"{where} AND version_id = %s", [*params, scope.version.pk]
     columns = ", ".join(measure.USER_COLUMNS)
     parts = [f"SELECT {columns} FROM analytics_users WHERE {where}"]
     for since, until in ((scope.since, first), (last, scope.until)):
@@ -290,12 +291,12 @@ def _dearest(scope: Scope) -> list[Run]:
     """The most expensive runs. They are all in as many hours: those with the dearest ones."""
     wanted = scope.runs.filter(cost__gt=0).select_related("workflow", "version").dearest_first()
     if not scope.rolled:
-        with statement_timeout(asking.SECONDS):
+        with statement_timeout(SECONDS):
             return list(wanted[:RUNS])
     rows = asking.total(scope, "analytics_runs", largest=["dearest"], bar=HOUR, where="dearest > 0")
     hours = sorted(rows, key=lambda row: row["dearest"], reverse=True)[:RUNS]
     found: list[Run] = []
-    with statement_timeout(asking.SECONDS):
+    with statement_timeout(SECONDS):
         for hour in hours:
             own = wanted.filter(created_at__gte=hour["at"], created_at__lt=hour["at"] + HOUR)
             found += own[:RUNS]

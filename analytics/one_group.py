@@ -9,6 +9,7 @@ from django.db import connection
 
 from analytics import asking, figures
 from analytics.models import FailureGroup
+from analytics.scope import SECONDS
 from runs.filters import RunFilter
 from runs.fingerprint import parsed
 from runs.timeouts import statement_timeout
@@ -71,7 +72,7 @@ def group_of(public_id: str) -> OneGroup | None:
 
 
 def _workflows(group: int) -> list[OfWorkflow]:
-    with statement_timeout(asking.SECONDS), connection.cursor() as cursor:
+    with statement_timeout(SECONDS), connection.cursor() as cursor:
         cursor.execute(_COUNTED, [group, asking.MOST])
         rows = cursor.fetchall()
     found: dict[str, OfWorkflow] = {}

@@ -69,7 +69,7 @@ class Answer:
         """For the question's serializer."""
         return {
             "filter": dict(self.address.filter.pairs()),
-            "compared_with": self.address.compare,
+            "compared_with": self.address.compared,
             "counted_until": self.fresh_until,
             **self.question.document(self.found, self.sort),
         }

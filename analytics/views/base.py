@@ -116,7 +116,7 @@ class AnalysisPage(PermissionRequiredMixin, View):
         """What a document says of itself."""
         return {
             "filter": dict(self.address.filter.pairs()),
-            "compared_with": self.address.compare,
+            "compared_with": self.address.compared,
             "counted_until": self.fresh_until,
         }
 

@@ -74,16 +74,16 @@ def _versions(address: Address) -> dict[str, Any]:
             .values_list("number", flat=True)[:MOST_VERSIONS]
         )
     compared = [
-        Choice(label, address.with_(compare=name).query(), name == address.compare)
+        Choice(label, address.with_(compare=name).query(), name == address.compared)
         for name, label in COMPARED.items()
     ]
     compared += [
         Choice(f"v{number}", address.with_(compare=f"v{number}").query(),
-               address.compare == f"v{number}")
+               address.compared == f"v{number}")
         for number in numbers
         if number != chosen.version
     ]  # fmt: skip
-    number = version_in(address.compare)
+    number = version_in(address.compared)
     return {
         "versions": [
             Choice("All versions", address.with_(version=None).query(), not chosen.version),
@@ -93,5 +93,5 @@ def _versions(address: Address) -> dict[str, Any]:
             ),
         ],
         "compared": compared,
-        "compared_words": COMPARED.get(address.compare, "") or f"v{number}",
+        "compared_words": COMPARED.get(address.compared, "") or f"v{number}",
     }
