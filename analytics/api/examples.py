@@ -189,6 +189,83 @@ OVERVIEW = _answer(
         ],
     },
 )
+_USUAL: dict[str, Any] = {"p50_ms": 7620.5, "p95_ms": 12010.0, "factor": 4.2, "is_longer": True}
+_SPENT: dict[str, Any] = {
+    "calls": 3,
+    "input_tokens": 5120,
+    "output_tokens": 388,
+    "cached_tokens": 0,
+    "cost": "0.0121500000",
+    "failed_cost": "0.0040500000",
+    "failed_calls": 1,
+}
+RUN = OpenApiExample(
+    "A slow run that failed",
+    {
+        "run_id": "run_01kb2x7v9zeq3t8m4r6c5n0a1d",
+        "workflow": "invoice_processing",
+        "version": 4,
+        "state": "failed",
+        "is_final": True,
+        "usual": {
+            "runs": 18204,
+            "version": 4,
+            "since": "2026-10-27T10:00:00.000Z",
+            "until": "2026-11-26T10:00:00.000Z",
+            "is_known": True,
+            "parallel_efficiency": 0.74,
+        },
+        "duration": {"ms": 32006.0, **_USUAL},
+        "waited": {"ms": 187.0, "mean_ms": 140.2},
+        "time": {
+            "total_ms": 32006.0,
+            "spent_on": {"working": 31000.0, "queued": 1006.0},
+            "work_ms": 31000.0,
+            "ideal_ms": 31000.0,
+            "parallel_efficiency": 0.968568,
+            "critical_path": [
+                {"node": "extract", "ms": 31000.0, "share": 0.968568, "waited_ms": 1006.0}
+            ],
+        },
+        "nodes": [
+            {
+                "node": "extract",
+                "kind": "llm",
+                "status": "failed",
+                "attempts": 2,
+                "ms": 31000.0,
+                **_USUAL,
+                "of_runs": 18190,
+                "queued_ms": 1006.0,
+                "queued_mean_ms": 120.5,
+            }
+        ],
+        "cost": {
+            "total": _SPENT,
+            "stated": "0.0121500000",
+            "usual_mean": "0.0057310000",
+            "nodes": [{"node": "extract", **_SPENT}],
+        },
+        "failure": {
+            "group": _GROUP,
+            "kind": "TotalsMismatch",
+            "node": "check",
+            "message": "totals differ on page #",
+            "first_seen": "2026-11-24T08:12:40.003Z",
+            "last_seen": "2026-11-26T09:58:02.771Z",
+            "since": "version 4",
+            "mark": "new",
+            "note": "",
+            "days": 7,
+            "runs": 97,
+            "retried": 12,
+            "recovered": 7,
+            "runs_url": f"{_RUNS}state=failed&group={_GROUP}&{_TIME}",
+        },
+    },
+    response_only=True,
+    status_codes=["200"],
+)
 GROUP = OpenApiExample(
     "A group that came with version 4",
     {

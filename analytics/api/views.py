@@ -15,6 +15,7 @@ from rest_framework.serializers import Serializer
 
 from analytics.api import acts, examples
 from analytics.api.acts import Question
+from analytics.api.run_shapes import RunAnalysisSerializer
 from analytics.api.shapes import (
     CostsSerializer,
     DurationsSerializer,
@@ -164,4 +165,23 @@ class FailureGroupViewSet(ApiViewSet):
 
     def _shown(self, found: Any) -> Response:
         shown = OneFailureGroupSerializer(found, context=self.get_serializer_context())
+        return Response(shown.data)
+
+
+class RunAnalysisViewSet(ApiViewSet):
+    """One run, against what is usual for its workflow."""
+
+    permission = "runs.view_run"
+    lookup_field = lookup_url_kwarg = "run_id"
+    serializer_class = RunAnalysisSerializer
+    pagination_class = None
+
+    @extend_schema(operation_id="runs_analysis", examples=[examples.RUN])
+    def retrieve(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
+        """Where its time went, what ran longer than usual, what it cost, and why it failed.
+
+        Usual is what completed runs of 30 days took: of the same version, where enough did."""
+        self.refuse_unknown()
+        found = acts.of_run(run_id, self.now)
+        shown = RunAnalysisSerializer(found, context=self.get_serializer_context())
         return Response(shown.data)

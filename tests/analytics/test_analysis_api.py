@@ -16,9 +16,10 @@ from rest_framework.test import APIClient
 
 from analytics import asking
 from analytics.models import FailureGroup
+from analytics.one_run import analysis_of
 from runs import tokens
 from runs.api.document import document
-from runs.models import AuditEntry
+from runs.models import AuditEntry, Run
 from tests.analytics.test_upkeep import ZERO, begun, call, end, fail, settled, work
 from tests.runs.stories import node, publish
 from tests.runs.visitors import account
@@ -180,6 +181,27 @@ def test_each_figure_leads_to_the_list_of_its_runs(told):
     cost = caller.get("/api/analysis/cost/", SEEN).json()
     behind = caller.get(cost["nodes"][0]["runs_url"]).json()["results"]
     assert sum(Decimal(run["cost"]) for run in behind) == Decimal(cost["nodes"][0]["cost"])
+
+
+def test_one_run_is_told_as_its_analysis_finds_it(told):
+    caller = client(SEE)
+    run = Run.objects.failed().get(error_message="totals differ on page 8")
+    found = caller.get(f"/api/runs/{run.public_id}/analysis/").json()
+    assert query(caller, "analysis.run", id=run.public_id).json()["result"]["data"] == found
+    assert (found["run_id"], found["state"], found["version"]) == (run.public_id, "failed", 2)
+    assert found["duration"]["ms"] == 8000
+    assert found["failure"]["group"] == group()
+    told = analysis_of(run, timezone.now()).document()
+    assert set(found) == set(told)
+    assert set(found["nodes"] or [{}][0]) == set(told["nodes"] or [{}][0])
+    assert set(found["failure"]) == {*told["failure"], "runs_url"} - {"filter"}
+    other = Run.objects.filter(cost__gt=0)[0]
+    found = caller.get(f"/api/runs/{other.public_id}/analysis/").json()
+    assert Decimal(found["cost"]["total"]["cost"]) == other.cost
+    assert [each["node"] for each in found["nodes"]] == ["ocr"]
+    for wrong in ("run_01kb0000000000000000000000", "x"):
+        answer = caller.get(f"/api/runs/{wrong}/analysis/")
+        assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
 
 
 # -- What is refused -------------------------------------------------------------------------
@@ -369,13 +391,14 @@ CALLS = [
     *(("get", address) for address in ADDRESSES),
     ("get", "/api/analysis/overview/"),
     ("get", "/api/analysis/groups/{}/"),
+    ("get", "/api/runs/{run}/analysis/"),
     ("post", "/api/analysis/groups/{}/mark/"),
 ]
-PROCEDURES = ["failures", "cost", "duration", "overview", "group", "markGroup"]
+PROCEDURES = ["failures", "cost", "duration", "overview", "run", "group", "markGroup"]
 
 
 def ask(caller, method, address):
-    url = address.format(group())
+    url = address.format(group(), run=Run.objects.failed().newest_first()[0].public_id)
     return (
         caller.post(url, {"mark": "known"}, format="json") if method == "post" else caller.get(url)
     )
@@ -384,15 +407,16 @@ def ask(caller, method, address):
 def call_of(caller, name):
     if name == "markGroup":
         return mutate(caller, "analysis.markGroup", id=group(), mark="known")
-    given = {"group": {"id": group()}, "overview": {}}.get(name, SEEN)
+    run = Run.objects.failed().newest_first()[0].public_id
+    given = {"group": {"id": group()}, "run": {"id": run}, "overview": {}}.get(name, SEEN)
     return query(caller, f"analysis.{name}", **given)
 
 
 def test_every_operation_is_asked_here():
     told = {
-        (method, path.replace("{group_id}", "{}"))
+        (method, path.replace("{group_id}", "{}").replace("{run_id}", "{run}"))
         for path, operations in document()["paths"].items()
-        if path.startswith("/api/analysis/")
+        if "/analysis/" in path
         for method in operations
     }
     assert told == set(CALLS)

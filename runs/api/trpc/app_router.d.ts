@@ -1947,6 +1947,153 @@ export interface WorkflowDay {
   failed_runs_url: string | null;
 }
 
+export interface RunAnalysis {
+  run_id: string;
+  workflow: string;
+  version: number;
+  state: "created" | "active" | "completed" | "failed" | "terminated";
+  is_final: boolean;
+  usual: Usual;
+  /** null: it has not started. */
+  duration: Compared | null;
+  waited: Waited;
+  /** null: it has not started. */
+  time: RunTime | null;
+  /** Those that were begun, first those that took longest beyond usual. */
+  nodes: NodeCompared[];
+  cost: RunCost;
+  /** Of a run that failed. */
+  failure: Why | null;
+}
+
+export interface Usual {
+  runs: number;
+  /** null: of all versions. */
+  version: number | null;
+  since: string;
+  until: string;
+  /** false: they are too few to compare with. */
+  is_known: boolean;
+  parallel_efficiency: number | null;
+}
+
+export interface Compared {
+  /** So far, where it has not ended. */
+  ms: number;
+  /** What is usual. */
+  p50_ms: number | null;
+  p95_ms: number | null;
+  /** How many times the median. */
+  factor: number | null;
+  /** Than 95 of 100. */
+  is_longer: boolean;
+}
+
+export interface Waited {
+  /** From creation to start. */
+  ms: number;
+  /** What is usual. */
+  mean_ms: number | null;
+}
+
+export interface RunTime {
+  total_ms: number;
+  /** Milliseconds by cause; together they are the total. */
+  spent_on: Record<string, number>;
+  /** All nodes' work, one after the other. */
+  work_ms: number;
+  /** With each node begun as soon as it could. */
+  ideal_ms: number;
+  /** The ideal, of what it took. */
+  parallel_efficiency: number | null;
+  critical_path: PathNode[];
+}
+
+export interface PathNode {
+  node: string;
+  ms: number;
+  /** Of the run's time. */
+  share: number;
+  /** Since what it waited for had ended. */
+  waited_ms: number;
+}
+
+export interface NodeCompared {
+  /** So far, where it has not ended. */
+  ms: number;
+  /** What is usual. */
+  p50_ms: number | null;
+  p95_ms: number | null;
+  /** How many times the median. */
+  factor: number | null;
+  /** Than 95 of 100. */
+  is_longer: boolean;
+  node: string;
+  kind: string;
+  status: "pending" | "queued" | "running" | "waiting" | "completed" | "failed" | "skipped" | "terminated";
+  attempts: number;
+  /** That the usual is of. */
+  of_runs: number;
+  queued_ms: number;
+  /** What is usual. */
+  queued_mean_ms: number | null;
+}
+
+export interface RunCost {
+  /** The sum of its model calls. */
+  total: Spent;
+  /** As the run itself says. */
+  stated: string;
+  usual_mean: string | null;
+  nodes: NodeSpent[];
+}
+
+export interface Spent {
+  calls: number;
+  input_tokens: number;
+  output_tokens: number;
+  cached_tokens: number;
+  cost: string;
+  /** Of it: on attempts that failed, were lost or came late. */
+  failed_cost: string;
+  failed_calls: number;
+}
+
+export interface NodeSpent {
+  calls: number;
+  input_tokens: number;
+  output_tokens: number;
+  cached_tokens: number;
+  cost: string;
+  /** Of it: on attempts that failed, were lost or came late. */
+  failed_cost: string;
+  failed_calls: number;
+  node: string;
+}
+
+export interface Why {
+  /** The failure group's id. */
+  group: string;
+  kind: string;
+  /** Empty: before any node. */
+  node: string;
+  /** With # for what differs from run to run. */
+  message: string;
+  first_seen: string | null;
+  last_seen: string | null;
+  /** The first version with it, as far as is known. */
+  since: string;
+  mark: "new" | "known" | "resolved" | "";
+  note: string;
+  /** The time of the counts, up to now. */
+  days: number;
+  runs: number;
+  retried: number;
+  recovered: number;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
+}
+
 export interface GroupInput {
   /** The group's id. */
   id: string;
@@ -2439,6 +2586,12 @@ export type AppRouter = TRPCBuiltRouter<
       overview: TRPCQueryProcedure<{
         input: NoInput | undefined;
         output: Overview;
+        meta: object;
+      }>;
+      /** Where a run's time went, what ran longer than usual, its cost, and why it failed. */
+      run: TRPCQueryProcedure<{
+        input: RunInput;
+        output: RunAnalysis;
         meta: object;
       }>;
       /** One failure group, with its runs by workflow. */
