@@ -95,15 +95,6 @@ class AnalysisViewSet(ApiViewSet):
         Percentiles are those of histograms, within three per cent."""
         return self._answered(request, acts.DURATION, DurationsSerializer)
 
-    @extend_schema(
-        operation_id="analysis_overview", responses=OverviewSerializer, examples=[examples.OVERVIEW]
-    )
-    def overview(self, request: Request) -> Response:  # noqa: ARG002
-        """What runs now, how the last 24 hours compare with usual, and what has changed."""
-        self.refuse_unknown()
-        found = OverviewSerializer(acts.look(self.now), context=self.get_serializer_context())
-        return Response(found.data, headers={"Cache-Control": "no-store"})
-
     def _answered(
         self, request: Request, question: Question, shape: type[Serializer]
     ) -> HttpResponseBase:
@@ -127,6 +118,21 @@ def _file(text: str, name: str) -> HttpResponse:
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     answer.headers["Cache-Control"] = "no-store"
     return answer
+
+
+class OverviewViewSet(ApiViewSet):
+    """What an operator sees first."""
+
+    permission = "runs.view_run"
+    serializer_class = OverviewSerializer
+    pagination_class = None
+
+    @extend_schema(operation_id="analysis_overview", examples=[examples.OVERVIEW])
+    def retrieve(self, request: Request) -> Response:  # noqa: ARG002
+        """What runs now, how the last 24 hours compare with usual, and what has changed."""
+        self.refuse_unknown()
+        found = OverviewSerializer(acts.look(self.now), context=self.get_serializer_context())
+        return Response(found.data, headers={"Cache-Control": "no-store"})
 
 
 class FailureGroupViewSet(ApiViewSet):
