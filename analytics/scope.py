@@ -95,9 +95,6 @@ class Scope:
         if table not in self._counted:
             told = measure.statement(_TEMPLATES[table], self.condition)
             with statement_timeout(SECONDS), connection.cursor() as cursor:
-                # What is chosen by other indexes than usual is misjudged: rows are many, groups
-                # are not, and to sort them takes longer than to look them up.
-                cursor.execute("SET LOCAL enable_sort = off")
                 cursor.execute(f"SELECT jsonb_agg(told)::text FROM ({told}) AS told", self.params)
                 self._counted[table] = cursor.fetchone()[0] or "[]"
         return self._counted[table]
