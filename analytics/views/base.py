@@ -102,7 +102,7 @@ class AnalysisPage(PermissionRequiredMixin, View):
         if wanted == "json":
             return JsonResponse(plain({**self.asked(), **self.document(found)}))
         if wanted == "csv":
-            return self._file(*self.rows(found))
+            return csv_answer(self.name, *self.rows(found))
         return self._page(self.template, self.context(found))
 
     def _unanswered(self, why: Unanswerable, wanted: str) -> HttpResponse:
@@ -142,15 +142,6 @@ class AnalysisPage(PermissionRequiredMixin, View):
         }
         return render(self.request, template, {**frame, **common, **context}, status=status)
 
-    def _file(self, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> HttpResponse:
-        written = io.StringIO()
-        writer = csv.writer(written)
-        writer.writerow(heads)
-        writer.writerows([_cell(value) for value in row] for row in rows)
-        answer = HttpResponse(written.getvalue(), content_type="text/csv; charset=utf-8")
-        answer["Content-Disposition"] = f'attachment; filename="{self.name}.csv"'
-        return answer
-
     def sorted_by(self, usual: str) -> dict[str, dict[str, Any]]:
         """What the heads of the table lead to."""
         return {
@@ -160,6 +151,16 @@ class AnalysisPage(PermissionRequiredMixin, View):
             }
             for name in self.sorts
         }
+
+
+def csv_answer(name: str, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> HttpResponse:
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow(heads)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    answer = HttpResponse(written.getvalue(), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return answer
 
 
 def _cell(value: Any) -> Any:
