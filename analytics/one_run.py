@@ -22,6 +22,8 @@ from runs.models import Attempt, Node, Run
 
 # Histograms tell apart what differs by five per cent, no less.
 _TOLERANCE = 1.05
+# So many times the median are told.
+_BEYOND = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Compared:
         """``5.2 × the median``, ``as usual``."""
         if self.factor is None:
             return ""
-        if self.factor >= 1.5:
+        if self.factor >= _BEYOND:
             return f"{_times(self.factor)} × the median"
         if self.is_longer:
             return "longer than 95 of 100"
@@ -78,6 +80,10 @@ class NodeCompared:
     def is_longer(self) -> bool:
         return self.took.is_longer
 
+    @property
+    def is_queued_longer(self) -> bool:
+        return _is_waited_longer(self.queued, self.queued_usual)
+
 
 @dataclass(frozen=True, slots=True)
 class RunAnalysis:
@@ -99,10 +105,20 @@ class RunAnalysis:
         return [node for node in self.nodes if node.is_longer]
 
     @property
+    def beyond(self) -> NodeCompared | None:
+        """Where none is longer than 95 of 100, the one that is furthest beyond its median."""
+        first = self.nodes[0] if self.nodes and not self.longer else None
+        return first if first and (first.took.factor or 0) >= _BEYOND else None
+
+    @property
+    def queued_longest(self) -> NodeCompared | None:
+        """Of the nodes that waited longer for a worker than they do, the one that did most."""
+        waited = [node for node in self.nodes if node.is_queued_longer]
+        return max(waited, key=lambda node: node.queued, default=None)
+
+    @property
     def is_queued_longer(self) -> bool:
-        """By more than a second, and at least twice as long as on average."""
-        usual = self.usual.waited
-        return usual is not None and self.waited - usual > 1_000 and self.waited > 2 * usual
+        return _is_waited_longer(self.waited, self.usual.waited)
 
     def document(self) -> dict[str, Any]:
         run, usual = self.run, self.usual
@@ -172,6 +188,11 @@ def _compare(node: Node, step: Any, usual: NodeUsual | None) -> NodeCompared:
         queued_usual=usual.queued if usual else None,
         of=usual.timed if usual else 0,
     )
+
+
+def _is_waited_longer(ms: float, usual: float | None) -> bool:
+    """By more than a second, and at least twice as long as on average."""
+    return usual is not None and ms - usual > 1_000 and ms > 2 * usual
 
 
 def _times(factor: float) -> str:

@@ -58,6 +58,14 @@ class Spent:
     def percent(self) -> str:
         return figures.percent(self.share)
 
+    @property
+    def cost_words(self) -> str:
+        return exact(self.cost)
+
+    @property
+    def failed_words(self) -> str:
+        return exact(self.failed)
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -71,6 +79,10 @@ class Call:
     cost: Decimal
     at: datetime
     is_failed: bool
+
+    @property
+    def cost_words(self) -> str:
+        return exact(self.cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,12 @@ class RunCost:
     def is_more(self) -> bool:
         """Half as much again as usual."""
         return self.usual is not None and self.total.cost > self.usual * Decimal("1.5") > 0
+
+
+def exact(amount: Decimal) -> str:
+    """With every digit that is not nothing, and four of them at least."""
+    whole, _, digits = f"{amount:,f}".partition(".")
+    return f"${whole}.{digits.rstrip('0').ljust(4, '0')}"
 
 
 def cost_of(run: Run, usual: Decimal | None) -> RunCost:

@@ -40,6 +40,10 @@ class Part:
     def percent(self) -> str:
         return figures.percent(self.share)
 
+    @property
+    def width(self) -> str:
+        return f"{100 * self.share:.1f}%"
+
 
 @dataclass(frozen=True, slots=True)
 class RunTime:
