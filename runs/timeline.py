@@ -182,6 +182,12 @@ class _Lane:
     def end(self) -> datetime | None:
         return max((bar.end for bar in self.bars), default=None)
 
+    @property
+    def answered(self) -> _Stretch | None:
+        """What its end is the end of: the last attempt, or a person's time to answer."""
+        waits = [gap for gap in self.gaps if gap.cause == PERSON]
+        return max(self.bars or waits, key=lambda each: each.end, default=None)
+
 
 def timeline(
     run: RunTimes,
@@ -396,7 +402,8 @@ def _is_reused(lane: _Lane) -> bool:
 
 def _critical_chain(lanes: Mapping[str, _Lane], needs: Mapping[str, Sequence[str]]) -> list[str]:
     """From the node that ended last back through what each one waited for, first to last."""
-    ends = {key: lane.end for key, lane in lanes.items() if lane.end is not None}
+    lasts = {key: lane.answered for key, lane in lanes.items()}
+    ends = {key: last.end for key, last in lasts.items() if last is not None}
     chain: list[str] = []
     candidates = list(ends)
     while candidates:
@@ -418,8 +425,9 @@ def _drawn_path(chain: Sequence[str], lanes: Mapping[str, _Lane], scale: _Scale)
             parts.append(f"V{rows[key] + 0.665:g}")
         lane = lanes[key]
         # What still runs leads on past now: the page draws no further than that.
-        growing = any(bar.growing for bar in lane.bars)
-        end = _BEYOND if growing else scale.x(lane.end or begin)
+        last = lane.answered
+        growing = any(bar.growing for bar in lane.bars) or (last is not None and last.growing)
+        end = _BEYOND if growing else scale.x(last.end if last else begin)
         parts.append(f"H{end:g}")
     return " ".join(parts)
 

@@ -170,6 +170,6 @@ def node_row(context: Context, line: NodeLine, node_url: str, selected: str) -> 
         f'<td class="col-low">{precise(context, row.queued_at)}</td>'
         f"<td>{precise(context, node.started_at)}</td>"
         f"<td>{precise(context, node.completed_at)}</td>"
-        f'<td class="op-right">{length}</td>'
+        f'<td class="op-right" data-duration>{length}</td>'
         f'<td title="{error}">{shown_error}</td></tr>'
     )

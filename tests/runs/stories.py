@@ -192,6 +192,17 @@ def failed_invoice(zero=LONG_AGO, **options):
     return told.state("active", "failed", reason=reason, error={"node": "check_totals", **error})
 
 
+def slow_scan(slug="scan_and_read"):
+    """Reads for 30 s, where five runs before it took 4 s."""
+    version = publish(node("scan"), node("read", "scan"), slug=slug)
+    for minute, seconds in enumerate((4, 4, 4, 4, 4, 30)):
+        told = Story(version, zero=LONG_AGO + timedelta(minutes=minute)).at(1).active()
+        told.queue("scan").start("scan").at(4).complete("scan").queue("read").start("read")
+        told.call("read", cost="0.0042").at(4 + seconds).complete("read")
+        told.state("active", "completed")
+    return told
+
+
 def ago(seconds):
     return timezone.now() - timedelta(seconds=seconds)
 

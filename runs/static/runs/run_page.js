@@ -4,6 +4,7 @@ import { sendFrom } from "./dialogs.js";
 import { LiveStream } from "./live.js";
 import { tick } from "./ticks.js";
 import { toast } from "./toast.js";
+import { followAnalysis } from "./run_analysis.js";
 import { fetchText, goTo, isElsewhere, pageUrl, parsed, Unanswered } from "./run_fragment.js";
 import { History } from "./run_history.js";
 import { colour, showContext } from "./run_json.js";
@@ -85,6 +86,7 @@ async function showOverview(url) {
   followLogs();
   markSelected();
   applyView();
+  followAnalysis();
   tick();
   colour(page);
   grow(() => {});
@@ -351,5 +353,6 @@ window.addEventListener("popstate", () => isElsewhere() && location.reload());
 
 countAlike();
 applyView();
+followAnalysis();
 showSelected();
 tabShown();
