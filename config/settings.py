@@ -238,6 +238,7 @@ CELERY_TASK_ROUTES = {
         "listen",
         "prune_firings",
         "bulk_tick",
+        "probe_services",
     )
 }
 CELERY_TASK_ROUTES |= {
@@ -255,6 +256,11 @@ CELERY_BEAT_SCHEDULE = {
     "bulk operations": {"task": "runs.bulk_tick", "schedule": 2.0, "options": {"expires": 5}},
     "retention": {"task": "retention.tick", "schedule": 5.0, "options": {"expires": 10}},
     "analysis": {"task": "analytics.tick", "schedule": 5.0, "options": {"expires": 10}},
+    "probe services": {
+        "task": "runs.probe_services",
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
     "sweep storage": {"task": "runs.sweep_storage", "schedule": 60.0, "options": {"expires": 60}},
     "prune firings": {"task": "runs.prune_firings", "schedule": 60.0, "options": {"expires": 60}},
     "prune outbox": {"task": "runs.prune_outbox", "schedule": 60.0, "options": {"expires": 60}},
@@ -304,6 +310,10 @@ if SUPPORT_URL and not SUPPORT_URL.startswith(("https://", "http://", "mailto:")
     raise ImproperlyConfigured("SUPPORT_URL must begin with https://, http:// or mailto:")
 # What the bundle asks for the health of the portal's parts.
 HEALTH_FINDINGS = "config.health.findings"
+# Of apps above `runs`: how their part is, for the page of services.
+SERVICE_PROBES = ["retention.night_health.look"]
+# Who may read /metrics from elsewhere than this machine: the bearer of this.
+METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
 
 # -- Files -----------------------------------------------------------------------------------
 

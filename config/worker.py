@@ -3,6 +3,7 @@
 import os
 import resource
 import socket
+import time
 from contextlib import suppress
 from signal import SIGKILL, Signals
 from typing import Any
@@ -11,6 +12,7 @@ import redis
 from billiard.pool import EX_OK, EX_RECYCLE
 from celery import Celery, bootsteps
 from celery.signals import celeryd_after_setup, task_prerun, worker_process_init
+from celery.worker import state
 from django.conf import settings
 from django.db import close_old_connections
 
@@ -20,6 +22,8 @@ from runs.engine.obituary import tell_of_end
 
 # Tasks after which a process opens another connection: what grows in one is given back.
 REUSED = 5_000
+# Tasks that a sign of life tells of.
+MOST_TOLD = 20
 
 
 class Heartbeat(bootsteps.StartStopStep):
@@ -30,8 +34,9 @@ class Heartbeat(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         queues = sorted(parent.app.amqp.queues.consume_from)
         self._self = heartbeat.Process("worker", parent.hostname, tuple(queues))
-        self._give()
-        self._timer = parent.timer.call_repeatedly(heartbeat.EVERY, self._give)
+        self._since = time.time()
+        self._give(parent.pool)
+        self._timer = parent.timer.call_repeatedly(heartbeat.EVERY, self._give, (parent.pool,))
 
     def stop(self, parent: Any) -> None:
         parent.timer.cancel(self._timer)
@@ -40,9 +45,20 @@ class Heartbeat(bootsteps.StartStopStep):
 
     shutdown = stop
 
-    def _give(self) -> None:
+    def _give(self, pool: Any) -> None:
+        told = {
+            "since": self._since,
+            "processes": getattr(pool, "num_processes", 1),
+            "tasks": [_told(request) for request in list(state.active_requests)[:MOST_TOLD]],
+        }
         with suppress(redis.RedisError):  # silence is what tells of it
-            heartbeat.give(self._self)
+            heartbeat.give(self._self, told)
+
+
+def _told(request: Any) -> dict[str, Any]:
+    """What a worker is at; of a hint, the node too."""
+    node = request.args[0] if request.name == "runs.execute" and request.args else None
+    return {"task": request.name, "since": request.time_start, "node": node}
 
 
 class Obituary(bootsteps.StartStopStep):

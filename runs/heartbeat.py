@@ -1,5 +1,7 @@
-"""Signs of life of workers and beat: one sorted set in Redis, who → time by Redis's own clock."""
+"""Signs of life of workers, beat and streams: one sorted set in Redis, who → time by Redis's own
+clock; and beside it for a while what each tells of itself."""
 
+import json
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -12,6 +14,8 @@ EVERY = 5
 # Seconds of silence after which a process counts as gone, and after which it is forgotten.
 ALIVE = 15
 REMEMBERED = 86_400
+# Seconds for which it is kept what a process tells of itself.
+TOLD = 60
 
 _OPTIONS: dict[str, Any] = {
     "decode_responses": True,
@@ -21,23 +25,37 @@ _OPTIONS: dict[str, Any] = {
 
 
 class Process(NamedTuple):
-    """Who gives signs of life: a worker, with the queues it takes from, or beat."""
+    """Who gives signs of life: a worker, with the queues it takes from, beat, or a process with
+    streams."""
 
     kind: str
     name: str
     queues: tuple[str, ...] = ()
 
 
-def give(process: Process) -> None:
+class Sign(NamedTuple):
+    """The last one of a process: seconds since, and what it told of itself, if it is alive."""
+
+    process: Process
+    age: int
+    told: dict[str, Any]
+
+
+def give(process: Process, told: dict[str, Any] | None = None) -> None:
     now, _ = _client().time()
     with _client().pipeline() as pipe:
         pipe.zadd(KEY, {_written(process): now})
+        if told is not None:
+            pipe.set(_told_key(process), json.dumps(told), ex=TOLD)
         pipe.zremrangebyscore(KEY, "-inf", now - REMEMBERED)
         pipe.execute()
 
 
 def forget(process: Process) -> None:
-    _client().zrem(KEY, _written(process))
+    with _client().pipeline() as pipe:
+        pipe.zrem(KEY, _written(process))
+        pipe.delete(_told_key(process))
+        pipe.execute()
 
 
 def forget_all() -> None:
@@ -50,6 +68,17 @@ def ages() -> dict[Process, int]:
         return _read(_ask(pipe).execute())
 
 
+def signs(client: redis.Redis) -> list[Sign]:
+    """The last sign of each process, and what it tells."""
+    with client.pipeline(transaction=False) as pipe:
+        found = _read(_ask(pipe).execute())
+    told = client.mget([_told_key(process) for process in found]) if found else []
+    return [
+        Sign(process, age, json.loads(text) if text else {})
+        for (process, age), text in zip(found.items(), told, strict=True)
+    ]
+
+
 async def ages_async() -> dict[Process, int]:
     client = redis.asyncio.Redis.from_url(settings.REDIS_URL, **_OPTIONS)
     async with client, client.pipeline(transaction=False) as pipe:
@@ -59,6 +88,10 @@ async def ages_async() -> dict[Process, int]:
 @cache
 def _client() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, **_OPTIONS)
+
+
+def _told_key(process: Process) -> str:
+    return f"{KEY}:{_written(process)}"
 
 
 def _written(process: Process) -> str:

@@ -11,6 +11,7 @@ from runs.models.login import LoginTry
 from runs.models.node import Attempt, ExecutorLimit, Lease, Node, ReadyNode
 from runs.models.outbox import OutboxCursor, OutboxLine
 from runs.models.run import Run
+from runs.models.service import Backend, Service, ServiceMinute
 from runs.models.source import Source
 from runs.models.token import ApiToken
 from runs.models.trigger import Firing, Trigger, TriggeredRun
@@ -23,6 +24,7 @@ __all__ = [
     "Archive",
     "Attempt",
     "AuditEntry",
+    "Backend",
     "BulkOperation",
     "BulkOutcome",
     "Decision",
@@ -42,6 +44,8 @@ __all__ = [
     "ReadyNode",
     "Run",
     "SavedView",
+    "Service",
+    "ServiceMinute",
     "Source",
     "Trigger",
     "TriggeredRun",

@@ -24,14 +24,17 @@ from storages.backends.s3 import S3Storage
 from runs.objects.bucket import Bucket
 from runs.objects.errors import Misconfigured, Missing, NotDeleted, StorageAway
 from runs.objects.folder import DRAFT, Folder
+from runs.objects.look import Look
 
 __all__ = [
+    "Look",
     "Misconfigured",
     "Missing",
     "NotDeleted",
     "StorageAway",
     "delete_many",
     "drop_unfinished",
+    "look",
     "names",
     "put_new",
     "read",
@@ -83,6 +86,11 @@ def names(prefix: str, after: str = "") -> Iterator[tuple[str, int]]:
             raise Misconfigured(f"Object storage lists {name!r} behind {last!r}.")
         last = name
         yield name, size
+
+
+def look() -> Look:
+    """Ask storage for as little as shows that it answers."""
+    return _store().look()
 
 
 def drop_unfinished(prefix: str, before: datetime) -> int:

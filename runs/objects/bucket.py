@@ -19,6 +19,7 @@ from storages.backends.s3 import S3Storage
 from urllib3.exceptions import HTTPError, IncompleteRead, ReadTimeoutError
 
 from runs.objects.errors import Misconfigured, Missing, NotDeleted, StorageAway
+from runs.objects.look import Look
 
 T = TypeVar("T")
 CHUNK = 256_000
@@ -232,6 +233,11 @@ class Bucket:
                 f" ({next(iter(kept.values()))}): allow s3:DeleteObject in bucket {self._bucket}.",
                 list(kept),
             )
+
+    def look(self) -> Look:
+        with self._client_told():
+            self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._location, MaxKeys=1)
+        return Look(f"bucket {self._bucket}")
 
     def names(self, prefix: str, after: str) -> Iterator[tuple[str, int]]:
         asked: dict[str, str] = {"StartAfter": self._location + after} if after else {}

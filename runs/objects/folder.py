@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from runs.objects.errors import Misconfigured, Missing, NotDeleted, StorageAway
+from runs.objects.look import Look
 
 CHUNK = 256_000
 # Where the file system has no files without a name; no object is called so.
@@ -59,6 +60,15 @@ class Folder:
             if path.is_dir():
                 raise Missing(name)
             return path.stat().st_size
+
+    def look(self) -> Look:
+        # It is made with the first object.
+        there = next((path for path in (self._root, *self._root.parents) if path.exists()), None)
+        if there is None or not os.access(there, os.W_OK | os.X_OK):
+            raise Misconfigured(f"Nothing can be written to {self._root}.")
+        with self._told():
+            disk = os.statvfs(there)
+        return Look(str(self._root), disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize)
 
     def delete_many(self, names: Sequence[str]) -> None:
         kept: dict[str, str] = {}

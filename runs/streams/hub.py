@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import socket
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+import redis
+
+from runs import heartbeat
 from runs.live import Bell
 from runs.streams.access import Guard
 from runs.streams.database import Readers
@@ -49,6 +56,7 @@ class Hub:
                 ("feeds", self.feeds.run),
                 ("guard", self.guard.run),
                 ("look", self._look),
+                ("signs of life", self._give_signs),
             )
         ]
         _call_at_shutdown(self.close)
@@ -90,6 +98,20 @@ class Hub:
             elif not sure and now - self._reset_at >= UNSURE_RESET_SECONDS:
                 self._reset()
             was_sure = sure
+
+    async def _give_signs(self) -> None:
+        """Whoever looks at the services sees how many listen here."""
+        process = heartbeat.Process("streams", f"{os.getpid()}@{socket.gethostname()}")
+        since = time.time()
+        while True:
+            told = {
+                "since": since,
+                "clients": self.guard.count,
+                "sure": self._subscription.is_sure,
+            }
+            with suppress(redis.RedisError):  # silence is what tells of it
+                await asyncio.to_thread(heartbeat.give, process, told)
+            await asyncio.sleep(heartbeat.EVERY)
 
     def _reset(self) -> None:
         self.notices.reset()

@@ -1,0 +1,25 @@
+"""A connection to the database beside Django's: the pool's may all be busy, and a server that
+hangs must hold up nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from django.db import connections
+
+
+@contextmanager
+def own_connection(seconds: float) -> Iterator[psycopg.Connection[Any]]:
+    """To read with, in a transaction in which no statement may take longer than `seconds`."""
+    parameters = {**connections["default"].get_connection_params(), "connect_timeout": 2}
+    del parameters["cursor_factory"]
+    connection: psycopg.Connection[Any]
+    with psycopg.Connection.connect(**parameters) as connection:
+        # Within the transaction, so that behind PgBouncer nobody inherits it.
+        connection.execute(
+            "SELECT set_config('statement_timeout', %s, true)", [f"{round(seconds * 1000)}ms"]
+        )
+        yield connection
