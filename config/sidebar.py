@@ -107,6 +107,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Audit", "policy", "admin:runs_auditentry_changelist", "runs.view_auditentry"),
         ),
     ),
+    ("INFRASTRUCTURE", (Entry("Services", "dns", "services", "runs.view_service"),)),
 )
 
 

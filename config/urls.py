@@ -9,6 +9,7 @@ from runs.views.api_docs import ApiDocs
 from runs.views.decisions import Decide, Decisions
 from runs.views.my_settings import MySettings
 from runs.views.own_password import OwnPassword
+from runs.views.services import ServicesPage
 from runs.views.tokens import Tokens
 
 urlpatterns = [
@@ -24,6 +25,7 @@ urlpatterns = [
         admin.site.admin_view(Decide.as_view()),
         name="decide",
     ),
+    path("admin/services/", admin.site.admin_view(ServicesPage.as_view()), name="services"),
     path("admin/bulk/", include("runs.views.bulk.urls")),
     path("admin/retention/executions/", include("retention.views.executions.urls")),
     path("admin/automation/", include("runs.views.automation.urls")),
@@ -44,4 +46,4 @@ urlpatterns = [
 handler400 = "runs.views.errors.bad_request"
 handler403 = "runs.views.errors.permission_denied"
 handler404 = "runs.views.errors.not_found"
-handler500 = "runs.api.problems.server_error"
+handler500 = "config.errors.server_error"

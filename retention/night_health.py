@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+from django.urls import reverse
+
 from runs.services.finding import Finding, Kind, Status, span_words
 from runs.services.own_connection import own_connection
 
@@ -40,6 +42,7 @@ class Night(NamedTuple):
 def look() -> Finding:
     """Raises what psycopg raises."""
     found = Finding("archive", Kind.ARCHIVE, "Nightly archive", Status.UP)
+    found.link = ("All nights", reverse("retention_executions"), "runs.manage_retention")
     with own_connection(SECONDS) as connection:
         row = connection.execute(_LAST).fetchone()
     if row is None:

@@ -2,6 +2,7 @@
 
 from runs.admin.accounts import GroupAdmin, UserAdmin
 from runs.admin.audit import AuditEntryAdmin
+from runs.admin.backend import BackendAdmin
 from runs.admin.executor_limit import ExecutorLimitAdmin
 from runs.admin.records import EventAdmin, LLMCallAdmin
 from runs.admin.run import RunAdmin
@@ -10,6 +11,7 @@ from runs.admin.workflow import WorkflowAdmin, WorkflowVersionAdmin
 
 __all__ = [
     "AuditEntryAdmin",
+    "BackendAdmin",
     "EventAdmin",
     "ExecutorLimitAdmin",
     "GroupAdmin",

@@ -288,12 +288,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler for the whole portal; elsewhere than here it gives Django's page."""
     if not request.path.startswith(PREFIX):
         # Into a part of a page htmx would put what answers with 503.
-        if _database_is_away() and not request.headers.get("HX-Request"):
+        if database_is_away() and not request.headers.get("HX-Request"):
             page = defaults.server_error(request, "503.html")
             page.status_code = 503
             return page
         return defaults.server_error(request)
-    if _database_is_away():
+    if database_is_away():
         # Where it was needed before any view was reached: for the session, above all.
         answer = _answer(request, 503, Unavailable.default_detail)
         answer.headers["Retry-After"] = str(Unavailable.wait)
@@ -301,7 +301,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _answer(request, 500, "The portal met an unexpected error; its log says more.")
 
 
-def _database_is_away() -> bool:
+def database_is_away() -> bool:
     """Whether this is what Django's handler of errors is called for."""
     error = sys.exc_info()[1]
     if isinstance(error, OperationalError) and was_stopped(error):

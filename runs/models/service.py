@@ -56,7 +56,7 @@ class Service(models.Model):
     words = models.CharField(max_length=500, blank=True)
     # What a person can do about it.
     act = models.CharField(max_length=500, blank=True)
-    # {"facts": [[label, words], …], "tasks": […]}
+    # {"facts": [[label, words], …], "tasks": […], "link": [label, address, permission] or null}
     details = models.JSONField(default=dict)
 
     class Meta:

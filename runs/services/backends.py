@@ -10,6 +10,8 @@ import json
 import time
 from typing import Any
 
+from django.urls import reverse
+
 from runs import outbound, secret_values
 from runs.models.service import Preset
 from runs.secret_values import SecretMissing, masked
@@ -67,6 +69,8 @@ class Backend:
 
     def _finding(self, status: Status) -> Finding:
         found = Finding(self.question, Kind.BACKEND, self.name, status)
+        where = reverse("admin:runs_backend_change", args=[self.key])
+        found.link = ("Its settings", where, "runs.view_backend")
         found.facts = [("Address", self.url), ("Kind", Preset(self._preset).label)]
         return found
 
@@ -139,5 +143,3 @@ def _read_slots(result: dict[str, Any], found: Finding) -> None:
 
 def _whole(value: Any) -> int:
     return int(value) if isinstance(value, int | float) else 0
-
-

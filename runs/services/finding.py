@@ -8,7 +8,7 @@ from typing import Any
 
 from runs.models.service import Kind, Status
 
-__all__ = ["Finding", "Kind", "Status", "bytes_words", "span_words"]
+__all__ = ["Finding", "Kind", "Status", "age_words", "bytes_words", "span_words"]
 
 
 @dataclass(slots=True)
@@ -24,10 +24,16 @@ class Finding:
     facts: list[tuple[str, str]] = field(default_factory=list)
     # Of a worker: what it is at. {"task": …, "since": seconds, "node": id or None}
     tasks: list[dict[str, Any]] = field(default_factory=list)
+    # The page that helps: (label, address, permission to see it).
+    link: tuple[str, str, str] | None = None
 
     @property
     def details(self) -> dict[str, Any]:
-        return {"facts": [list(fact) for fact in self.facts], "tasks": self.tasks}
+        return {
+            "facts": [list(fact) for fact in self.facts],
+            "tasks": self.tasks,
+            "link": self.link,
+        }
 
 
 def span_words(seconds: float) -> str:

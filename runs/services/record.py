@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -53,7 +54,11 @@ def keep(seen: Seen) -> None:
     keys = [finding.key for finding in seen.findings]
     with transaction.atomic():
         rows += _unknown(seen.unknown, keys)
-        given = {"found": json.dumps(rows), "now": seen.at, "minute": minute_of(seen.at)}
+        given: dict[str, Any] = {
+            "found": json.dumps(rows),
+            "now": seen.at,
+            "minute": minute_of(seen.at),
+        }
         with connection.cursor() as cursor:
             cursor.execute(_KEEP, given)
             cursor.execute(_KEEP_MINUTES, given)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.urls import reverse
+
 from runs.services import database
 from runs.services.finding import Finding, Kind, Status, age_words, span_words
 
@@ -19,6 +21,9 @@ def sources(told: database.Told, now: datetime) -> list[Finding]:
 
 def _source(key: int, name: str, last: datetime | None, opened: int, now: datetime) -> Finding:
     found = Finding(f"source:{key}", Kind.SOURCE, name, Status.UP)
+    found.link = (
+        "Its settings", reverse("admin:runs_source_change", args=[key]), "runs.view_source"
+    )  # fmt: skip
     runs = f"{opened:,} open run{'s' * (opened != 1)}"
     if last is None:
         found.status = Status.UNKNOWN

@@ -43,6 +43,7 @@ def make_groups():
         ("runs", "0013_triggers", "give_permissions"),
         ("runs", "0014_bulk", "give_hold"),
         ("runs", "0017_archive", "give_permissions"),
+        ("runs", "0023_services", "give_permissions"),
         ("analytics", "0002_mark_permission", "give_permission"),
     ):
         state = MigrationLoader(connection).project_state((app, name))

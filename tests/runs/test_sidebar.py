@@ -16,6 +16,7 @@ EVERYTHING = {
     "BUILD": ["Workflows", "API"],
     "ANALYZE": ["Duration", "Cost", "Failures"],
     "MANAGE": ["Settings", "Users", "Groups", "Sources", "Executor limits", "Archive", "Audit"],
+    "INFRASTRUCTURE": ["Services"],
 }
 
 
@@ -78,6 +79,7 @@ def test_the_page_has_no_group_without_an_entry():
         ("/admin/runs/workflowversion/", None),
         ("/admin/runs/user/", "Users"),
         ("/admin/settings/runs/", "Settings"),
+        ("/admin/services/", "Services"),
         ("/admin/me/", None),
     ],
 )
