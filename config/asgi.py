@@ -19,7 +19,8 @@ from django.core.handlers.asgi import ASGIRequest  # noqa: E402
 
 from config.bodies import Bounded  # noqa: E402
 from config.handler import Handler  # noqa: E402
-from config.health import health  # noqa: E402
+from config.health import health, readiness  # noqa: E402
+from config.metrics import metrics  # noqa: E402
 from runs.api import ingest_asgi  # noqa: E402
 from runs.api.trpc import subscription  # noqa: E402
 from runs.streams import asgi as streams  # noqa: E402
@@ -38,6 +39,10 @@ def _responder(scope: Any) -> Callable[..., Awaitable[None]]:
     path = scope["path"]
     if path == "/healthz":
         return health
+    if path == "/readyz":
+        return readiness
+    if path == "/metrics":
+        return metrics
     if path in ingest_asgi.PATHS:
         return ingest
     if streams.serves(path) and _may_stay(scope):

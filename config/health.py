@@ -1,4 +1,5 @@
-"""``/healthz``: whether every part of the portal is up.
+"""``/healthz``: whether every part of the portal is up. ``/readyz``: whether this process can
+answer, for who shares requests out: workers and beat are no part of that.
 
 Plain ASGI in front of Django, so that neither a session, nor a host check, nor a redirect stands
 between a probe and its answer. The answer takes two seconds at most, whatever hangs, and however
@@ -23,6 +24,8 @@ from runs import heartbeat
 PATIENCE = 1.5
 # Seconds for which a finding is given to others who ask.
 FRESH = 0.5
+# What a process needs to answer requests.
+READY = ("database", "migrations", "broker")
 
 Parts = dict[str, str]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -69,8 +72,17 @@ async def findings() -> Parts:
 
 
 async def health(_scope: object, _receive: object, send: Send) -> None:
-    """The ASGI application."""
+    """The ASGI application for ``/healthz``."""
+    await _tell(await findings(), send)
+
+
+async def readiness(_scope: object, _receive: object, send: Send) -> None:
+    """The ASGI application for ``/readyz``."""
     parts = await findings()
+    await _tell({name: parts[name] for name in READY}, send)
+
+
+async def _tell(parts: Parts, send: Send) -> None:
     up = set(parts.values()) == {"ok"}
     body = json.dumps({"status": "ok" if up else "starting", "parts": parts}).encode()
     headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]

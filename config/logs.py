@@ -2,10 +2,18 @@
 
 import logging
 
+from runs import counters
 from runs.secret_values import masked
 
 # An executor may print whatever it has.
 LONGEST = 20_000
+
+
+class ErrorCounter(logging.Handler):
+    """Counts them for ``/metrics``."""
+
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002
+        counters.add(counters.ERRORS)
 
 
 class Formatter(logging.Formatter):

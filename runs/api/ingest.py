@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from runs import counters
 from runs.api.problems import TooLarge
 from runs.api.throttling import ReportsPerMinute
 from runs.ingest import body
@@ -128,6 +129,9 @@ class EventsView(APIView):
             taken = take_in(reports, by=cast(User, request.user), now=now)
             taken.refused += outcome.refused
             outcome = taken
+        counters.add(counters.EVENTS, outcome.stored)
+        counters.add(counters.DUPLICATES, outcome.duplicates)
+        counters.add(counters.REFUSED, len(outcome.refused))
         return Response(_told(outcome))
 
 

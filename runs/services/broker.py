@@ -32,15 +32,15 @@ class Told:
 
 def look() -> Told:
     """Raises what redis raises."""
-    client = _client(settings.REDIS_URL)
-    client.ping()  # a connection of its own may have to be opened first
+    asked = client()
+    asked.ping()  # a connection of its own may have to be opened first
     begun = time.monotonic()
-    client.ping()
+    asked.ping()
     latency = (time.monotonic() - begun) * 1000
-    info: Any = client.info()
-    told = Told(_server(info, latency), heartbeat.signs(client))
+    info: Any = asked.info()
+    told = Told(_server(info, latency), heartbeat.signs(asked))
     names = sorted(queues().union(*(sign.process.queues for sign in told.signs)))
-    with client.pipeline(transaction=False) as pipe:
+    with asked.pipeline(transaction=False) as pipe:
         for name in names:
             pipe.llen(name)
         pipe.hlen("unacked")
@@ -63,6 +63,10 @@ def queues() -> frozenset[str]:
     routed = (route["queue"] for route in settings.CELERY_TASK_ROUTES.values())
     own: frozenset[str] = frozenset([settings.CELERY_TASK_DEFAULT_QUEUE, *routed])
     return own.union(registry.queues())
+
+
+def client() -> redis.Redis:
+    return _client(settings.REDIS_URL)
 
 
 @cache

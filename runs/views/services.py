@@ -244,4 +244,9 @@ def _summary(rows: Sequence[Row]) -> dict[str, Any]:
         )
         words = ", ".join(said)
         words = words[0].upper() + words[1:]
-    return {"look": LOOKS[worst][0], "icon": LOOKS[worst][1], "words": words, "status": worst}
+    return {
+        "look": LOOKS[worst][0],
+        "icon": LOOKS[worst][1],
+        "words": words,
+        "worse": [row for row in rows if row.status in (Status.DOWN, Status.DEGRADED)][:5],
+    }
