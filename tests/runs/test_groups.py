@@ -26,6 +26,7 @@ VIEWS = {
 ACTS = {
     "runs.execute_workflow", "runs.retry_run", "runs.terminate_run", "runs.ingest_event",
     "runs.decide_decision", "runs.fire_trigger", "runs.restore_run", "analytics.mark_failuregroup",
+    "runs.view_service", "runs.view_backend",
 }  # fmt: skip
 GROUPS = ("Viewer", "Operator", "Administrator")
 
