@@ -16,7 +16,12 @@ from runs.models import Event, OutboxCursor, Source
 from runs.rows import NewEvent
 from runs.services import broker, tasks
 from runs.states import Kind
-from tests.runs.conftest import make_run, new_run, publish, version  # noqa: F401  (fixtures)
+from tests.runs.conftest import (  # noqa: F401  (fixtures)
+    _emptied_quickly,
+    make_run,
+    publish,
+    version,
+)
 from tests.runs.visitors import visitor
 
 pytestmark = pytest.mark.django_db(transaction=True)
