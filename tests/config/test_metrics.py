@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from config import health, metrics
@@ -113,6 +114,12 @@ def test_every_documented_name_is_there(busy):
     assert 3600 <= samples["portal_archive_age_seconds"][frozenset()] < 3700
     assert samples["portal_ingest_lag_seconds"][frozenset()] >= 2.9
     assert set(samples["portal_scrape_ok"].values()) == {1}
+
+
+def test_the_documentation_names_what_there_is():
+    page = (settings.BASE_DIR / "docs" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(\w+)`.* \| (\w+) \| (.*) \|$", page, re.MULTILINE)
+    assert rows == [(name, *told) for name, told in metrics.DOCUMENTED.items()]
 
 
 def test_a_part_that_does_not_answer_is_left_out_and_said(settings):
