@@ -10,11 +10,10 @@ from typing import Any
 from django.db import connection
 
 from analytics import histogram
-from analytics.scope import DAY, Relation, Scope
+from analytics.scope import DAY, SECONDS, Relation, Scope
 from runs.timeouts import statement_timeout
 
-# Seconds that one question may take, and rows of an answer.
-SECONDS = 10
+# Rows of an answer.
 MOST = 2_000
 
 

@@ -15,7 +15,7 @@ from django.db import connection
 
 from analytics import asking, figures, measure, trend
 from analytics.figures import Figure
-from analytics.scope import DAY, HOUR, Scope
+from analytics.scope import DAY, HOUR, SECONDS, Scope
 from runs.models import Run, Workflow
 from runs.timeouts import statement_timeout
 
@@ -23,6 +23,8 @@ from runs.timeouts import statement_timeout
 SHOWN = 12
 SERIES = 4
 RUNS = 10
+# What lines of a breakdown are sorted by, largest first.
+SORTS = ("cost", "tokens", "count")
 ZERO = Decimal(0)
 
 
@@ -117,8 +119,10 @@ def costs(scope: Scope, before: Scope | None) -> Costs:
     breakdowns = [
         told("workflows", "workflow_id", "By workflow", head="Workflow", named=slugs.get,
              linked=lambda slug: scope.link(workflow=slug)),
-        told("nodes", "node", "By node", head="Node"),
-        told("models", "model", "By model", head="Model"),
+        told("nodes", "node", "By node", head="Node",
+             linked=lambda node: scope.link(node=node)),
+        told("models", "model", "By model", head="Model",
+             linked=lambda model: scope.link(model=model)),
         _people(scope, whole),
     ]  # fmt: skip
     return Costs(
@@ -159,12 +163,14 @@ def _figures(
         figures.money("Total cost", now["cost"], then["cost"] if then else None, link),
         figures.money("Cost per run", each, before, link),
         figures.money(
-            "On failed attempts", now["failed_cost"], then["failed_cost"] if then else None, link
+            "On failed attempts", now["failed_cost"], then["failed_cost"] if then else None,
+            scope.link(spent="failed"),
         ),
         figures.money(
-            "On retries of runs", now["retry_cost"], then["retry_cost"] if then else None, link
+            "On retries of runs", now["retry_cost"], then["retry_cost"] if then else None,
+            scope.link(is_retry="yes"),
         ),
-    ]
+    ]  # fmt: skip
 
 
 def _series(
@@ -196,8 +202,8 @@ def _breakdown(
     key: str,
     title: str,
     head: str,
+    linked: Callable[[str], str],
     named: Callable[[Any], str | None] = str,
-    linked: Callable[[str], str] | None = None,
 ) -> Breakdown:
     rows = asking.total(scope, "analytics_calls", [key], _SUMS)
     shown = rows[:SHOWN]
@@ -219,7 +225,7 @@ def _breakdown(
                 count=int(row["calls"]),
                 share=float(row["cost"] / whole) if whole else 0,
                 before=earlier.get(row[key], ZERO) if before is not None else None,
-                link=linked(said) if linked else "",
+                link=linked(said) if row[key] else "",
                 failed_cost=row["failed_cost"],
                 retry_cost=row["retry_cost"],
             )
@@ -238,7 +244,7 @@ FROM ({source}) AS told GROUP BY triggered_by ORDER BY sum(cost) DESC, triggered
 def _people(scope: Scope, whole: Decimal) -> Breakdown:
     source, params = _people_source(scope)
     sql = _BY_PERSON.format(source=source, most=asking.MOST)
-    with statement_timeout(asking.SECONDS), connection.cursor() as cursor:
+    with statement_timeout(SECONDS), connection.cursor() as cursor:
         cursor.execute(sql, params)
         rows = cursor.fetchall()
     lines = [
@@ -260,16 +266,17 @@ def _people(scope: Scope, whole: Decimal) -> Breakdown:
 
 
 def _people_source(scope: Scope) -> tuple[str, list[Any]]:
-    """Whole days from the rollup, which knows nothing of versions; what is left, and short times,
-    from the runs."""
+    """Whole days from the rollup; what is left, and short times, from the runs."""
     days = [part for part in scope.parts(DAY) if part[0] == 1]
-    if not scope.rolled or scope.version is not None or not days:
+    if not scope.rolled or not days:
         sql, params = scope.on_jobs(scope.since, scope.until)
         return measure.statement(measure.USERS, sql), list(params)
     [(_, first, last)] = days
     where, params = "at >= %s AND at < %s", [first, last]
     if scope.workflow is not None:
         where, params = f"{where} AND workflow_id = %s", [*params, scope.workflow.pk]
+    if scope.version is not None:
+        where, params = f"{where} AND version_id = %s", [*params, scope.version.pk]
     columns = ", ".join(measure.USER_COLUMNS)
     parts = [f"SELECT {columns} FROM analytics_users WHERE {where}"]
     for since, until in ((scope.since, first), (last, scope.until)):
@@ -284,12 +291,12 @@ def _dearest(scope: Scope) -> list[Run]:
     """The most expensive runs. They are all in as many hours: those with the dearest ones."""
     wanted = scope.runs.filter(cost__gt=0).select_related("workflow", "version").dearest_first()
     if not scope.rolled:
-        with statement_timeout(asking.SECONDS):
+        with statement_timeout(SECONDS):
             return list(wanted[:RUNS])
     rows = asking.total(scope, "analytics_runs", largest=["dearest"], bar=HOUR, where="dearest > 0")
     hours = sorted(rows, key=lambda row: row["dearest"], reverse=True)[:RUNS]
     found: list[Run] = []
-    with statement_timeout(asking.SECONDS):
+    with statement_timeout(SECONDS):
         for hour in hours:
             own = wanted.filter(created_at__gte=hour["at"], created_at__lt=hour["at"] + HOUR)
             found += own[:RUNS]

@@ -41,7 +41,9 @@ class NodeTime:
     backoff: float
     p95_before: float | None
     queued_before: float | None
+    # The runs in which it was executed, and those in which it has failed.
     link: str
+    failed_link: str = ""
 
     @property
     def growth(self) -> float | None:
@@ -166,7 +168,8 @@ def _total(scope: Scope) -> asking.Row:
 
 
 def _figures(scope: Scope, now: asking.Row, then: asking.Row | None) -> list[Figure]:
-    link = scope.link()
+    # Of what has not started or not ended no duration is told.
+    link = scope.link(timed="yes")
 
     def waited(row: asking.Row) -> float | None:
         return figures.ratio(float(row["waited_ms"]), float(row["runs"]))
@@ -180,10 +183,10 @@ def _figures(scope: Scope, now: asking.Row, then: asking.Row | None) -> list[Fig
         ),
         figures.length(
             "Longest", now["longest_ms"] or None, (then["longest_ms"] or None) if then else None,
-            link + "&sort=duration",
+            scope.link(timed="yes", sort="duration"),
         ),
         figures.length(
-            "Waited for a start", waited(now), waited(then) if then else None, link
+            "Waited for a start", waited(now), waited(then) if then else None, scope.link()
         ),
     ]  # fmt: skip
 
@@ -224,7 +227,8 @@ def _nodes(scope: Scope, before: Scope | None) -> list[NodeTime]:
                 backoff=_each(row, "backoff_ms"),
                 p95_before=then.percentile(0.95) if then else None,
                 queued_before=_each(then, "queued_ms") if then else None,
-                link=scope.link(workflow=slug),
+                link=scope.link(workflow=slug, node=row["node"]),
+                failed_link=scope.link(workflow=slug, node=row["node"], node_status="failed"),
             )
         )
     return found

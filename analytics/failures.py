@@ -49,7 +49,10 @@ class Group:
     is_new: bool = False
     since: str = ""
     trend: list[int] = field(default_factory=list)
+    # Its runs; those of them that were retried; and those of which a retry completed.
     link: str = ""
+    retried_link: str = ""
+    recovered_link: str = ""
 
     @property
     def public_id(self) -> str:
@@ -139,11 +142,12 @@ def _figures(scope: Scope, before: Scope | None, rows: Sequence[asking.Row]) -> 
     return [
         figures.count("Failed runs", now.failed, then.failed if then else None, link, bad=True),
         figures.share(
-            "Failure rate", now.rate, then.rate if then else None, scope.link(), bad=True,
+            "Failure rate", now.rate, then.rate if then else None, link, bad=True,
             note="Failed runs, of those that have ended",
         ),
         figures.share(
-            "Retries that succeeded", now.retry, then.retry if then else None, link, bad=False,
+            "Retries that succeeded", now.retry, then.retry if then else None,
+            scope.link(state="failed", retried="recovered"), bad=False,
             note=f"{now.recovered:,} of {now.retried:,} failed runs that were retried",
         ),
         figures.length("Median time to failure", took, took_before, link, bad=False),
@@ -211,6 +215,8 @@ def _group(
         workflows=[slugs.get(row["workflow_id"], "–") for row in rows],
         is_new=known is not None and known.first_seen >= scope.since,
         link=scope.link(state="failed", group=public(key)),
+        retried_link=scope.link(state="failed", group=public(key), retried="yes"),
+        recovered_link=scope.link(state="failed", group=public(key), retried="recovered"),
     )
 
 

@@ -143,7 +143,9 @@ def _day(scope: Scope, usual: Scope) -> list[Figure]:
             "Failed", rate, rate_before, scope.link(state="failed"), bad=True,
             note="Of the runs that completed or failed; usual: the seven days before",
         ),
-        figures.length("95 % within", p95, p95_before, link + "&sort=duration"),
+        figures.length(
+            "95 % within", p95, p95_before, scope.link(timed="yes", sort="duration")
+        ),
     ]  # fmt: skip
 
 

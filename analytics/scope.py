@@ -19,6 +19,7 @@ from analytics import measure
 from runs.filters import RunFilter
 from runs.models import Run, Workflow, WorkflowVersion
 from runs.querysets import RunQuerySet
+from runs.timeouts import statement_timeout
 
 # What the rollups know of runs; what else a filter names is asked of the runs.
 _ROLLED = frozenset({"workflow", "version", "created", "created_from", "created_to"})
@@ -26,6 +27,10 @@ _ROLLED = frozenset({"workflow", "version", "created", "created_from", "created_
 DIRECT = timedelta(days=7)
 USUAL = "7d"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+# Seconds that one question may take.
+SECONDS = 10
+# Of runs that were retried: where a figure is about some of the others, these are meant.
+_ONE_WITHIN_THE_OTHER = {"yes", "recovered"}
 # Bars of a trend, about.
 BARS = 60
 _TEMPLATES = {
@@ -34,6 +39,10 @@ _TEMPLATES = {
     "analytics_calls": measure.CALLS,
     "analytics_failures": measure.FAILURES,
 }
+
+
+# Typed as the rollup's own rows are.
+_AS_ROWS = "SELECT * FROM jsonb_populate_recordset(NULL::{table}, %s::jsonb)"
 
 
 class TooWide(Exception):  # noqa: N818
@@ -61,11 +70,13 @@ class Scope:
     # On jobs, where the runs are asked.
     condition: str = ""
     params: Sequence[Any] = field(default=())
+    # What was counted of the runs themselves, by the rollup that it looks like.
+    _counted: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def of(self, table: str, bar: timedelta = DAY) -> Relation:
         """The rows of a rollup that are meant; `bar`: the shortest time that is told apart."""
         if not self.rolled:
-            return Relation(measure.statement(_TEMPLATES[table], self.condition), self.params)
+            return Relation(_AS_ROWS.format(table=table), [self._count(table)])
         parts, params = [], list[Any]()
         for span, since, until in self.parts(bar):
             where = "span = %s AND at >= %s AND at < %s"
@@ -78,6 +89,15 @@ class Scope:
                 params.append(self.version.pk)
             parts.append(f"SELECT * FROM {table} WHERE {where}")
         return Relation(" UNION ALL ".join(parts), params)
+
+    def _count(self, table: str) -> str:
+        """The runs' own rows of a rollup, as JSON: a page asks several things of the same ones."""
+        if table not in self._counted:
+            told = measure.statement(_TEMPLATES[table], self.condition)
+            with statement_timeout(SECONDS), connection.cursor() as cursor:
+                cursor.execute(f"SELECT jsonb_agg(told)::text FROM ({told}) AS told", self.params)
+                self._counted[table] = cursor.fetchone()[0] or "[]"
+        return self._counted[table]
 
     def parts(self, bar: timedelta) -> list[tuple[int, datetime, datetime]]:
         """Whole days by the day, what is left by the hour; no day twice."""
@@ -108,8 +128,9 @@ class Scope:
         other = self.filter.with_(created="", created_from=since, created_to=until, **changes)
         condition, params = ("", ()) if self.rolled else _condition(other, until)
         return replace(
-            self, filter=other, since=since, until=until, condition=condition, params=params
-        )
+            self, filter=other, since=since, until=until, condition=condition, params=params,
+            _counted={},
+        )  # fmt: skip
 
     def of_version(self, version: WorkflowVersion) -> Scope:
         return replace(self.moved(self.since, self.until, version=version.number), version=version)
@@ -124,8 +145,17 @@ class Scope:
         return self.filter.with_(created="", created_from=self.since, created_to=self.until, **more)
 
     def link(self, **more: Any) -> str:
-        """The list of the runs behind a figure, as a query string; `more` narrows the filter."""
-        return self.narrowed(**more).query()
+        """The list of the runs behind a figure, as a query string; `more` narrows the filter, and
+        `sort` is the list's.
+
+        Empty where no filter says it: one field cannot name two nodes, or two states."""
+        told, sort = {}, more.pop("sort", "")
+        for name, value in more.items():
+            had = getattr(self.filter, name) or value
+            if had != value and {had, value} != _ONE_WITHIN_THE_OTHER:
+                return ""
+            told[name] = "recovered" if "recovered" in (had, value) else value
+        return self.narrowed(**told).query(sort=sort)
 
 
 def scope_of(wanted: RunFilter, now: datetime, version: WorkflowVersion | None = None) -> Scope:
@@ -145,17 +175,24 @@ def scope_of(wanted: RunFilter, now: datetime, version: WorkflowVersion | None =
     is_known = (workflow is not None or not wanted.workflow) and (
         version is not None or not wanted.version
     )
-    named = {name for name, _ in wanted.pairs()}
-    if named <= _ROLLED and is_known:
+    if is_rolled(wanted) and is_known:
         ends = _hour(until + HOUR - timedelta(microseconds=1))
         return Scope(wanted, _hour(since), ends, workflow=workflow, version=version)
+    # Links say whole seconds, and are to find the same runs.
+    since, until = since.replace(microsecond=0), _second_from(until)
     if until - since > DIRECT + HOUR:
         raise TooWide(
             "With this filter the runs themselves are looked at, which is done for seven days at"
             " most: choose a shorter time, or leave the filter at a workflow and a time."
         )
-    condition, params = _condition(wanted, now)
+    bounded = wanted.with_(created="", created_from=since, created_to=until)
+    condition, params = _condition(bounded, now)
     return Scope(wanted, since, until, workflow, version, False, condition, params)
+
+
+def is_rolled(wanted: RunFilter) -> bool:
+    """Whether it names nothing that the rollups don't know."""
+    return {name for name, _ in wanted.pairs()} <= _ROLLED
 
 
 def _condition(wanted: RunFilter, now: datetime) -> tuple[str, Sequence[Any]]:
@@ -173,6 +210,11 @@ def _condition(wanted: RunFilter, now: datetime) -> tuple[str, Sequence[Any]]:
 
 def _hour(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _second_from(at: datetime) -> datetime:
+    """The first whole second that is not before."""
+    return at if not at.microsecond else at.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _day_from(at: datetime) -> datetime:

@@ -374,7 +374,11 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 # Modules of apps above `runs` with procedures for /api/trpc.
-TRPC_PROCEDURES = ["retention.api.procedures", "retention.api.execution_procedures"]
+TRPC_PROCEDURES = [
+    "retention.api.procedures",
+    "retention.api.execution_procedures",
+    "analytics.api.procedures",
+]
 # Requests a minute: by one token, and by one person with all their tokens and sessions.
 API_TOKEN_RATE = _number("API_TOKEN_RATE", 600)
 API_USER_RATE = _number("API_USER_RATE", 1200)

@@ -35,6 +35,7 @@ urlpatterns = [
     path("api/docs/", RedirectView.as_view(pattern_name="api_docs")),
     path("api/retention/executions/", include("retention.api.execution_urls")),
     path("api/retention/", include("retention.api.urls")),
+    path("api/analysis/", include("analytics.api.urls")),
     path("api/", include("runs.api.urls")),
 ]
 

@@ -16,7 +16,7 @@ from typing import Any
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from retention import terms
+from retention import canary, terms
 from retention.models import Finding
 from retention.taken import Taken
 from runs import archiving, doomed, ids, recorder, restoring
@@ -46,7 +46,10 @@ Cursor = dict[str, Any]
 
 def step(taken: Taken) -> bool:
     """A little of it; False when it has come to its end, or is not to be gone on with."""
-    cursor = taken.cursor or {"phase": PHASES[0]}
+    cursor = taken.cursor
+    if not cursor:
+        canary.same_storage()
+        cursor = {"phase": PHASES[0]}
     if cursor.get("queue"):
         return _batch(taken, cursor)
     return _STEPS[cursor["phase"]](taken, cursor)

@@ -19,10 +19,10 @@ from django import forms
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from runs import fingerprint, ids
+from runs import contents, fingerprint, ids
 from runs.driver import plain_cursor
 from runs.querysets import RunQuerySet
-from runs.states import LABELS, RunState, Trigger
+from runs.states import LABELS, NodeStatus, RunState, Trigger
 
 # What a state is called in a URL: the word of the page, "running" rather than "active".
 STATES: dict[str, RunState] = {name: state for state, (_, name, _) in LABELS.items()}
@@ -41,7 +41,31 @@ RANGES: dict[str, tuple[str, timedelta]] = {
 # Where the logs are: what can be restored, and what can be read as it is.
 LOGS = {"archived": "Archived", "live": "In the database"}
 
-UNDATED = "Error text is searched within a date range: give its beginning."
+# What a node that was executed can be in, and what its runs are called.
+NODE_STATUSES: dict[str, str] = {
+    NodeStatus.RUNNING: "is running",
+    NodeStatus.WAITING: "waits for a person",
+    NodeStatus.COMPLETED: "completed",
+    NodeStatus.FAILED: "failed",
+    NodeStatus.TERMINATED: "was terminated",
+}
+# What is told of runs by what is in them, and by what became of them.
+SPENT = {"failed": "that spent on failed attempts"}
+IS_RETRY = {"yes": "that retry another", "no": "that retry no other"}
+RETRIED = {
+    "yes": "that failed and were retried",
+    "recovered": "that failed and completed when retried",
+    "no": "that failed and were not retried",
+}
+TIMED = {"yes": "that have started and ended"}
+
+# Nothing finds these but looking at one run after the other: what is said without a beginning.
+UNDATED = {
+    "q": "Error text is searched within a date range: give its beginning.",
+    "node": "Runs of a node are looked for within a date range: give its beginning.",
+    "model": "Runs of a model are looked for within a date range: give its beginning.",
+    "spent": "What runs spent is looked for within a date range: give its beginning.",
+}
 # A kind may hold anything; a node's id has no “@”, and there may be none.
 _ERROR = r"\A[^\n\r]{0,100}@[^@\n\r]{0,64}\Z"
 _TRIGGER_WORDS: dict[str, str] = {
@@ -126,6 +150,17 @@ class FilterForm(forms.Form):
         max_value=2_000_000_000,
         error_messages={"invalid": "A version is a number, such as 4."},
     )
+    node = forms.RegexField(
+        r"\A\S{1,64}\Z",
+        required=False,
+        error_messages={"invalid": "A node’s id has 64 characters at most, and no spaces."},
+    )
+    node_status = _choice("status of an executed node", NODE_STATUSES)
+    model = forms.CharField(required=False, max_length=128)
+    spent = _choice("thing that is spent on", SPENT)
+    is_retry = _choice("answer", IS_RETRY)
+    retried = _choice("answer", RETRIED)
+    timed = _choice("answer", TIMED)
     logs = _choice("place of logs", LOGS)
     q = forms.CharField(required=False, max_length=200)
 
@@ -142,8 +177,12 @@ class FilterForm(forms.Form):
             self.add_error("created_to", "The end must come after the beginning.")
         if cleaned.get("version") and not cleaned.get("workflow"):
             self.add_error("version", "Versions are those of a workflow: give it too.")
-        if cleaned.get("q") and not (cleaned.get("created") or cleaned.get("created_from")):
-            self.add_error("q", UNDATED)
+        if cleaned.get("node_status") and not cleaned.get("node"):
+            self.add_error("node_status", "A status is that of a node: give it too.")
+        if not (cleaned.get("created") or cleaned.get("created_from")):
+            for name, said in UNDATED.items():
+                if cleaned.get(name):
+                    self.add_error(name, said)
         return cleaned
 
 
@@ -177,6 +216,15 @@ class RunFilter:
     # What failed alike, by its fingerprint; and a version of the workflow, by its number.
     group: str = ""
     version: int | None = None
+    # A node that was executed and what it is in now; a model that was called; what was spent on.
+    node: str = ""
+    node_status: str = ""
+    model: str = ""
+    spent: str = ""
+    # Whether they repeat another one, were retried themselves, and have a duration.
+    is_retry: str = ""
+    retried: str = ""
+    timed: str = ""
     logs: str = ""
     q: str = ""
 
@@ -193,6 +241,11 @@ class RunFilter:
 
     def with_(self, **changes: Any) -> RunFilter:
         return replace(self, **changes)
+
+    def without(self, name: str) -> RunFilter:
+        """Without this field, and without what means nothing when it is gone."""
+        names = (name, *_BESIDE.get(name, ()))
+        return replace(self, **{each: _UNSET[each] for each in names})
 
     def __bool__(self) -> bool:
         return self != RunFilter()
@@ -218,7 +271,21 @@ class RunFilter:
             runs = runs.filter(trigger=self.trigger)
         if self.ref:
             runs = runs.with_reference(self.ref)
-        return _with_logs(self._failing(runs), self.logs)
+        return _with_logs(self._holding(self._failing(self._repeated(runs))), self.logs)
+
+    def _repeated(self, runs: RunQuerySet) -> RunQuerySet:
+        if self.is_retry:
+            runs = runs.filter(retry_of__isnull=self.is_retry == "no")
+        if self.timed:
+            runs = runs.filter(started_at__isnull=False, completed_at__isnull=False)
+        return contents.retried(runs, self.retried) if self.retried else runs
+
+    def _holding(self, runs: RunQuerySet) -> RunQuerySet:
+        if self.node:
+            runs = contents.with_node(runs, self.node, self.node_status)
+        if self.model:
+            runs = contents.with_model(runs, self.model)
+        return contents.spent_for_nothing(runs) if self.spent else runs
 
     def _failing(self, runs: RunQuerySet) -> RunQuerySet:
         if self.error:
@@ -252,7 +319,7 @@ class RunFilter:
             parts.append(f"triggered by {self.triggered_by}")
         if self.ref:
             parts.append(f"with reference {self.ref}")
-        parts += self._failing_words()
+        parts += [*self._failing_words(), *self.holding_words().values()]
         if self.logs:
             parts.append(f"with {'archived logs' if self.logs == 'archived' else 'logs at hand'}")
         if self.created:
@@ -273,6 +340,20 @@ class RunFilter:
             parts.append(f"with “{self.q}” in their error")
         return parts
 
+    def holding_words(self) -> dict[str, str]:
+        """By the field's name, what is said of runs for what is in them or became of them."""
+        found = {}
+        if self.node:
+            became = NODE_STATUSES.get(self.node_status, "was executed")
+            found["node"] = f"in which {self.node} {became}"
+        if self.model:
+            found["model"] = f"that called {self.model}"
+        choices = {"spent": SPENT, "is_retry": IS_RETRY, "retried": RETRIED, "timed": TIMED}
+        for name, words in choices.items():
+            if value := getattr(self, name):
+                found[name] = words[value]
+        return found
+
     @property
     def error_parts(self) -> tuple[str, str]:
         """The error's kind and its node; no node where the run failed before any."""
@@ -285,6 +366,11 @@ class RunFilter:
         return bool(self.created or self.created_from)
 
     @property
+    def must_be_dated(self) -> bool:
+        """Whether it is never asked without a beginning."""
+        return any(getattr(self, name) for name in UNDATED)
+
+    @property
     def created_label(self) -> str:
         return RANGES[self.created][0] if self.created else "Any time"
 
@@ -293,13 +379,16 @@ class RunFilter:
         if self.created:
             names = list(RANGES)
             longer = names[names.index(self.created) + 1 :]
-            # Error text is never looked for without a beginning.
-            if not longer and self.q:
+            if not longer and self.must_be_dated:
                 return None
             return self.with_(created=longer[0] if longer else "")
-        if (self.created_from or self.created_to) and not self.q:
+        if (self.created_from or self.created_to) and not self.must_be_dated:
             return self.with_(created_from=None, created_to=None)
         return None
+
+
+_UNSET: dict[str, Any] = {field.name: field.default for field in fields(RunFilter)}
+_BESIDE = {"workflow": ("version",), "node": ("node_status",)}
 
 
 def _with_logs(runs: RunQuerySet, place: str) -> RunQuerySet:

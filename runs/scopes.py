@@ -25,6 +25,7 @@ class Scope(TextChoices):
     TRIGGERS = "triggers", "Make, change, switch and test what starts runs by itself"
     VIEWS = "views", "Save, change and delete views of the list"
     INGEST = "ingest", "Report runs that are executed elsewhere"
+    MARK = "mark", "Mark failure groups as known or resolved"
     RETENTION = "retention", "Change how long runs and logs are kept, and have them archived"
 
 

@@ -194,6 +194,13 @@ class UserRollup(models.Model):
     workflow = models.ForeignKey(
         Workflow, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+"
     )
+    version = models.ForeignKey(
+        WorkflowVersion,
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
     at = models.DateTimeField()
     triggered_by = models.CharField(max_length=150)
     runs = models.IntegerField()

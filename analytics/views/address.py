@@ -8,18 +8,21 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from analytics.scope import USUAL, Scope, scope_of
+from analytics.scope import USUAL, Scope, is_rolled, scope_of
 from runs.filters import RunFilter
 from runs.models import WorkflowVersion
 
 # By the name in the address; or `v4`: another version of the workflow, in the same time.
 COMPARED = {"before": "the time before", "none": "nothing"}
+# What says the time; the API's other names too.
+_BOUNDS = ("created", "created_from", "created_to", "created_after", "created_before")
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
     filter: RunFilter
-    compare: str = "before"
+    # "": as is usual for such a filter.
+    compare: str = ""
     sort: str = ""
     page: int = 1
 
@@ -27,21 +30,30 @@ class Address:
     def parse(
         cls, data: Mapping[str, Any], sorts: tuple[str, ...] = ()
     ) -> tuple[Address, dict[str, str]]:
-        wanted, errors = RunFilter.parse(data)
-        if not wanted.is_dated and not errors:
+        wanted, errors = RunFilter.parse(dated(data))
+        address, others = cls.of(wanted, data, sorts)
+        return address, {**errors, **others}
+
+    @classmethod
+    def of(
+        cls, wanted: RunFilter, data: Mapping[str, Any], sorts: tuple[str, ...] = ()
+    ) -> tuple[Address, dict[str, str]]:
+        """With a filter that was parsed already, and what stands beside it."""
+        errors: dict[str, str] = {}
+        if not wanted.is_dated:
             wanted = wanted.with_(created=USUAL)
-        compare = data.get("compare", "") or "before"
-        if compare not in COMPARED and version_in(compare) is None:
+        compare = data.get("compare", "")
+        if compare and compare not in COMPARED and version_in(compare) is None:
             errors["compare"] = f"“{compare[:40]}” is nothing to compare with."
-            compare = "before"
+            compare = ""
         elif version_in(compare) is not None and not wanted.workflow:
             errors["compare"] = "Versions are those of a workflow: choose it first."
-            compare = "before"
+            compare = ""
         sort = data.get("sort", "")
         if sort and sort not in sorts:
             errors["sort"] = f"There is no order by “{sort[:40]}”, only by {', '.join(sorts)}."
             sort = ""
-        page = data.get("page", "1")
+        page = str(data.get("page", "1"))
         number = int(page) if page.isascii() and page.isdecimal() and len(page) < 4 else 1
         return cls(wanted, compare, sort, max(1, number)), errors
 
@@ -53,13 +65,18 @@ class Address:
         if "workflow" in changes:
             changes.setdefault("version", None)
             if version_in(self.compare) is not None:
-                own.setdefault("compare", "before")
+                own.setdefault("compare", "")
         return replace(self, filter=self.filter.with_(**changes), **{"page": 1, **own})
 
+    @property
+    def compared(self) -> str:
+        """One of COMPARED, or another version. To look at the runs of two times takes twice as
+        long as at those of one: it is done where it is asked for."""
+        return self.compare or ("before" if is_rolled(self.filter) else "none")
+
     def pairs(self) -> list[tuple[str, str]]:
-        compare = "" if self.compare == "before" else self.compare
         page = str(self.page) if self.page > 1 else ""
-        more = [("compare", compare), ("sort", self.sort), ("page", page)]
+        more = [("compare", self.compare), ("sort", self.sort), ("page", page)]
         return [*self.filter.pairs(), *((name, value) for name, value in more if value)]
 
     def query(self, **more: object) -> str:
@@ -75,7 +92,15 @@ class Address:
             )
             found = other.first()
             return scope, scope.of_version(found) if found else None
-        return scope, scope.before() if self.compare == "before" else None
+        return scope, scope.before() if self.compared == "before" else None
+
+
+def dated(data: Mapping[str, Any]) -> dict[str, Any]:
+    """With the usual time, where none is said: what must be dated is then."""
+    given = dict(data.items())
+    if any(given.get(name) for name in _BOUNDS):
+        return given
+    return {**given, "created": USUAL}
 
 
 def version_in(compare: str) -> int | None:

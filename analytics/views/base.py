@@ -3,12 +3,9 @@ what is said where there is none."""
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -21,6 +18,7 @@ from django.utils import timezone
 from django.views.generic import View
 
 from analytics import upkeep
+from analytics.documents import Table, csv_text, plain
 from analytics.scope import Scope, TooWide
 from analytics.views import menus
 from analytics.views.address import Address
@@ -30,8 +28,6 @@ logger = logging.getLogger(__name__)
 
 # Figures that are older than this are said to be.
 BEHIND = timedelta(seconds=2)
-# A cell that begins so would be taken for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Unanswerable(Exception):  # noqa: N818
@@ -63,7 +59,7 @@ class AnalysisPage(PermissionRequiredMixin, View):
         """As JSON."""
         raise NotImplementedError
 
-    def rows(self, found: Any) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+    def rows(self, found: Any) -> Table:
         """As CSV: the heads, and the page's main table."""
         raise NotImplementedError
 
@@ -102,7 +98,7 @@ class AnalysisPage(PermissionRequiredMixin, View):
         if wanted == "json":
             return JsonResponse(plain({**self.asked(), **self.document(found)}))
         if wanted == "csv":
-            return csv_answer(self.name, *self.rows(found))
+            return self._file(*self.rows(found))
         return self._page(self.template, self.context(found))
 
     def _unanswered(self, why: Unanswerable, wanted: str) -> HttpResponse:
@@ -120,7 +116,7 @@ class AnalysisPage(PermissionRequiredMixin, View):
         """What a document says of itself."""
         return {
             "filter": dict(self.address.filter.pairs()),
-            "compared_with": self.address.compare,
+            "compared_with": self.address.compared,
             "counted_until": self.fresh_until,
         }
 
@@ -142,6 +138,11 @@ class AnalysisPage(PermissionRequiredMixin, View):
         }
         return render(self.request, template, {**frame, **common, **context}, status=status)
 
+    def _file(self, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> HttpResponse:
+        answer = HttpResponse(csv_text(heads, rows), content_type="text/csv; charset=utf-8")
+        answer["Content-Disposition"] = f'attachment; filename="{self.name}.csv"'
+        return answer
+
     def sorted_by(self, usual: str) -> dict[str, dict[str, Any]]:
         """What the heads of the table lead to."""
         return {
@@ -151,43 +152,3 @@ class AnalysisPage(PermissionRequiredMixin, View):
             }
             for name in self.sorts
         }
-
-
-def csv_answer(name: str, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> HttpResponse:
-    written = io.StringIO()
-    writer = csv.writer(written)
-    writer.writerow(heads)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    answer = HttpResponse(written.getvalue(), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-    return answer
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
-
-
-def plain(value: Any) -> Any:
-    """Money as text with all its digits, times in UTC."""
-    if isinstance(value, Mapping):
-        return {key: plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    if isinstance(value, float):
-        return round(value, 6)
-    return f"{value:f}" if isinstance(value, Decimal) else (
-        _cell(value) if isinstance(value, datetime) else value
-    )  # fmt: skip
-
-
-def figures_document(found: Iterable[Any]) -> list[dict[str, Any]]:
-    return [
-        {"label": each.label, "value": each.value, "before": each.before, "words": each.words}
-        for each in found
-    ]

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
-from analytics import costs, figures, trend
-from analytics.costs import Costs, Line
+from analytics import costs, documents, figures, trend
+from analytics.costs import Costs
 from analytics.scope import Scope
-from analytics.views.base import AnalysisPage, figures_document
+from analytics.views.base import AnalysisPage
 
 SHADES = ("s1", "s2", "s3", "s4")
 _REST = "s5"
-SORTS = ("cost", "tokens", "count")
 
 
 class CostPage(AnalysisPage):
     title = "Cost"
     name = "cost"
-    sorts = SORTS
+    sorts = costs.SORTS
     template = "analytics/cost.html"
 
     def answer(self, scope: Scope, before: Scope | None) -> Costs:
@@ -49,54 +47,14 @@ class CostPage(AnalysisPage):
                 }
                 for each in series
             ],
-            "breakdowns": [
-                (each, sorted(each.lines, key=lambda line: getattr(line, sort), reverse=True))
-                for each in found.breakdowns
-            ],
+            "breakdowns": [(each, documents.ordered(each, sort)) for each in found.breakdowns],
             "heads": self.sorted_by("cost"),
             "all_link": found.scope.link(),
+            "dearest_link": found.scope.link(sort="cost"),
         }
 
     def document(self, found: Costs) -> dict[str, Any]:
-        return {
-            "figures": figures_document(found.figures),
-            "total": found.total,
-            "calls": found.calls,
-            "input_tokens": found.input_tokens,
-            "output_tokens": found.output_tokens,
-            "cached_tokens": found.cached_tokens,
-            "on_failed_attempts": found.failed_cost,
-            "on_retries": found.retry_cost,
-            "trend": [
-                {"at": at, "cost": cost} for at, cost in zip(found.bars, found.by_bar, strict=True)
-            ],
-            **{each.name: [_told(line) for line in each.lines] for each in found.breakdowns},
-            "not_listed": {each.name: each.more_cost for each in found.breakdowns},
-            "runs": [
-                {"id": run.public_id, "workflow": run.workflow.slug, "cost": run.cost}
-                for run in found.runs
-            ],
-        }
+        return documents.costs(found, self.address.sort or "cost")
 
-    def rows(self, found: Costs) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
-        heads = ("by", "name", "cost", "share", "tokens", "calls_or_runs", "on_failed_attempts",
-                 "on_retries", "before")  # fmt: skip
-        rows: list[Sequence[Any]] = [
-            (each.name, line.name, line.cost, round(line.share, 6), line.tokens, line.count,
-             line.failed_cost, line.retry_cost, line.before)
-            for each in found.breakdowns
-            for line in each.lines
-        ]  # fmt: skip
-        total = ("total", "", found.total, 1, found.input_tokens + found.output_tokens,
-                 found.calls, found.failed_cost, found.retry_cost, None)  # fmt: skip
-        return heads, [*rows, total]
-
-
-def _told(line: Line) -> dict[str, Any]:
-    return {
-        "name": line.name,
-        "cost": line.cost,
-        "before": line.before,
-        "tokens": line.tokens,
-        "count": line.count,
-    }
+    def rows(self, found: Costs) -> documents.Table:
+        return documents.costs_table(found, self.address.sort or "cost")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
-from analytics import durations, trend, workflow_times
-from analytics.durations import Durations, NodeTime
+from analytics import documents, durations, trend, workflow_times
+from analytics.durations import Durations
 from analytics.scope import Scope
-from analytics.views.base import AnalysisPage, figures_document
+from analytics.views.base import AnalysisPage
 from analytics.workflow_times import WorkflowTime
 
 
@@ -36,11 +35,12 @@ class DurationPage(AnalysisPage):
                 ("p50", "Median"), ("p95", "95 %"), ("change", "Change"), ("longest", "Longest"),
                 ("queued", "Queued"), ("share", "Share"),
             ],
+            "timed_link": found.scope.link(timed="yes"),
+            "slowest_link": found.scope.link(timed="yes", sort="duration"),
             "workflow_times": [
                 (each, self._only(each)) for each in found.workflows[: workflow_times.SHOWN]
             ],
             "more_workflows": max(0, len(found.workflows) - workflow_times.SHOWN),
-            "slowest_link": found.scope.link() + "&sort=duration",
             "newer": self.address.with_(page=page - 1).query() if page > 1 else "",
             "older": self.address.with_(page=page + 1).query() if page < pages else "",
         }  # fmt: skip
@@ -53,62 +53,7 @@ class DurationPage(AnalysisPage):
         return self.address.with_(**changes).query()
 
     def document(self, found: Durations) -> dict[str, Any]:
-        sampled = found.sampled
-        return {
-            "figures": figures_document(found.figures),
-            "runs": found.timed,
-            "trend": [
-                {"at": at, "p50_ms": p50, "p95_ms": p95}
-                for at, p50, p95 in zip(found.bars, found.p50, found.p95, strict=True)
-            ],
-            "workflows": [_told_workflow(each) for each in found.workflows],
-            "nodes": [_told(node) for node in found.nodes],
-            "node_count": found.node_count,
-            "sample": sampled
-            and {
-                "runs": sampled.runs,
-                "parallel_efficiency": sampled.efficiency,
-                "nodes_at_once": sampled.abreast,
-                "spent_on": {cause.name: cause.share for cause in sampled.causes},
-            },
-        }
+        return documents.durations(found)
 
-    def rows(self, found: Durations) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
-        told = [_told(node) for node in found.nodes]
-        heads = list(_told(_NONE))
-        return heads, ([row[head] for head in heads] for row in told)
-
-
-_NONE = NodeTime("", "", "", 0, 0, None, None, 0, 0, 0, 0, None, None, "")
-
-
-def _told(node: NodeTime) -> dict[str, Any]:
-    return {
-        "workflow": node.workflow,
-        "node": node.node,
-        "kind": node.kind,
-        "executed": node.executed,
-        "failed": node.failed,
-        "p50_ms": node.p50,
-        "p95_ms": node.p95,
-        "p95_ms_before": node.p95_before,
-        "longest_ms": node.longest,
-        "share": node.share,
-        "queued_ms": node.queued,
-        "queued_ms_before": node.queued_before,
-        "backoff_ms": node.backoff,
-    }
-
-
-def _told_workflow(each: WorkflowTime) -> dict[str, Any]:
-    return {
-        "workflow": each.workflow,
-        "version": each.version or None,
-        "runs": each.runs,
-        "p50_ms": each.p50,
-        "p95_ms": each.p95,
-        "p95_ms_before": each.p95_before,
-        "waited_ms": each.waited,
-        "parallel_efficiency": each.efficiency,
-        "parallel_efficiency_before": each.efficiency_before,
-    }
+    def rows(self, found: Durations) -> documents.Table:
+        return documents.durations_table(found)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from analytics import failures, figures, trend
-from analytics.failures import Failures, Group
+from analytics import documents, failures, figures, trend
+from analytics.failures import Failures
 from analytics.scope import Scope
-from analytics.views.base import AnalysisPage, figures_document
+from analytics.views.base import AnalysisPage
 
 SHADES = ("s1", "s2", "s3", "s4")
 _REST = "s5"
@@ -77,49 +77,10 @@ class FailuresPage(AnalysisPage):
         }
 
     def document(self, found: Failures) -> dict[str, Any]:
-        return {
-            "figures": figures_document(found.figures),
-            "trend": [
-                {"at": at, "failed": count}
-                for at, count in zip(found.bars, found.by_bar, strict=True)
-            ],
-            "groups": [_told(group) for group in found.groups],
-            "group_count": found.total,
-        }
+        return documents.failures(found)
 
-    def rows(self, found: Failures) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
-        told = [_told(group) for group in found.groups]
-        heads = list(_told_heads())
-        return heads, ([_flat(row[head]) for head in heads] for row in told)
-
-
-def _told(group: Group) -> dict[str, Any]:
-    known = group.known
-    return {
-        "id": group.public_id,
-        "kind": known.kind if known else "",
-        "node": known.node if known else "",
-        "message": known.message if known else "",
-        "sample": known.sample if known else "",
-        "workflows": group.workflows,
-        "runs": group.runs,
-        "retried": group.retried,
-        "recovered": group.recovered,
-        "median_ms_to_failure": group.to_failure_ms,
-        "since": group.since,
-        "is_new": group.is_new,
-        "mark": known.mark if known else "",
-        "first_seen": known.first_seen if known else None,
-        "last_seen": known.last_seen if known else None,
-    }
-
-
-def _told_heads() -> Iterable[str]:
-    return _told(Group(0, None, 0, 0, 0, None, []))
-
-
-def _flat(value: Any) -> Any:
-    return " ".join(value) if isinstance(value, list) else value
+    def rows(self, found: Failures) -> documents.Table:
+        return documents.failures_table(found)
 
 
 def _spark(counts: Sequence[int]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -39,7 +40,10 @@ def menus(address: Address, now: datetime) -> dict[str, Any]:
         **_versions(address),
         # What else narrows the filter came from the list, and can be taken away here.
         "further": [
-            Choice(f"{name.replace('_', ' ')} {value}", address.with_(**{name: ""}).query())
+            Choice(
+                f"{name.replace('_', ' ')} {value}",
+                replace(address, filter=chosen.without(name), page=1).query(),
+            )
             for name, value in chosen.pairs()
             if name not in ("workflow", "version", "created", "created_from", "created_to")
         ],
@@ -70,16 +74,16 @@ def _versions(address: Address) -> dict[str, Any]:
             .values_list("number", flat=True)[:MOST_VERSIONS]
         )
     compared = [
-        Choice(label, address.with_(compare=name).query(), name == address.compare)
+        Choice(label, address.with_(compare=name).query(), name == address.compared)
         for name, label in COMPARED.items()
     ]
     compared += [
         Choice(f"v{number}", address.with_(compare=f"v{number}").query(),
-               address.compare == f"v{number}")
+               address.compared == f"v{number}")
         for number in numbers
         if number != chosen.version
     ]  # fmt: skip
-    number = version_in(address.compare)
+    number = version_in(address.compared)
     return {
         "versions": [
             Choice("All versions", address.with_(version=None).query(), not chosen.version),
@@ -89,5 +93,5 @@ def _versions(address: Address) -> dict[str, Any]:
             ),
         ],
         "compared": compared,
-        "compared_words": COMPARED.get(address.compare, "") or f"v{number}",
+        "compared_words": COMPARED.get(address.compared, "") or f"v{number}",
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 from typing import Any
 
 from django.contrib import admin
@@ -15,22 +14,15 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.generic import View
 
-from analytics import overview, trend, upkeep
-from analytics.changes import ICONS, Change
+from analytics import documents, overview, trend, upkeep
+from analytics.changes import ICONS
 from analytics.overview import Overview, WorkflowDay
-from analytics.views.base import figures_document, plain
 from runs.models import Workflow
 from runs.timeouts import was_stopped
 from runs.views.bulk.words import Said
 
 logger = logging.getLogger(__name__)
 
-PAGES = {
-    "failures": "analysis_failures",
-    "cost": "analysis_cost",
-    "duration": "analysis_duration",
-    "runs": "admin:runs_run_changelist",
-}
 # Whose colours mean a state; by the design's names of them.
 _SHADES = {"completed": "done", "failed": "fail", "terminated": "ended", "active": "now"}
 
@@ -59,13 +51,14 @@ class OverviewPage(PermissionRequiredMixin, View):
 
     def _answered(self, found: Overview, fresh_until: Any) -> HttpResponse:
         if self.request.GET.get("as") == "json":
-            return JsonResponse(plain(document(found, fresh_until)))
+            return JsonResponse(documents.plain(documents.overview(found, fresh_until)))
         context = {
             "found": found,
             "fresh_until": fresh_until,
             "is_behind": (self.now - fresh_until).total_seconds() >= 2,
             "changes": [
-                (change, address_of(change), ICONS[change.kind]) for change in found.changes
+                (change, documents.address_of(change), ICONS[change.kind])
+                for change in found.changes
             ],
             "operations": [Said(operation, self.now) for operation in found.operations],
             "cap": overview.CAP,
@@ -99,7 +92,7 @@ class OverviewPage(PermissionRequiredMixin, View):
         return {
             "runs": own.query(),
             "failed": own.with_(state="failed").query(),
-            **{page: reverse(PAGES[page]) + own.query() for page in pages},
+            **{page: reverse(documents.PAGES[page]) + own.query() for page in pages},
         }
 
     def _unanswered(self, *, was_stopped: bool) -> HttpResponse:
@@ -120,41 +113,3 @@ class OverviewPage(PermissionRequiredMixin, View):
             "here": self.request.path,
         }
         return render(self.request, template, {**common, **context}, status=status)
-
-
-def address_of(change: Change) -> str:
-    return reverse(PAGES[change.page]) + change.query
-
-
-def document(found: Overview, fresh_until: Any) -> dict[str, Any]:
-    """As JSON."""
-    return {
-        "counted_until": fresh_until,
-        "now": asdict(found.now),
-        "figures": figures_document(found.figures),
-        "changes": [
-            {
-                "kind": change.kind,
-                "title": change.title,
-                "evidence": change.evidence,
-                "url": address_of(change),
-            }
-            for change in found.changes
-        ],
-        "trend": [
-            {"at": at, **{state: counts[place] for state, counts in found.by_state.items()}}
-            for place, at in enumerate(found.bars)
-        ],
-        "workflows": [
-            {
-                "workflow": day.workflow,
-                "runs": day.runs,
-                "failed": day.failed,
-                "failure_rate": day.rate,
-                "failure_rate_before": day.rate_before,
-                "p95_ms": day.p95,
-                "cost": day.cost,
-            }
-            for day in found.workflows
-        ],
-    }

@@ -18,6 +18,7 @@ from runs.models.token import PREFIX, PREFIX_LENGTH
 
 ADDRESS = re.compile(r"[0-9a-fA-F.:]+")
 TYPE_ID = re.compile(r"[a-z]+_[0-9a-z]{26}")
+FAILURE_GROUP = re.compile(r"[0-9a-f]{16}")
 SHORTEST = 3
 ACTIONS = (
     "start", "retry", "retry_from_failed", "terminate", "export", "bundle", "publish",
@@ -25,6 +26,7 @@ ACTIONS = (
     "bulk release", "pause bulk", "resume bulk", "abort bulk", "pause", "resume", "limit",
     "create", "change", "change_password", "delete", "revoke", "login", "fail_login", "lock_login",
     "begin archive", "begin sweep", "begin check", "abort retention", "delete by age",
+    "mark as known", "mark as resolved", "unmark",
 )  # fmt: skip
 
 
@@ -43,6 +45,7 @@ class OfTarget(admin.SimpleListFilter):
             ("run", "Runs"), ("bulk", "Bulk operations"), ("workflow", "Workflows"),
             ("user", "Users"), ("group", "Groups"), ("token", "API tokens"), ("source", "Sources"),
             ("view", "Saved views"), ("executor", "Executors"), ("retention", "Retention"),
+            ("failure group", "Failure groups"),
         ]  # fmt: skip
         value = self.value() or ""
         return [*kinds, (value, value.partition(":")[2])] if ":" in value else kinds
@@ -81,6 +84,8 @@ def found_by(entries: QuerySet[AuditEntry], text: str) -> QuerySet[AuditEntry]:
         return entries.filter(via=text[:PREFIX_LENGTH])
     if TYPE_ID.fullmatch(text):
         return entries.filter(target_type=text.partition("_")[0], target_id=text)
+    if FAILURE_GROUP.fullmatch(text):
+        return entries.filter(target_type="failure group", target_id=text)
     if entries.model._default_manager.filter(actor=text).exists():
         return entries.filter(actor=text)
     if (action := text.lower().replace(" ", "_")) in ACTIONS:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from django.contrib.auth.models import Group
 from django.urls import reverse
 
-from runs import ids
+from runs import fingerprint, ids
+from runs.filters import RunFilter
 from runs.models import (
     ApiToken,
     AuditEntry,
@@ -63,6 +64,14 @@ def _executions(public_ids: Collection[str]) -> Found:
             yield public, Target(public, reverse("retention_execution", args=[public]))
 
 
+def _failure_groups(public_ids: Collection[str]) -> Found:
+    """They are never deleted. Their runs are shown, also where all have gone."""
+    runs = reverse("admin:runs_run_changelist")
+    for public in public_ids:
+        if fingerprint.parsed(public) is not None:
+            yield public, Target(public, runs + RunFilter(state="failed", group=public).query())
+
+
 def _users(public_ids: Collection[str]) -> Found:
     wanted = [pk for text in public_ids if (pk := ids.decode("user", text))]
     for pk, name in User.objects.filter(pk__in=wanted).values_list("pk", "username"):
@@ -105,6 +114,7 @@ _KINDS: dict[str, tuple[str, Callable[[Collection[str]], Found]]] = {
     "run": ("runs.view_run", _runs),
     "bulk": ("runs.view_run", _operations),
     "retention": ("runs.manage_retention", _executions),
+    "failure group": ("runs.view_run", _failure_groups),
     "workflow": ("runs.view_workflow", _workflows),
     "user": ("runs.view_user", _users),
     "group": ("auth.view_group", _groups),

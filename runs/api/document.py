@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from drf_spectacular.utils import extend_schema
@@ -14,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from runs.api.problems import MEDIA_TYPE
+from runs.api.serializers import RunMembersSerializer, RunSerializer
 from runs.states import AttemptStatus, Kind, NodeStatus, RunState
 
 # What the document calls the values of fields that several resources have.
@@ -100,6 +102,19 @@ def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                 responses.setdefault(code, _problem(_WORDS[code]))
             responses.setdefault("default", _problem("Whatever else may go wrong."))
     return result
+
+
+class EitherRun(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """Of the list: whole runs, or what `fields` leaves of them."""
+
+    target_class = "runs.api.serializers.RunOrMembersSerializer"
+
+    def get_name(self, *_: Any) -> str:
+        return "RunOrMembers"
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        shapes = (RunSerializer, RunMembersSerializer)
+        return {"anyOf": [auto_schema.resolve_serializer(each, direction).ref for each in shapes]}
 
 
 def any_is_null_too(result: dict[str, Any], **_: Any) -> dict[str, Any]:

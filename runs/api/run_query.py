@@ -34,6 +34,15 @@ WORDS = {
     "error": "Runs that failed so: the error's kind, “@” and the node, if one failed.",
     "group": "Runs of this failure group: its id, as the analysis of failures gives it.",
     "version": "Runs of this version of the workflow, which has to be given too.",
+    "node": "Runs in which this node was executed; needs a beginning of the creation time.",
+    "node_status": "Beside `node`: those in which it is in this status.",
+    "model": "Runs that called this model; needs a beginning of the creation time.",
+    "spent": "`failed`: runs in which attempts that failed, were lost or came too late cost"
+    " something; needs a beginning of the creation time.",
+    "is_retry": "`yes`: runs that retry another one; `no`: the others.",
+    "retried": "Failed runs: `yes`: that were retried; `recovered`: of which a retry completed;"
+    " `no`: that were not retried.",
+    "timed": "`yes`: runs that have started and ended, of which a duration is told.",
     "logs": "`archived`: runs whose log is not wholly in the database; `live`: the others.",
     "q": "Failed runs with this text in their error; needs a beginning of the creation time.",
 }
@@ -73,9 +82,9 @@ def wanted_runs(given: Mapping[str, Any]) -> RunFilter:
     # Callers have no zone of their own, as persons at a page have.
     with timezone.override(UTC):
         wanted, errors = RunFilter.parse(data)
-    if errors.get("q") == UNDATED:
-        errors["q"] = (
-            f"{UNDATED} Add created ({', '.join(RANGES)}), or created_after with a time such as"
+    for name in [name for name, said in UNDATED.items() if errors.get(name) == said]:
+        errors[name] += (
+            f" Add created ({', '.join(RANGES)}), or created_after with a time such as"
             " 2026-11-21T14:59:00Z."
         )
     if errors:

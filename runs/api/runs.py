@@ -47,6 +47,7 @@ from runs.api.serializers import (
     RetrySerializer,
     RunDetailSerializer,
     RunExportSerializer,
+    RunOrMembersSerializer,
     RunSerializer,
 )
 from runs.api.views import LOCATION, ApiViewSet
@@ -115,7 +116,11 @@ class RunViewSet(ApiViewSet):
 
     # -- Found and read ----------------------------------------------------------------------
 
-    @extend_schema(parameters=[*FILTERS, FIELDS_PARAMETER], examples=[examples.RUN])
+    @extend_schema(
+        parameters=[*FILTERS, FIELDS_PARAMETER],
+        responses=RunOrMembersSerializer(many=True),
+        examples=[examples.RUN],
+    )
     def list(self, request: Request) -> Response:
         """Runs, newest first, in pages that follow each other by key."""
         self.refuse_unknown(*NAMES, "fields")

@@ -139,6 +139,20 @@ class RunSerializer(serializers.Serializer):
         return context["pages"]
 
 
+class RunMembersSerializer(RunSerializer):
+    """Those members of a run that `fields` names."""
+
+    def get_fields(self) -> dict[str, Any]:
+        found = super().get_fields()
+        for field in found.values():
+            field.required = False
+        return found
+
+
+class RunOrMembersSerializer(serializers.Serializer):
+    """A run, or with `fields` some members of one: see `document.EitherRun`."""
+
+
 class FiredSerializer(serializers.Serializer):
     trigger_id = serializers.IntegerField()
     trigger = serializers.CharField(help_text="Its name.")

@@ -178,6 +178,11 @@ class Run(models.Model):
                 condition=models.Q(retry_of__isnull=False),
             ),
             models.Index(
+                fields=["created_at", "id"],
+                name="jobs_retries",
+                condition=models.Q(retry_of__isnull=False),
+            ),
+            models.Index(
                 fields=["first"], name="jobs_first", condition=models.Q(first__isnull=False)
             ),
             models.Index(

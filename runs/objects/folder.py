@@ -133,7 +133,7 @@ class Folder:
                 f"The folder {self._root} is not there: mount it, or set DATA_DIR."
             ) from error
         except OSError as error:
-            if name and error.errno in (errno.EISDIR, errno.ENOTDIR):
+            if name and error.errno in (errno.EISDIR, errno.ENOTDIR) and self._root.is_dir():
                 raise Missing(name) from error
             raise _as_told(error, self._root) from error
 

@@ -27,7 +27,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from runs import ids
-from runs.filters import RANGES, STATES, MomentField, RunFilter, pasted_id
+from runs.filters import RANGES, STATES, UNDATED, MomentField, RunFilter, pasted_id
 from runs.models import Run, SavedView, User
 from runs.paging import Cursor, Page, moment_of, page_of
 from runs.querysets import COUNT_CAP, RunQuerySet
@@ -49,8 +49,8 @@ EXACT_SECONDS = 20
 MOST_IDS = 200
 # What can be paged through in another order than newest first.
 MOST_SORTED = 500
-# Where error text is searched for who gives no range.
-ERROR_RANGE = "7d"
+# Where error text, and what is in runs, is searched for who gives no range.
+USUAL_RANGE = "7d"
 # Running runs that the sidebar counts.
 BADGE_CAP = 999
 
@@ -95,12 +95,14 @@ class RunsList(PermissionRequiredMixin, View):
         return self.address.filter
 
     def _given(self) -> QueryDict:
-        """The address; error text without a range is looked for in the usual one."""
+        """The address; what is never looked for without a range is looked for in the usual one."""
         given: QueryDict = self.request.GET
         bounds = ("created", "created_from", "created_to")
-        if given.get("q", "").strip() and not any(given.get(name) for name in bounds):
+        if any(given.get(name, "").strip() for name in UNDATED) and not any(
+            given.get(name) for name in bounds
+        ):
             given = given.copy()
-            given["created"] = ERROR_RANGE
+            given["created"] = USUAL_RANGE
         return given
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:

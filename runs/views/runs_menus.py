@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -96,10 +96,14 @@ def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str,
             )
         }
         | {
-            # Error text is never looked for without a beginning.
-            "created": ("" if chosen.filter.q else _any_time(chosen).query()),
+            # Some of it is never looked for without a beginning.
+            "created": ("" if chosen.filter.must_be_dated else _any_time(chosen).query()),
             "sort": chosen.with_(sort="").query(),
         },
+        "holding": [
+            Choice(words, replace(chosen, filter=chosen.filter.without(name)).query())
+            for name, words in chosen.filter.holding_words().items()
+        ],
         "bounds": {
             "from": typed_from(chosen.filter.created_from),
             "to": typed_to(chosen.filter.created_to),

@@ -473,6 +473,29 @@ def middle(execution):
         work.work(execution.pk, 0)
 
 
+def test_in_another_folder_than_that_of_the_archives_nothing_is_archived(
+    version, settings, folder, tmp_path_factory
+):
+    ended(version, 100)
+    until_ended(begin())
+    later = ended(version, 99)
+    storage_in(settings, tmp_path_factory.mktemp("unmounted"))
+    execution = begin()
+    work.work(execution.pk)
+    execution.refresh_from_db()
+    assert "is its folder mounted" in execution.trouble
+    assert logs_of([later]) == [LIVE]
+    storage_in(settings, folder)
+    lease_is_over(execution)
+    assert until_ended(execution).archived == 1
+    # Who checks the whole archive learns that it is lost, and is not kept waiting.
+    storage_in(settings, tmp_path_factory.mktemp("new"))
+    until_ended(begin("check", options={"most": None}))
+    last = ended(version, 98)
+    assert until_ended(begin()).archived == 1
+    assert logs_of([last]) == [ARCHIVED]
+
+
 def test_abort_stops_it_and_what_was_done_stays_done(version, folder, small_batches):
     policy(delete_days=120)
     run_ids = [ended(version, 150 - days) for days in range(9)]

@@ -42,7 +42,8 @@ def test_every_field_is_read():
     found = good(
         "state=failed&workflow=invoice_processing&created_from=2026-11-21T13:59Z"
         "&created_to=2026-11-22T08:00Z&triggered_by=li.wei&trigger=webhook&ref=doc-17"
-        "&error=TotalsMismatch@check&q=totals"
+        "&error=TotalsMismatch@check&q=totals&node=check&node_status=failed&model=gpt-4.1-mini"
+        "&spent=failed&is_retry=no&retried=recovered&timed=yes"
     )
 
     assert found == RunFilter(
@@ -55,6 +56,13 @@ def test_every_field_is_read():
         ref="doc-17",
         error="TotalsMismatch@check",
         q="totals",
+        node="check",
+        node_status="failed",
+        model="gpt-4.1-mini",
+        spent="failed",
+        is_retry="no",
+        retried="recovered",
+        timed="yes",
     )
 
 
@@ -95,6 +103,16 @@ def test_a_time_without_zone_is_in_the_person_s_zone():
         ("error=" + "x" * 101 + "@b", "error", "“@”"),
         ("q=totals", "q", "within a date range"),
         ("q=totals&created_to=2026-01-01", "q", "within a date range"),
+        ("node=check", "node", "within a date range"),
+        ("node=a b&created=7d", "node", "no spaces"),
+        ("node_status=failed&created=7d", "node_status", "give it too"),
+        ("node=a&node_status=skipped&created=7d", "node_status", "“skipped”"),
+        ("model=gpt-4.1-mini", "model", "within a date range"),
+        ("spent=failed&created_to=2026-01-01", "spent", "within a date range"),
+        ("spent=much&created=7d", "spent", "“much”"),
+        ("is_retry=maybe", "is_retry", "“maybe”"),
+        ("retried=never", "retried", "“never”"),
+        ("timed=no", "timed", "“no”"),
     ],
 )
 def test_a_wrong_field_is_named_and_left_out(query, field, word):
@@ -182,6 +200,14 @@ def test_the_query_string_takes_what_else_belongs_there():
         ("created_to=2026-11-21T13:59Z", "runs created before 21 Nov 14:59"),
         ("ref=doc-17", "runs with reference doc-17"),
         ("q=totals&created=7d", "runs with “totals” in their error in the last 7 days"),
+        ("node=ocr&created=7d", "runs in which ocr was executed in the last 7 days"),
+        (
+            "node=ocr&node_status=failed&model=m&spent=failed&created=7d&is_retry=yes",
+            "runs in which ocr failed that called m that spent on failed attempts"
+            " that retry another in the last 7 days",
+        ),
+        ("retried=recovered", "runs that failed and completed when retried"),
+        ("timed=yes", "runs that have started and ended"),
     ],
 )
 def test_a_filter_is_said_in_words(query, words):
@@ -198,8 +224,10 @@ def test_widening_takes_the_next_longer_range_and_ends_at_any_time():
 
     assert good("state=failed&created_from=2026-01-01").wider() == RunFilter(state="failed")
     assert RunFilter(state="failed").wider() is None
-    # Error text is never looked for without a beginning.
+    # Error text, and what is in runs, is never looked for without a beginning.
     assert RunFilter(q="totals", created="30d").wider() is None
+    assert RunFilter(node="ocr", created="30d").wider() is None
+    assert RunFilter(model="m", created_from=NOW).wider() is None
 
 
 # -- As a question -----------------------------------------------------------------------------

@@ -574,6 +574,10 @@ def test_a_folder_that_is_not_mounted_is_not_taken_for_lost_objects(settings, tm
         get("one")
     with pytest.raises(objects.Misconfigured, match="mount it"):
         objects.size("one")
+    (tmp_path / "files").write_text("a file in its place")
+    for ask in (get, objects.size):
+        with pytest.raises(objects.Misconfigured, match="Not a directory"):
+            ask("one")
 
 
 def test_a_full_disk_of_seaweedfs(settings, small_disk, tmp_path):

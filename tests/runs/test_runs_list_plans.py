@@ -100,6 +100,10 @@ def asked(query):
         "state=failed&workflow=contract_review&triggered_by=anna.lind&created=24h",
         "state=failed&workflow=contract_review&triggered_by=anna.lind&created=30d",
         "state=failed&workflow=contract_review&triggered_by=anna.lind",
+        "is_retry=yes", "is_retry=no", "is_retry=yes&workflow=rare", "timed=yes",
+        "timed=yes&created=7d", "retried=yes", "retried=recovered", "retried=no",
+        "retried=no&workflow=mail_routing",
+        "is_retry=yes&created=30d&state=failed",
     ],
 )  # fmt: skip
 def test_every_filter_is_answered_by_an_index(full, db, query):

@@ -33,6 +33,20 @@ export interface ListInput {
   group?: string;
   /** A version of the workflow, which is named too. */
   version?: number;
+  /** A node that was executed; give created or created_from too. */
+  node?: string;
+  /** What the node is in now. */
+  node_status?: "running" | "waiting" | "completed" | "failed" | "terminated";
+  /** A model that was called; give created or created_from too. */
+  model?: string;
+  /** On attempts that failed; give created or created_from too. */
+  spent?: "failed";
+  /** Whether they retry another run. */
+  is_retry?: "yes" | "no";
+  /** Of failed runs: whether they were retried, and whether that helped. */
+  retried?: "yes" | "recovered" | "no";
+  /** Those that have started and ended. */
+  timed?: "yes";
   /** Where the runs' logs are. */
   logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
@@ -127,6 +141,20 @@ export interface CountsInput {
   group?: string;
   /** A version of the workflow, which is named too. */
   version?: number;
+  /** A node that was executed; give created or created_from too. */
+  node?: string;
+  /** What the node is in now. */
+  node_status?: "running" | "waiting" | "completed" | "failed" | "terminated";
+  /** A model that was called; give created or created_from too. */
+  model?: string;
+  /** On attempts that failed; give created or created_from too. */
+  spent?: "failed";
+  /** Whether they retry another run. */
+  is_retry?: "yes" | "no";
+  /** Of failed runs: whether they were retried, and whether that helped. */
+  retried?: "yes" | "recovered" | "no";
+  /** Those that have started and ended. */
+  timed?: "yes";
   /** Where the runs' logs are. */
   logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
@@ -290,6 +318,20 @@ export interface ExportInput {
   group?: string;
   /** A version of the workflow, which is named too. */
   version?: number;
+  /** A node that was executed; give created or created_from too. */
+  node?: string;
+  /** What the node is in now. */
+  node_status?: "running" | "waiting" | "completed" | "failed" | "terminated";
+  /** A model that was called; give created or created_from too. */
+  model?: string;
+  /** On attempts that failed; give created or created_from too. */
+  spent?: "failed";
+  /** Whether they retry another run. */
+  is_retry?: "yes" | "no";
+  /** Of failed runs: whether they were retried, and whether that helped. */
+  retried?: "yes" | "recovered" | "no";
+  /** Those that have started and ended. */
+  timed?: "yes";
   /** Where the runs' logs are. */
   logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
@@ -703,6 +745,20 @@ export interface FilterInput {
   group?: string;
   /** A version of the workflow, which is named too. */
   version?: number;
+  /** A node that was executed; give created or created_from too. */
+  node?: string;
+  /** What the node is in now. */
+  node_status?: "running" | "waiting" | "completed" | "failed" | "terminated";
+  /** A model that was called; give created or created_from too. */
+  model?: string;
+  /** On attempts that failed; give created or created_from too. */
+  spent?: "failed";
+  /** Whether they retry another run. */
+  is_retry?: "yes" | "no";
+  /** Of failed runs: whether they were retried, and whether that helped. */
+  retried?: "yes" | "recovered" | "no";
+  /** Those that have started and ended. */
+  timed?: "yes";
   /** Where the runs' logs are. */
   logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
@@ -1173,7 +1229,7 @@ export interface Token {
   name: string;
   /** What the token begins with. */
   prefix: string;
-  scopes: ("view" | "execute" | "retry" | "terminate" | "export" | "delete" | "hold" | "restore" | "decide" | "workflows" | "triggers" | "views" | "ingest" | "retention")[];
+  scopes: ("view" | "execute" | "retry" | "terminate" | "export" | "delete" | "hold" | "restore" | "decide" | "workflows" | "triggers" | "views" | "ingest" | "mark" | "retention")[];
   created_at: string;
   expires_at: string | null;
   /** To the minute. */
@@ -1481,6 +1537,388 @@ export interface Finding {
   problem: string;
   /** What was done about it, if anything. */
   act: string;
+}
+
+export interface FailuresInput {
+  /** A state, or its word on the page. */
+  status?: "queued" | "running" | "completed" | "failed" | "terminated" | "created" | "active";
+  workflow_id?: string;
+  /** A range that ends now. */
+  created?: "1h" | "24h" | "7d" | "30d";
+  /** A time such as 2026-11-21T14:59:00Z. */
+  created_from?: string;
+  /** A day alone is its end. */
+  created_to?: string;
+  /** The same as created_from. */
+  created_after?: string;
+  /** A day alone is its beginning. */
+  created_before?: string;
+  triggered_by?: string;
+  trigger?: "manual" | "api" | "schedule" | "webhook" | "event" | "automation";
+  /** A reference's id, or its beginning. */
+  ref?: string;
+  /** An error's kind, “@” and the node, if one failed. */
+  error?: string;
+  /** A failure group's id, as the analysis of failures gives it. */
+  group?: string;
+  /** A version of the workflow, which is named too. */
+  version?: number;
+  /** A node that was executed; give created or created_from too. */
+  node?: string;
+  /** What the node is in now. */
+  node_status?: "running" | "waiting" | "completed" | "failed" | "terminated";
+  /** A model that was called; give created or created_from too. */
+  model?: string;
+  /** On attempts that failed; give created or created_from too. */
+  spent?: "failed";
+  /** Whether they retry another run. */
+  is_retry?: "yes" | "no";
+  /** Of failed runs: whether they were retried, and whether that helped. */
+  retried?: "yes" | "recovered" | "no";
+  /** Those that have started and ended. */
+  timed?: "yes";
+  /** Where the runs' logs are. */
+  logs?: "archived" | "live";
+  /** Text of an error; give created or created_from too. */
+  q?: string;
+  /** `before`, `none`, or another version such as `v3`. */
+  compare?: string;
+  /** Largest first. */
+  sort?: "runs" | "last_seen" | "first_seen" | "retry";
+  /** Of the table. */
+  page?: number;
+}
+
+export interface Failures {
+  /** Which runs it is about, as it was understood. */
+  filter: Record<string, string>;
+  /** `before`, `none`, or another version such as `v3`. */
+  compared_with: string;
+  /** What happened later may not be counted yet. */
+  counted_until: string | null;
+  figures: Figure[];
+  trend: FailedBar[];
+  /** Of this page. */
+  groups: FailureGroup[];
+  /** On all pages. */
+  group_count: number;
+}
+
+export interface Figure {
+  label: string;
+  /** A count, a share of 1, milliseconds, or money as decimal text; null: nothing to tell. */
+  value: number | string | null;
+  /** The same of what it is compared with. */
+  before: number | string | null;
+  /** As the portal's page writes it. */
+  words: string;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
+}
+
+export interface FailedBar {
+  /** The beginning of the hours or the day. */
+  at: string;
+  failed: number;
+}
+
+export interface FailureGroup {
+  id: string;
+  kind: string;
+  /** Empty: it failed before any node. */
+  node: string;
+  /** With # for what differs from run to run. */
+  message: string;
+  /** The newest message, as it was. */
+  sample: string;
+  workflows: string[];
+  /** That failed so, of those that are asked about. */
+  runs: number;
+  /** Of them: runs that were retried. */
+  retried: number;
+  /** Of these: runs of which a retry completed. */
+  recovered: number;
+  median_ms_to_failure: number | null;
+  /** The version with which it first came. */
+  since: string;
+  /** It was first seen in this time. */
+  is_new: boolean;
+  mark: "new" | "known" | "resolved" | "";
+  first_seen: string | null;
+  last_seen: string | null;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
+}
+
+export interface CostInput {
+  /** A state, or its word on the page. */
+  status?: "queued" | "running" | "completed" | "failed" | "terminated" | "created" | "active";
+  workflow_id?: string;
+  /** A range that ends now. */
+  created?: "1h" | "24h" | "7d" | "30d";
+  /** A time such as 2026-11-21T14:59:00Z. */
+  created_from?: string;
+  /** A day alone is its end. */
+  created_to?: string;
+  /** The same as created_from. */
+  created_after?: string;
+  /** A day alone is its beginning. */
+  created_before?: string;
+  triggered_by?: string;
+  trigger?: "manual" | "api" | "schedule" | "webhook" | "event" | "automation";
+  /** A reference's id, or its beginning. */
+  ref?: string;
+  /** An error's kind, “@” and the node, if one failed. */
+  error?: string;
+  /** A failure group's id, as the analysis of failures gives it. */
+  group?: string;
+  /** A version of the workflow, which is named too. */
+  version?: number;
+  /** A node that was executed; give created or created_from too. */
+  node?: string;
+  /** What the node is in now. */
+  node_status?: "running" | "waiting" | "completed" | "failed" | "terminated";
+  /** A model that was called; give created or created_from too. */
+  model?: string;
+  /** On attempts that failed; give created or created_from too. */
+  spent?: "failed";
+  /** Whether they retry another run. */
+  is_retry?: "yes" | "no";
+  /** Of failed runs: whether they were retried, and whether that helped. */
+  retried?: "yes" | "recovered" | "no";
+  /** Those that have started and ended. */
+  timed?: "yes";
+  /** Where the runs' logs are. */
+  logs?: "archived" | "live";
+  /** Text of an error; give created or created_from too. */
+  q?: string;
+  /** `before`, `none`, or another version such as `v3`. */
+  compare?: string;
+  /** Largest first. */
+  sort?: "cost" | "tokens" | "count";
+}
+
+export interface Costs {
+  /** Which runs it is about, as it was understood. */
+  filter: Record<string, string>;
+  /** `before`, `none`, or another version such as `v3`. */
+  compared_with: string;
+  /** What happened later may not be counted yet. */
+  counted_until: string | null;
+  figures: Figure[];
+  total: string;
+  calls: number;
+  input_tokens: number;
+  output_tokens: number;
+  cached_tokens: number;
+  /** On attempts that failed, were lost or came late. */
+  on_failed_attempts: string;
+  /** In runs that retry another one. */
+  on_retries: string;
+  trend: CostBar[];
+  workflows: CostLine[];
+  nodes: CostLine[];
+  models: CostLine[];
+  /** By who triggered the runs. */
+  people: CostLine[];
+  /** What the lines that are left out come to. */
+  not_listed: CostRest;
+  /** The most expensive ones. */
+  runs: DearRun[];
+}
+
+export interface CostBar {
+  /** The beginning of the hours or the day. */
+  at: string;
+  cost: string;
+}
+
+export interface CostLine {
+  name: string;
+  cost: string;
+  /** Of what it is compared with. */
+  before: string | null;
+  tokens: number;
+  /** Model calls; of people: runs. */
+  count: number;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
+}
+
+export interface CostRest {
+  workflows: string;
+  nodes: string;
+  models: string;
+  people: string;
+}
+
+export interface DearRun {
+  id: string;
+  workflow: string;
+  cost: string;
+}
+
+export interface DurationInput {
+  /** A state, or its word on the page. */
+  status?: "queued" | "running" | "completed" | "failed" | "terminated" | "created" | "active";
+  workflow_id?: string;
+  /** A range that ends now. */
+  created?: "1h" | "24h" | "7d" | "30d";
+  /** A time such as 2026-11-21T14:59:00Z. */
+  created_from?: string;
+  /** A day alone is its end. */
+  created_to?: string;
+  /** The same as created_from. */
+  created_after?: string;
+  /** A day alone is its beginning. */
+  created_before?: string;
+  triggered_by?: string;
+  trigger?: "manual" | "api" | "schedule" | "webhook" | "event" | "automation";
+  /** A reference's id, or its beginning. */
+  ref?: string;
+  /** An error's kind, “@” and the node, if one failed. */
+  error?: string;
+  /** A failure group's id, as the analysis of failures gives it. */
+  group?: string;
+  /** A version of the workflow, which is named too. */
+  version?: number;
+  /** A node that was executed; give created or created_from too. */
+  node?: string;
+  /** What the node is in now. */
+  node_status?: "running" | "waiting" | "completed" | "failed" | "terminated";
+  /** A model that was called; give created or created_from too. */
+  model?: string;
+  /** On attempts that failed; give created or created_from too. */
+  spent?: "failed";
+  /** Whether they retry another run. */
+  is_retry?: "yes" | "no";
+  /** Of failed runs: whether they were retried, and whether that helped. */
+  retried?: "yes" | "recovered" | "no";
+  /** Those that have started and ended. */
+  timed?: "yes";
+  /** Where the runs' logs are. */
+  logs?: "archived" | "live";
+  /** Text of an error; give created or created_from too. */
+  q?: string;
+  /** `before`, `none`, or another version such as `v3`. */
+  compare?: string;
+  /** Largest first. */
+  sort?: "share" | "p50" | "p95" | "longest" | "queued" | "change";
+  /** Of the table. */
+  page?: number;
+}
+
+export interface Durations {
+  /** Which runs it is about, as it was understood. */
+  filter: Record<string, string>;
+  /** `before`, `none`, or another version such as `v3`. */
+  compared_with: string;
+  /** What happened later may not be counted yet. */
+  counted_until: string | null;
+  figures: Figure[];
+  /** Those that have started and ended. */
+  runs: number;
+  trend: DurationBar[];
+  /** Of this page. */
+  nodes: NodeTime[];
+  /** On all pages. */
+  node_count: number;
+  /** Only where the filter is a workflow and a time. */
+  sample: Sample | null;
+}
+
+export interface DurationBar {
+  /** The beginning of the hours or the day. */
+  at: string;
+  p50_ms: number | null;
+  p95_ms: number | null;
+}
+
+export interface NodeTime {
+  workflow: string;
+  node: string;
+  kind: string;
+  /** Runs in which it was executed. */
+  executed: number;
+  /** Of them: runs in which it failed. */
+  failed: number;
+  p50_ms: number | null;
+  p95_ms: number | null;
+  p95_ms_before: number | null;
+  longest_ms: number;
+  /** Of the time in which nodes worked. */
+  share: number;
+  /** On average. */
+  queued_ms: number;
+  /** Between attempts, on average. */
+  backoff_ms: number;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  failed_runs_url: string | null;
+}
+
+export interface Sample {
+  runs: number;
+  /** What they would take if nothing waited that need not, of what they took. */
+  parallel_efficiency: number | null;
+  /** On average. */
+  nodes_at_once: number | null;
+  /** Shares of 1, by cause. */
+  spent_on: Record<string, number>;
+}
+
+export interface GroupInput {
+  /** The group's id. */
+  id: string;
+}
+
+export interface OneFailureGroup {
+  id: string;
+  kind: string;
+  /** Empty: before any node. */
+  node: string;
+  /** With # for what differs from run to run. */
+  message: string;
+  /** The newest, as it was. */
+  sample: string;
+  first_seen: string;
+  last_seen: string;
+  /** That failed so and are still there. */
+  runs: number;
+  /** Of them: runs that were retried. */
+  retried: number;
+  /** Of these: runs of which a retry completed. */
+  recovered: number;
+  retry_success: number | null;
+  /** In the order in which it came to them. */
+  workflows: GroupInWorkflow[];
+  mark: "new" | "known" | "resolved";
+  marked_at: string | null;
+  marked_by: string;
+  /** When it came back after it was said to be resolved. */
+  reopened_at: string | null;
+  note: string;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
+}
+
+export interface GroupInWorkflow {
+  workflow_id: string;
+  /** The version with which it came. */
+  since_version: number;
+  runs: number;
+  retried: number;
+  recovered: number;
+}
+
+export interface MarkGroupInput {
+  /** `new` takes a mark away. */
+  mark: "new" | "known" | "resolved";
+  /** Shown with the group, and kept in the audit. */
+  note?: string;
+  /** The group's id. */
+  id: string;
 }
 
 export interface ErrorShape {
@@ -1898,6 +2336,38 @@ export type AppRouter = TRPCBuiltRouter<
           meta: object;
         }>;
       };
+    };
+    analysis: {
+      /** What fails: how often, how alike, since which version, and whether a retry helps. */
+      failures: TRPCQueryProcedure<{
+        input: FailuresInput | undefined;
+        output: Failures;
+        meta: object;
+      }>;
+      /** What runs cost, by workflow, node, model and person. */
+      cost: TRPCQueryProcedure<{
+        input: CostInput | undefined;
+        output: Costs;
+        meta: object;
+      }>;
+      /** How long runs take, which nodes it is spent in, and what they wait for. */
+      duration: TRPCQueryProcedure<{
+        input: DurationInput | undefined;
+        output: Durations;
+        meta: object;
+      }>;
+      /** One failure group, with its runs by workflow. */
+      group: TRPCQueryProcedure<{
+        input: GroupInput;
+        output: OneFailureGroup;
+        meta: object;
+      }>;
+      /** Says that a failure group is known, or resolved, or takes that back. */
+      markGroup: TRPCMutationProcedure<{
+        input: MarkGroupInput;
+        output: OneFailureGroup;
+        meta: object;
+      }>;
     };
   }
 >;

@@ -59,24 +59,24 @@ _INPUT_NAMES = {own: name for name, own in FILTER_NAMES.items()}
 
 def list_runs(asking: Asking, given: dict[str, Any]) -> list[dict[str, Any]]:
     limit, after = given.pop("limit"), acts.run_cursor(given.pop("cursor", None))
-    runs = _wanted(given).apply(Run.objects.all(), asking.now)
+    runs = wanted(given).apply(Run.objects.all(), asking.now)
     with statement_timeout(acts.LIST_SECONDS):
         page = page_of(runs, limit, after=after, read=acts.shown_runs())
     return [{**asking.shown(run), "cursor": str(Cursor.of(run))} for run in page.runs]
 
 
 def count_runs(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
-    return acts.count_by_state(_wanted(given), asking.now)
+    return acts.count_by_state(wanted(given), asking.now)
 
 
 def export_runs(asking: Asking, given: dict[str, Any]) -> JsonParts:
     after = acts.run_cursor(given.pop("cursor", None))
     pages = asking.request.build_absolute_uri(reverse("admin:runs_run_changelist"))
-    found = acts.export_runs(_wanted(given), after, by=asking.actor, now=asking.now, pages=pages)
+    found = acts.export_runs(wanted(given), after, by=asking.actor, now=asking.now, pages=pages)
     return JsonParts(exports.as_json(found))
 
 
-def _wanted(given: dict[str, Any]) -> RunFilter:
+def wanted(given: dict[str, Any]) -> RunFilter:
     try:
         return wanted_runs({FILTER_NAMES.get(name, name): said for name, said in given.items()})
     except ValidationError as refused:

@@ -29,7 +29,16 @@ from runs.api.serializers import (
     StartSerializer,
     StrictSerializer,
 )
-from runs.filters import LOGS, RANGES, FilterForm
+from runs.filters import (
+    IS_RETRY,
+    LOGS,
+    NODE_STATUSES,
+    RANGES,
+    RETRIED,
+    SPENT,
+    TIMED,
+    FilterForm,
+)
 from runs.models.idempotency import KEY_LENGTH
 from runs.states import RunState, Trigger
 
@@ -138,6 +147,26 @@ class FilterInput(Input):
     group = word(help_text="A failure group's id, as the analysis of failures gives it.")
     version = serializers.IntegerField(
         required=False, min_value=1, help_text="A version of the workflow, which is named too."
+    )
+    node = word(help_text="A node that was executed; give created or created_from too.")
+    node_status = OneOf(
+        choices=list(NODE_STATUSES), required=False,
+        help_text="What the node is in now.",
+    )  # fmt: skip
+    model = word(help_text="A model that was called; give created or created_from too.")
+    spent = OneOf(
+        choices=list(SPENT), required=False,
+        help_text="On attempts that failed; give created or created_from too.",
+    )  # fmt: skip
+    is_retry = OneOf(
+        choices=list(IS_RETRY), required=False, help_text="Whether they retry another run."
+    )
+    retried = OneOf(
+        choices=list(RETRIED), required=False,
+        help_text="Of failed runs: whether they were retried, and whether that helped.",
+    )  # fmt: skip
+    timed = OneOf(
+        choices=list(TIMED), required=False, help_text="Those that have started and ended."
     )
     logs = OneOf(choices=list(LOGS), required=False, help_text="Where the runs' logs are.")
     q = word(help_text="Text of an error; give created or created_from too.")

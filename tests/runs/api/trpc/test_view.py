@@ -114,7 +114,9 @@ def code_of(response):
 
 def test_every_procedure_is_asked_below():
     asked = {path for path, *_ in CALLS}
-    assert asked | OWN == {path for path, procedure in PROCEDURES.items() if procedure.answer}
+    told = {path for path, procedure in PROCEDURES.items() if procedure.answer}
+    # The tests of the analysis ask for its own.
+    assert asked | OWN == {path for path in told if not path.startswith("analysis.")}
     assert {path for path, procedure in PROCEDURES.items() if not procedure.permission} == OWN
 
 

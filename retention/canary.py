@@ -1,0 +1,41 @@
+"""Whether storage is still the one that logs were archived to.
+
+A folder that is not mounted, or another bucket, takes new objects without a word. Whoever mounts
+the right one again would not find what was archived meanwhile.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from runs import objects
+from runs.models import Archive
+from runs.objects import Misconfigured, Missing
+
+# Of the archives that were verified last, and of those that were verified first.
+LOOKED_AT = 2
+
+
+def same_storage() -> None:
+    """Asks for a few archives. Raises StorageAway where storage does not answer, or has none of
+    them. Those that are known to be lost are not asked for."""
+    known = Archive.objects.filter(problem="").values_list("name", flat=True)
+    names = set(
+        chain(
+            known.order_by("-verified_at", "-run_id")[:LOOKED_AT],
+            known.order_by("verified_at", "run_id")[:LOOKED_AT],
+        )
+    )
+    for name in names:
+        try:
+            objects.size(name)
+        except Missing:
+            continue
+        return
+    if names:
+        raise Misconfigured(
+            f"Storage answers, but has none of the {len(names)} archives that were looked for, such"
+            f" as {min(names)}: is its folder mounted, and is it the right bucket? Nothing is"
+            " archived until one of them is there. If they are lost, check the whole archive: what"
+            " is known to be lost is not waited for."
+        )
