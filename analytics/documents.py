@@ -46,7 +46,8 @@ def failures(found: Failures) -> dict[str, Any]:
     return {
         "figures": figures(found.figures),
         "trend": [
-            {"at": at, "failed": count} for at, count in zip(found.bars, found.by_bar, strict=True)
+            {"at": at, "failed": count, "link": found.scope.link(state="failed", at=at)}
+            for at, count in zip(found.bars, found.by_bar, strict=True)
         ],
         "groups": [_of_group(group) for group in found.groups],
         "group_count": found.total,
@@ -102,7 +103,8 @@ def costs(found: Costs, sort: str = "cost") -> dict[str, Any]:
         "on_failed_attempts": found.failed_cost,
         "on_retries": found.retry_cost,
         "trend": [
-            {"at": at, "cost": cost} for at, cost in zip(found.bars, found.by_bar, strict=True)
+            {"at": at, "cost": cost, "link": found.scope.link(at=at)}
+            for at, cost in zip(found.bars, found.by_bar, strict=True)
         ],
         **{
             each.name: [_of_line(line) for line in ordered(each, sort)] for each in found.breakdowns
@@ -154,7 +156,7 @@ def durations(found: Durations) -> dict[str, Any]:
         "figures": figures(found.figures),
         "runs": found.timed,
         "trend": [
-            {"at": at, "p50_ms": p50, "p95_ms": p95}
+            {"at": at, "p50_ms": p50, "p95_ms": p95, "link": found.scope.link(timed="yes", at=at)}
             for at, p50, p95 in zip(found.bars, found.p50, found.p95, strict=True)
         ],
         "workflows": [_of_workflow(each) for each in found.workflows],

@@ -53,8 +53,9 @@ def growth(now: float | Decimal, before: float | Decimal | None) -> str:
 
 def count(label: str, now: int, before: int | None, link: str, *, bad: bool = False) -> Figure:
     """`bad`: more of it is worse."""
-    worse = bad and before is not None and now > before
-    return Figure(label, f"{now:,}", now, before, growth(now, before), worse, link)
+    change = growth(now, before)
+    worse = bad and before is not None and now > before and change != SAME
+    return Figure(label, f"{now:,}", now, before, change, worse, link)
 
 
 def share(
@@ -71,8 +72,9 @@ def share(
 def money(
     label: str, now: Decimal, before: Decimal | None, link: str, *, bad: bool = True
 ) -> Figure:
-    worse = bad and before is not None and now > before
-    return Figure(label, dollars(now), now, before, growth(now, before), worse, link)
+    change = growth(now, before)
+    worse = bad and before is not None and now > before and change != SAME
+    return Figure(label, dollars(now), now, before, change, worse, link)
 
 
 def length(

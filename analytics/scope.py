@@ -145,17 +145,21 @@ class Scope:
         return self.filter.with_(created="", created_from=self.since, created_to=self.until, **more)
 
     def link(self, **more: Any) -> str:
-        """The list of the runs behind a figure, as a query string; `more` narrows the filter, and
-        `sort` is the list's.
+        """The list of the runs behind a figure, as a query string; `more` narrows the filter,
+        `at` says of which bar of the trend it is, and `sort` is the list's.
 
         Empty where no filter says it: one field cannot name two nodes, or two states."""
-        told, sort = {}, more.pop("sort", "")
+        told, sort, at = {}, more.pop("sort", ""), more.pop("at", None)
         for name, value in more.items():
             had = getattr(self.filter, name) or value
             if had != value and {had, value} != _ONE_WITHIN_THE_OTHER:
                 return ""
             told[name] = "recovered" if "recovered" in (had, value) else value
-        return self.narrowed(**told).query(sort=sort)
+        found = self.narrowed(**told)
+        if at is not None:
+            since, until = max(at, self.since), min(at + self.bar, self.until)
+            found = found.with_(created_from=since, created_to=until)
+        return found.query(sort=sort)
 
 
 def scope_of(wanted: RunFilter, now: datetime, version: WorkflowVersion | None = None) -> Scope:

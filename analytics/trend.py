@@ -37,6 +37,11 @@ def along(at: Sequence[datetime], found: Mapping[datetime, Any], empty: Any = 0)
     return [found.get(each, empty) for each in at]
 
 
+def peak(at: Sequence[datetime], values: Sequence[Any]) -> datetime:
+    """The bar with the most."""
+    return max(zip(at, values, strict=True), key=lambda each: each[1])[0]
+
+
 def bar_words(width: timedelta) -> str:
     """``per hour``, ``per 3 hours``, ``per day``."""
     if width >= DAY:
@@ -46,16 +51,23 @@ def bar_words(width: timedelta) -> str:
 
 
 def chart(
-    scope: Scope, at: Sequence[datetime], series: Sequence[Series], *, kind: str, unit: str
+    scope: Scope,
+    at: Sequence[datetime],
+    series: Sequence[Series],
+    *,
+    kind: str,
+    unit: str,
+    **narrower: Any,
 ) -> dict[str, Any]:
     """What charts.js draws. `kind`: bars that stand on each other, or lines; `unit` says how a
-    value is written: count, money or ms."""
+    value is written: count, money or ms. Each bar leads to its runs, narrowed by `narrower`."""
     days = scope.bar >= DAY
     locals_ = [timezone.localtime(each) if not days else each for each in at]
     several = scope.until - scope.since > DAY
     return {
         "kind": kind,
         "unit": unit,
+        "links": [scope.link(at=each, **narrower) for each in at],
         "labels": [_label(each, days=days, several=several) for each in locals_],
         "series": [
             {"name": each.name, "shade": each.shade, "values": [_plain(v) for v in each.values]}

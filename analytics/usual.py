@@ -92,7 +92,7 @@ def usual_for(run: Run, now: datetime) -> Usual:
     timed = sum(int(row["timed"]) for row in chosen)
     version = run.version.number if is_enough else None
     told: dict[str, Any] = {
-        "link": scope.link(),
+        "link": scope.link(state="completed"),
         "page": reverse("analysis_duration") + scope.narrowed().query(),
     }
     if timed < LEAST:

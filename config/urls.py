@@ -36,6 +36,7 @@ urlpatterns = [
     path("api/retention/executions/", include("retention.api.execution_urls")),
     path("api/retention/", include("retention.api.urls")),
     path("api/analysis/", include("analytics.api.urls")),
+    path("api/runs/", include("analytics.api.run_urls")),
     path("api/", include("runs.api.urls")),
 ]
 

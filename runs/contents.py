@@ -37,14 +37,15 @@ def with_model(runs: RunQuerySet, name: str) -> RunQuerySet:
 
 def spent_for_nothing(runs: RunQuerySet) -> RunQuerySet:
     """Those in which attempts that failed, were lost or came too late cost something."""
-    attempts = Attempt.objects.filter(
+    # Attempts first: most runs have none that failed, while most have calls.
+    attempts = Attempt.objects.filter(run=OuterRef("pk"), status__in=FOR_NOTHING)
+    calls = LLMCall.objects.filter(
         run=OuterRef("run"),
-        node__key=OuterRef("node"),
-        number=OuterRef("attempt"),
-        status__in=FOR_NOTHING,
+        node=OuterRef("node__key"),
+        attempt=OuterRef("number"),
+        cost__gt=0,
     )
-    calls = LLMCall.objects.filter(run=OuterRef("pk"), cost__gt=0)
-    return runs.filter(_any(calls.filter(_any(attempts))))
+    return runs.filter(_any(attempts.filter(_any(calls))))
 
 
 def retried(runs: RunQuerySet, how: str) -> RunQuerySet:

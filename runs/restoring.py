@@ -112,6 +112,9 @@ def finish(
     for run_id in run_ids:
         if run_id in fetched.damaged and run_id in away:
             outcome.skipped[run_id] = fetched.damaged[run_id]
+            # So that its page, and the next check, tell it. Another one may have taken its place.
+            own = Archive.objects.filter(pk=run_id, name=fetched.archives[run_id].name)
+            own.update(problem=fetched.damaged[run_id][:300])
         elif run_id not in away:
             outcome.skipped[run_id] = NOT_AWAY if run_id in there else GONE
         elif fetched.is_of(run_id, names[run_id]):
@@ -158,7 +161,8 @@ def _lines_of(archive: Archive) -> list[str] | str:
 
 
 def _why(error: Exception) -> str:
-    return f"its object in storage is not whole: {error}"
+    told = f"storage has none called {error}" if isinstance(error, Missing) else str(error)
+    return f"its object in storage is not whole: {told}"
 
 
 def _put_in_pieces(archive: Archive) -> bool:

@@ -12,9 +12,11 @@ from rest_framework.exceptions import NotFound, ValidationError
 from analytics import costs, documents, durations, failures, marking, overview, upkeep
 from analytics.models.failures import Mark
 from analytics.one_group import OneGroup, group_of
+from analytics.one_run import analysis_of
 from analytics.scope import Scope, TooWide
 from analytics.views.address import Address
 from runs.actors import Actor
+from runs.api.acts import find_run
 from runs.filters import RunFilter
 from runs.fingerprint import parsed
 
@@ -96,6 +98,11 @@ def ask(question: Question, wanted: RunFilter, given: Mapping[str, Any], now: da
 def look(now: datetime) -> dict[str, Any]:
     """For OverviewSerializer."""
     return documents.overview(overview.overview(now), upkeep.fresh_until(now))
+
+
+def of_run(public_id: str, now: datetime) -> dict[str, Any]:
+    """For RunAnalysisSerializer."""
+    return analysis_of(find_run(public_id), now).document()
 
 
 def find_group(public_id: str) -> OneGroup:

@@ -6,6 +6,7 @@ from drf_spectacular.utils import OpenApiExample
 
 _RUNS = "https://portal.example/api/runs/?"
 _TIME = "created_from=2026-11-19T10%3A00%3A00Z&created_to=2026-11-26T10%3A00%3A00Z"
+_BAR = "created_from=2026-11-19T09%3A00%3A00Z&created_to=2026-11-19T12%3A00%3A00Z"
 _OF_ALL: dict[str, Any] = {
     "filter": {"workflow": "invoice_processing", "created": "7d"},
     "compared_with": "before",
@@ -19,6 +20,11 @@ def _figure(label: str, value: Any, before: Any, words: str, query: str) -> dict
     return {"label": label, "value": value, "before": before, "words": words, "runs_url": url}
 
 
+def _bar(query: str, **values: Any) -> dict[str, Any]:
+    at = "2026-11-19T09:00:00.000Z"
+    return {"at": at, **values, "runs_url": f"{_RUNS}{query}{_BAR}"}
+
+
 def _answer(name: str, value: dict[str, Any]) -> OpenApiExample:
     return OpenApiExample(
         name, value, response_only=True, status_codes=["200"], media_type="application/json"
@@ -30,7 +36,7 @@ FAILURES = _answer(
     {
         **_OF_ALL,
         "figures": [_figure("Failed runs", 212, 131, "212", f"state=failed&{_TIME}")],
-        "trend": [{"at": "2026-11-19T09:00:00.000Z", "failed": 4}],
+        "trend": [_bar("state=failed&", failed=4)],
         "groups": [
             {
                 "id": _GROUP,
@@ -78,7 +84,7 @@ COST = _answer(
         "cached_tokens": 1200000,
         "on_failed_attempts": "2.1100000000",
         "on_retries": "4.9010000000",
-        "trend": [{"at": "2026-11-19T09:00:00.000Z", "cost": "0.6120000000"}],
+        "trend": [_bar("", cost="0.6120000000")],
         "workflows": [_LINE],
         "nodes": [],
         "models": [],
@@ -99,7 +105,7 @@ DURATION = _answer(
         **_OF_ALL,
         "figures": [_figure("Median", 7620.5, 5010.2, "7.6 s", f"timed=yes&{_TIME}")],
         "runs": 18204,
-        "trend": [{"at": "2026-11-19T09:00:00.000Z", "p50_ms": 5100.0, "p95_ms": 9800.0}],
+        "trend": [_bar("timed=yes&", p50_ms=5100.0, p95_ms=9800.0)],
         "workflows": [
             {
                 "workflow": "invoice_processing",
@@ -182,6 +188,83 @@ OVERVIEW = _answer(
             }
         ],
     },
+)
+_USUAL: dict[str, Any] = {"p50_ms": 7620.5, "p95_ms": 12010.0, "factor": 4.2, "is_longer": True}
+_SPENT: dict[str, Any] = {
+    "calls": 3,
+    "input_tokens": 5120,
+    "output_tokens": 388,
+    "cached_tokens": 0,
+    "cost": "0.0121500000",
+    "failed_cost": "0.0040500000",
+    "failed_calls": 1,
+}
+RUN = OpenApiExample(
+    "A slow run that failed",
+    {
+        "run_id": "run_01kb2x7v9zeq3t8m4r6c5n0a1d",
+        "workflow": "invoice_processing",
+        "version": 4,
+        "state": "failed",
+        "is_final": True,
+        "usual": {
+            "runs": 18204,
+            "version": 4,
+            "since": "2026-10-27T10:00:00.000Z",
+            "until": "2026-11-26T10:00:00.000Z",
+            "is_known": True,
+            "parallel_efficiency": 0.74,
+        },
+        "duration": {"ms": 32006.0, **_USUAL},
+        "waited": {"ms": 187.0, "mean_ms": 140.2},
+        "time": {
+            "total_ms": 32006.0,
+            "spent_on": {"working": 31000.0, "queued": 1006.0},
+            "work_ms": 31000.0,
+            "ideal_ms": 31000.0,
+            "parallel_efficiency": 0.968568,
+            "critical_path": [
+                {"node": "extract", "ms": 31000.0, "share": 0.968568, "waited_ms": 1006.0}
+            ],
+        },
+        "nodes": [
+            {
+                "node": "extract",
+                "kind": "llm",
+                "status": "failed",
+                "attempts": 2,
+                "ms": 31000.0,
+                **_USUAL,
+                "of_runs": 18190,
+                "queued_ms": 1006.0,
+                "queued_mean_ms": 120.5,
+            }
+        ],
+        "cost": {
+            "total": _SPENT,
+            "stated": "0.0121500000",
+            "usual_mean": "0.0057310000",
+            "nodes": [{"node": "extract", **_SPENT}],
+        },
+        "failure": {
+            "group": _GROUP,
+            "kind": "TotalsMismatch",
+            "node": "check",
+            "message": "totals differ on page #",
+            "first_seen": "2026-11-24T08:12:40.003Z",
+            "last_seen": "2026-11-26T09:58:02.771Z",
+            "since": "version 4",
+            "mark": "new",
+            "note": "",
+            "days": 7,
+            "runs": 97,
+            "retried": 12,
+            "recovered": 7,
+            "runs_url": f"{_RUNS}state=failed&group={_GROUP}&{_TIME}",
+        },
+    },
+    response_only=True,
+    status_codes=["200"],
 )
 GROUP = OpenApiExample(
     "A group that came with version 4",

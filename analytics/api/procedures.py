@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from analytics.api import acts
 from analytics.api.acts import Question
+from analytics.api.run_shapes import RunAnalysisSerializer
 from analytics.api.shapes import (
     CostsSerializer,
     DurationsSerializer,
@@ -21,7 +22,7 @@ from analytics.views.address import dated
 from runs.api.serializers import OneOf
 from runs.api.trpc.procedure import Asking, Procedure
 from runs.api.trpc.run_procedures import wanted
-from runs.api.trpc.shapes import ID_LENGTH, FilterInput, Input, NoInput, word
+from runs.api.trpc.shapes import ID_LENGTH, FilterInput, Input, NoInput, RunInput, word
 
 # What stands beside the filter.
 _BESIDE = ("compare", "sort", "page")
@@ -84,6 +85,11 @@ def get_overview(asking: Asking, _: dict[str, Any]) -> Any:
     return OverviewSerializer(acts.look(asking.now), context=asking.context).data
 
 
+def get_run(asking: Asking, given: dict[str, Any]) -> Any:
+    found = acts.of_run(given["id"], asking.now)
+    return RunAnalysisSerializer(found, context=asking.context).data
+
+
 def get_group(asking: Asking, given: dict[str, Any]) -> Any:
     return OneFailureGroupSerializer(acts.find_group(given["id"]), context=asking.context).data
 
@@ -110,6 +116,10 @@ PROCEDURES = (
     Procedure(
         "analysis.overview", "query", _SEE, NoInput, OverviewSerializer, get_overview,
         says="What runs now, how the last 24 hours compare with usual, and what has changed.",
+    ),
+    Procedure(
+        "analysis.run", "query", _SEE, RunInput, RunAnalysisSerializer, get_run,
+        says="Where a run's time went, what ran longer than usual, its cost, and why it failed.",
     ),
     Procedure(
         "analysis.group", "query", _SEE, GroupInput, OneFailureGroupSerializer, get_group,

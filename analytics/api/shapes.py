@@ -85,6 +85,7 @@ class FigureSerializer(serializers.Serializer):
 class FailedBarSerializer(serializers.Serializer):
     at = StampField(help_text="The beginning of the hours or the day.")
     failed = serializers.IntegerField()
+    runs_url = RunsField(source="link")
 
 
 class FailureGroupSerializer(serializers.Serializer):
@@ -119,6 +120,7 @@ class FailuresSerializer(_AnswerSerializer):
 class CostBarSerializer(serializers.Serializer):
     at = StampField(help_text="The beginning of the hours or the day.")
     cost = MoneyField()
+    runs_url = RunsField(source="link")
 
 
 class CostLineSerializer(serializers.Serializer):
@@ -168,6 +170,7 @@ class DurationBarSerializer(serializers.Serializer):
     at = StampField(help_text="The beginning of the hours or the day.")
     p50_ms = NumberField(allow_null=True)
     p95_ms = NumberField(allow_null=True)
+    runs_url = RunsField(source="link")
 
 
 class NodeTimeSerializer(serializers.Serializer):

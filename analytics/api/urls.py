@@ -2,15 +2,16 @@
 
 from django.urls import path
 
-from analytics.api.views import AnalysisViewSet, FailureGroupViewSet
+from analytics.api.views import AnalysisViewSet, FailureGroupViewSet, OverviewViewSet
 
 app_name = "analysis_api"
 
 urlpatterns = [
     *(
         path(f"{name}/", AnalysisViewSet.as_view({"get": name}), name=name)
-        for name in ("failures", "cost", "duration", "overview")
+        for name in ("failures", "cost", "duration")
     ),
+    path("overview/", OverviewViewSet.as_view({"get": "retrieve"}), name="overview"),
     path(
         "groups/<slug:group_id>/",
         FailureGroupViewSet.as_view({"get": "retrieve"}),

@@ -15,6 +15,7 @@ from rest_framework.serializers import Serializer
 
 from analytics.api import acts, examples
 from analytics.api.acts import Question
+from analytics.api.run_shapes import RunAnalysisSerializer
 from analytics.api.shapes import (
     CostsSerializer,
     DurationsSerializer,
@@ -94,15 +95,6 @@ class AnalysisViewSet(ApiViewSet):
         Percentiles are those of histograms, within three per cent."""
         return self._answered(request, acts.DURATION, DurationsSerializer)
 
-    @extend_schema(
-        operation_id="analysis_overview", responses=OverviewSerializer, examples=[examples.OVERVIEW]
-    )
-    def overview(self, request: Request) -> Response:  # noqa: ARG002
-        """What runs now, how the last 24 hours compare with usual, and what has changed."""
-        self.refuse_unknown()
-        found = OverviewSerializer(acts.look(self.now), context=self.get_serializer_context())
-        return Response(found.data, headers={"Cache-Control": "no-store"})
-
     def _answered(
         self, request: Request, question: Question, shape: type[Serializer]
     ) -> HttpResponseBase:
@@ -126,6 +118,21 @@ def _file(text: str, name: str) -> HttpResponse:
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     answer.headers["Cache-Control"] = "no-store"
     return answer
+
+
+class OverviewViewSet(ApiViewSet):
+    """What an operator sees first."""
+
+    permission = "runs.view_run"
+    serializer_class = OverviewSerializer
+    pagination_class = None
+
+    @extend_schema(operation_id="analysis_overview", examples=[examples.OVERVIEW])
+    def retrieve(self, request: Request) -> Response:  # noqa: ARG002
+        """What runs now, how the last 24 hours compare with usual, and what has changed."""
+        self.refuse_unknown()
+        found = OverviewSerializer(acts.look(self.now), context=self.get_serializer_context())
+        return Response(found.data, headers={"Cache-Control": "no-store"})
 
 
 class FailureGroupViewSet(ApiViewSet):
@@ -164,4 +171,23 @@ class FailureGroupViewSet(ApiViewSet):
 
     def _shown(self, found: Any) -> Response:
         shown = OneFailureGroupSerializer(found, context=self.get_serializer_context())
+        return Response(shown.data)
+
+
+class RunAnalysisViewSet(ApiViewSet):
+    """One run, against what is usual for its workflow."""
+
+    permission = "runs.view_run"
+    lookup_field = lookup_url_kwarg = "run_id"
+    serializer_class = RunAnalysisSerializer
+    pagination_class = None
+
+    @extend_schema(operation_id="runs_analysis", examples=[examples.RUN])
+    def retrieve(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
+        """Where its time went, what ran longer than usual, what it cost, and why it failed.
+
+        Usual is what completed runs of 30 days took: of the same version, where enough did."""
+        self.refuse_unknown()
+        found = acts.of_run(run_id, self.now)
+        shown = RunAnalysisSerializer(found, context=self.get_serializer_context())
         return Response(shown.data)

@@ -98,7 +98,7 @@ class AnalysisPage(PermissionRequiredMixin, View):
         if wanted == "json":
             return JsonResponse(plain({**self.asked(), **self.document(found)}))
         if wanted == "csv":
-            return self._file(*self.rows(found))
+            return csv_answer(self.name, *self.rows(found))
         return self._page(self.template, self.context(found))
 
     def _unanswered(self, why: Unanswerable, wanted: str) -> HttpResponse:
@@ -138,11 +138,6 @@ class AnalysisPage(PermissionRequiredMixin, View):
         }
         return render(self.request, template, {**frame, **common, **context}, status=status)
 
-    def _file(self, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> HttpResponse:
-        answer = HttpResponse(csv_text(heads, rows), content_type="text/csv; charset=utf-8")
-        answer["Content-Disposition"] = f'attachment; filename="{self.name}.csv"'
-        return answer
-
     def sorted_by(self, usual: str) -> dict[str, dict[str, Any]]:
         """What the heads of the table lead to."""
         return {
@@ -152,3 +147,9 @@ class AnalysisPage(PermissionRequiredMixin, View):
             }
             for name in self.sorts
         }
+
+
+def csv_answer(name: str, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> HttpResponse:
+    answer = HttpResponse(csv_text(heads, rows), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return answer

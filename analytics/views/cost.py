@@ -44,6 +44,7 @@ class CostPage(AnalysisPage):
                         figures.ratio(float(sum(each.values)), float(found.total))
                     ),
                     "peak": max(each.values),
+                    **_links(found, each),
                 }
                 for each in series
             ],
@@ -58,3 +59,14 @@ class CostPage(AnalysisPage):
 
     def rows(self, found: Costs) -> documents.Table:
         return documents.costs_table(found, self.address.sort or "cost")
+
+
+def _links(found: Costs, series: trend.Series) -> dict[str, str]:
+    """To the runs of what the chart tells apart, and to those of its peak."""
+    if series.shade == _REST:
+        return {}
+    own = {"model" if found.scope.workflow else "workflow": series.name}
+    return {
+        "link": found.scope.link(**own),
+        "peak_link": found.scope.link(**own, at=trend.peak(found.bars, series.values)),
+    }

@@ -29,7 +29,8 @@ class DurationPage(AnalysisPage):
         return {
             "found": found,
             "bar_words": trend.bar_words(found.scope.bar),
-            "chart": trend.chart(found.scope, found.bars, lines, kind="lines", unit="ms"),
+            "chart": trend.chart(found.scope, found.bars, lines, kind="lines", unit="ms",
+                                 timed="yes"),
             "heads": self.sorted_by("share"),
             "columns": [
                 ("p50", "Median"), ("p95", "95 %"), ("change", "Change"), ("longest", "Longest"),

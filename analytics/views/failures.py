@@ -40,6 +40,9 @@ class FailuresPage(AnalysisPage):
                 "share": figures.percent(figures.ratio(group.runs, total)),
                 "peak": max(group.trend, default=0),
                 "link": group.link,
+                "peak_link": found.scope.link(
+                    state="failed", group=group.public_id, at=trend.peak(found.bars, group.trend)
+                ),
             }
             for group, shade in zip(found.largest, SHADES, strict=False)
         ]
@@ -61,6 +64,7 @@ class FailuresPage(AnalysisPage):
             "total": total,
             "peak": max(found.by_bar, default=0),
             "all_link": found.scope.link(state="failed"),
+            "peak_link": found.scope.link(state="failed", at=trend.peak(found.bars, found.by_bar)),
             "bar_words": trend.bar_words(found.scope.bar),
             "table": table,
             "chart": trend.chart(
@@ -69,6 +73,7 @@ class FailuresPage(AnalysisPage):
                 [*named, *([rest] if any(others) else [])],
                 kind="bars",
                 unit="count",
+                state="failed",
             ),
             "heads": self.sorted_by("runs"),
             "groups": [(group, _spark(group.trend)) for group in found.groups],

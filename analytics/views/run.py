@@ -16,9 +16,10 @@ from django.utils import timezone
 from django.views.generic import View
 
 from analytics import figures, run_cost
-from analytics.documents import csv_text, plain
+from analytics.documents import plain
 from analytics.figures import Figure
 from analytics.one_run import NodeCompared, RunAnalysis, analysis_of
+from analytics.views.base import csv_answer
 from runs import ids
 from runs.models import Run
 from runs.templatetags.runs_ui import milliseconds as length
@@ -56,10 +57,7 @@ class RunAnalysisPage(PermissionRequiredMixin, View):
         if wanted == "json":
             return JsonResponse(plain(found.document()))
         if wanted == "csv":
-            answer = HttpResponse(csv_text(*_rows(found)), content_type="text/csv; charset=utf-8")
-            name = f"{self.run.public_id}-nodes.csv"
-            answer["Content-Disposition"] = f'attachment; filename="{name}"'
-            return answer
+            return csv_answer(f"{self.run.public_id}-nodes", *_rows(found))
         if part == "findings":
             return render(self.request, "analytics/run_findings.html", self.context(found))
         return self._page("analytics/run.html", {**self.context(found), **self._calls()})

@@ -92,6 +92,11 @@ def size_words(amount: Amount) -> str:
     return size(amount.value) if amount.is_exact else f"about {size(_rounded(amount.value))}"
 
 
+def _short(words: str) -> str:
+    """In a column of a table."""
+    return words.replace("about ", "~")
+
+
 def _rounded(value: int) -> int:
     """Two digits: an estimate must not look like a count."""
     places = max(0, len(str(value)) - 2)
@@ -146,8 +151,8 @@ def _rows(found: Preview) -> list[Row]:
                 line=line,
                 runs=f"{old.runs if old else 0:,}",
                 changed_runs=None if changed is None else f"{new.runs if new else 0:,}",
-                events="0" if is_none else count_words(line.events),
-                size="0 B" if is_none else size_words(line.bytes),
+                events="0" if is_none else _short(count_words(line.events)),
+                size="0 B" if is_none else _short(size_words(line.bytes)),
                 held=0 if is_none else line.held,
             )
         )

@@ -184,6 +184,24 @@ class Portal:
     def release(self, run_id: str, reason: str = "") -> dict[str, Any]:
         return self._send("POST", _path("runs", run_id, "release"), {"reason": reason})
 
+    # -- Analysis ----------------------------------------------------------------------------
+
+    def analysis(self, of: str, **more: Any) -> dict[str, Any]:
+        """`of` is `failures`, `cost` or `duration`: over the runs of the list's filters, with
+        `compare`, `sort` and `page`; or `overview`, which takes none."""
+        return self._get(_path("analysis", of) + _query(more))
+
+    def run_analysis(self, run_id: str) -> dict[str, Any]:
+        return self._get(_path("runs", run_id, "analysis"))
+
+    def failure_group(self, group_id: str) -> dict[str, Any]:
+        return self._get(_path("analysis", "groups", group_id))
+
+    def mark_failure_group(self, group_id: str, mark: str, note: str = "") -> dict[str, Any]:
+        """As `known`, `resolved` or `new`."""
+        body = {"mark": mark, "note": note}
+        return self._send("POST", _path("analysis", "groups", group_id, "mark"), body)
+
     # -- Many runs at once -------------------------------------------------------------------
 
     def start_bulk(self, kind: str, *, key: str | None = None, **more: Any) -> dict[str, Any]:

@@ -49,6 +49,11 @@ class Archived:
         return self.is_moving and self.run.logs != LogState.ARCHIVING
 
     @property
+    def is_broken(self) -> bool:
+        """Its object was not whole when it was looked at last."""
+        return self.is_away and not self.is_moving and bool(self.archive and self.archive.problem)
+
+    @property
     def last_seq(self) -> int:
         """The last event that is not in the database; 0: all are."""
         return self.archive.last_seq if self.is_away and self.archive else 0

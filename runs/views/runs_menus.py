@@ -32,6 +32,8 @@ MOST_WORKFLOWS = 300
 NEWEST = 1000
 MOST_PEOPLE = 50
 MOST_VIEWS = 50
+# What the list shows when a filter is taken away.
+_ALL_OF = {"node": "All nodes", "model": "All models", "spent": "All spending"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,11 @@ def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str,
             "sort": chosen.with_(sort="").query(),
         },
         "holding": [
-            Choice(words, replace(chosen, filter=chosen.filter.without(name)).query())
+            Choice(
+                words,
+                replace(chosen, filter=chosen.filter.without(name)).query(),
+                note=_ALL_OF.get(name, "All runs"),
+            )
             for name, words in chosen.filter.holding_words().items()
         ],
         "bounds": {

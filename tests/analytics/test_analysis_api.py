@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import threading
 from datetime import timedelta
 from decimal import Decimal
 from urllib.parse import quote
@@ -15,9 +16,10 @@ from rest_framework.test import APIClient
 
 from analytics import asking
 from analytics.models import FailureGroup
+from analytics.one_run import analysis_of
 from runs import tokens
 from runs.api.document import document
-from runs.models import AuditEntry
+from runs.models import AuditEntry, Run
 from tests.analytics.test_upkeep import ZERO, begun, call, end, fail, settled, work
 from tests.runs.stories import node, publish
 from tests.runs.visitors import account
@@ -87,9 +89,13 @@ def group(message="totals differ on page #"):
 # -- What is told ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_both_apis_tell_what_the_page_does(told, name):
+def test_both_apis_tell_what_the_pages_do(told):
     caller = client(SEE)
+    for name in PAGES:
+        _compare(caller, name)
+
+
+def _compare(caller, name):
     page = caller.get(reverse(PAGES[name]), {**SEEN, "as": "json"}).json()
     answer = caller.get(f"/api/analysis/{name}/", SEEN)
     assert answer.status_code == 200, answer.content
@@ -112,15 +118,38 @@ def _bare(found):
     return found[:19] if is_time else found
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_csv_is_the_main_table(told, name):
+def test_both_apis_tell_what_the_home_page_does(told):
+    now = timezone.now().replace(minute=30)
+    end(begun(told[1], zero=now - timedelta(hours=1)))
+    fail(begun(told[1], zero=now - timedelta(hours=2)), "no such model", at=9)
+    settled()
     caller = client(SEE)
-    answer = caller.get(f"/api/analysis/{name}/", {**SEEN, "as": "csv"})
-    assert answer["Content-Type"].startswith("text/csv")
-    assert answer.content == caller.get(reverse(PAGES[name]), {**SEEN, "as": "csv"}).content
-    accepted = caller.get(f"/api/analysis/{name}/", SEEN, headers={"Accept": "text/csv"})
-    assert accepted.content == answer.content
-    assert list(csv.DictReader(io.StringIO(answer.content.decode())))
+    page = caller.get(reverse("admin:index"), {"as": "json"}).json()
+    found = caller.get("/api/analysis/overview/").json()
+    result = query(caller, "analysis.overview").json()["result"]["data"]
+    for each in (page, found, result):
+        assert each.pop("counted_until")
+    assert _bare(result) == _bare(found)
+    assert [each["value"] for each in found["figures"]][:2] == [2, 0.5]
+    assert [(day["workflow"], day["runs"], day["failed"]) for day in found["workflows"]] == [
+        ("invoice_processing", 2, 1)
+    ]
+    assert len(caller.get(found["workflows"][0]["failed_runs_url"]).json()["results"]) == 1
+    for each in (page, found):
+        for change in each["changes"]:
+            change["url"] = change["url"].removeprefix("http://testserver")
+    assert _bare(found) == _bare(page)
+
+
+def test_csv_is_the_main_table(told):
+    caller = client(SEE)
+    for name, page in PAGES.items():
+        answer = caller.get(f"/api/analysis/{name}/", {**SEEN, "as": "csv"})
+        assert answer["Content-Type"].startswith("text/csv")
+        assert answer.content == caller.get(reverse(page), {**SEEN, "as": "csv"}).content
+        accepted = caller.get(f"/api/analysis/{name}/", SEEN, headers={"Accept": "text/csv"})
+        assert accepted.content == answer.content
+        assert list(csv.DictReader(io.StringIO(answer.content.decode())))
 
 
 def test_the_list_s_filters_an_order_and_a_comparison_are_taken(told):
@@ -154,29 +183,50 @@ def test_each_figure_leads_to_the_list_of_its_runs(told):
     assert sum(Decimal(run["cost"]) for run in behind) == Decimal(cost["nodes"][0]["cost"])
 
 
+def test_one_run_is_told_as_its_analysis_finds_it(told):
+    caller = client(SEE)
+    run = Run.objects.failed().get(error_message="totals differ on page 8")
+    found = caller.get(f"/api/runs/{run.public_id}/analysis/").json()
+    assert query(caller, "analysis.run", id=run.public_id).json()["result"]["data"] == found
+    assert (found["run_id"], found["state"], found["version"]) == (run.public_id, "failed", 2)
+    assert found["duration"]["ms"] == 8000
+    assert found["failure"]["group"] == group()
+    told = analysis_of(run, timezone.now()).document()
+    assert set(found) == set(told)
+    assert set(found["nodes"] or [{}][0]) == set(told["nodes"] or [{}][0])
+    assert set(found["failure"]) == {*told["failure"], "runs_url"} - {"filter"}
+    other = Run.objects.filter(cost__gt=0)[0]
+    found = caller.get(f"/api/runs/{other.public_id}/analysis/").json()
+    assert Decimal(found["cost"]["total"]["cost"]) == other.cost
+    assert [each["node"] for each in found["nodes"]] == ["ocr"]
+    for wrong in ("run_01kb0000000000000000000000", "x"):
+        answer = caller.get(f"/api/runs/{wrong}/analysis/")
+        assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+
+
 # -- What is refused -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("given", "field"),
-    [
-        ({"created": "30d", "trigger": "api"}, "created"),
-        ({"sort": "luck"}, "sort"),
-        ({"compare": "yesterday"}, "compare"),
-        ({"compare": "v2"}, "compare"),
-        ({"page": "0"}, "page"),
-        ({"as": "xml"}, "as"),
-        ({"state": "gone"}, "state"),
-        ({"stat": "failed"}, "stat"),
-        ({"node": ""}, "node"),
-        ({"node_status": "failed"}, "node_status"),
-    ],
-)
-def test_what_cannot_be_meant_is_refused_with_its_field(db, given, field):
-    answer = client(SEE).get("/api/analysis/failures/", given)
-    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
-    [error] = answer.json()["errors"]
-    assert error["field"] == field
+WRONG = [
+    ({"created": "30d", "trigger": "api"}, "created"),
+    ({"sort": "luck"}, "sort"),
+    ({"compare": "yesterday"}, "compare"),
+    ({"compare": "v2"}, "compare"),
+    ({"page": "0"}, "page"),
+    ({"as": "xml"}, "as"),
+    ({"state": "gone"}, "state"),
+    ({"stat": "failed"}, "stat"),
+    ({"node": ""}, "node"),
+    ({"node_status": "failed"}, "node_status"),
+]
+
+
+def test_what_cannot_be_meant_is_refused_with_its_field(db):
+    caller = client(SEE)
+    for given, field in WRONG:
+        answer = caller.get("/api/analysis/failures/", given)
+        assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+        assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
 def test_what_is_too_wide_says_what_to_do(db):
@@ -202,32 +252,67 @@ def slow(db, monkeypatch):
     other.close()
 
 
-@pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("form", ["", "json", "csv"])
-def test_a_page_that_is_stopped_says_so_and_how_to_narrow_it(slow, name, form):
-    answer = client(SEE).get(reverse(PAGES[name]), {"as": form} if form else {})
-    assert answer.status_code == 503
-    if form:
-        assert answer["Content-Type"] == "application/json"
-        assert "Choose a shorter time" in answer.json()["detail"]
-    else:
-        page = answer.content.decode()
-        assert "This takes too long" in page
-        assert "Choose a shorter time" in page
-        assert "Last 24 hours" in page
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_an_api_that_is_stopped_says_so(slow, name):
+def test_a_page_that_is_stopped_says_so_and_how_to_narrow_it(slow):
     caller = client(SEE)
-    for more in ({}, {"as": "csv"}):
-        answer = caller.get(f"/api/analysis/{name}/", more)
-        assert (answer.status_code, answer["Content-Type"]) == (503, "application/problem+json")
-        assert "narrow it" in answer.json()["detail"]
-        assert answer["Retry-After"]
-    failed = query(caller, f"analysis.{name}")
-    assert failed.status_code == 503
-    assert "narrow it" in failed.json()["error"]["message"]
+    for name in PAGES.values():
+        answer = caller.get(reverse(name))
+        page = answer.content.decode()
+        assert answer.status_code == 503
+        for words in ("This takes too long", "Choose a shorter time", "Last 24 hours"):
+            assert words in page, name
+        for form in ("json", "csv"):
+            answer = caller.get(reverse(name), {"as": form})
+            assert (answer.status_code, answer["Content-Type"]) == (503, "application/json")
+            assert "Choose a shorter time" in answer.json()["detail"]
+
+
+def test_an_api_that_is_stopped_says_so(slow):
+    caller = client(SEE)
+    for name in [*PAGES, "overview"]:
+        for more in ({}, {"as": "csv"}) if name in PAGES else ({},):
+            answer = caller.get(f"/api/analysis/{name}/", more)
+            assert (answer.status_code, answer["Content-Type"]) == (503, "application/problem+json")
+            assert "narrow it" in answer.json()["detail"]
+            assert answer["Retry-After"]
+        failed = query(caller, f"analysis.{name}")
+        assert failed.status_code == 503
+        assert "narrow it" in failed.json()["error"]["message"]
+
+
+@pytest.fixture
+def severed(slow, monkeypatch):
+    """Whoever waits for what is counted from loses the connection."""
+    monkeypatch.setattr(asking, "SECONDS", 10)
+    ended = threading.Event()
+    other = threading.Thread(target=_sever, args=[ended])
+    other.start()
+    yield
+    ended.set()
+    other.join()
+    connection.close()
+
+
+def _sever(ended):
+    while not ended.wait(0.01):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+    connection.close()
+
+
+def test_a_database_that_goes_away_is_told_as_such(severed):
+    caller = client(SEE)
+    for url, words in (
+        (reverse("analysis_cost"), "cannot be read now"),
+        ("/api/analysis/cost/", "did not answer"),
+    ):
+        answer = caller.get(url)
+        assert answer.status_code == 503
+        assert words in answer.content.decode()
+        assert b"terminating connection" not in answer.content
+        connection.close()
 
 
 # -- One group -------------------------------------------------------------------------------
@@ -251,13 +336,13 @@ def test_a_group_tells_where_it_came_from_and_what_came_of_it(told):
     assert query(caller, "analysis.group", id=group()).json()["result"]["data"] == found
 
 
-@pytest.mark.parametrize("wrong", ["0000000000000000", "x", "a" * 500, "a.b"])
-def test_an_unknown_group_is_not_found(told, wrong):
+def test_an_unknown_group_is_not_found(db):
     caller = client(SEE, MARK)
-    assert caller.get(f"/api/analysis/groups/{wrong}/").status_code == 404
-    posted = caller.post(f"/api/analysis/groups/{wrong}/mark/", {"mark": "known"}, format="json")
-    assert posted.status_code == 404
-    assert query(caller, "analysis.group", id=wrong[:99]).status_code == 404
+    for wrong in ("0000000000000000", "x", "a" * 500, "a.b"):
+        url = f"/api/analysis/groups/{wrong}/"
+        assert caller.get(url).status_code == 404
+        assert caller.post(f"{url}mark/", {"mark": "known"}, format="json").status_code == 404
+        assert query(caller, "analysis.group", id=wrong[:99]).status_code == 404
     assert not AuditEntry.objects.filter(target_type="failure group").exists()
 
 
@@ -282,12 +367,13 @@ def test_a_mark_is_kept_and_audited_and_the_audit_leads_to_the_group_s_runs(told
     assert "totals" in reader.get(link.replace("&amp;", "&")).content.decode()
 
 
-@pytest.mark.parametrize("body", [{}, {"mark": "odd"}, {"mark": "known", "by": "me"},
-                                  {"mark": "known", "note": "x" * 501}])  # fmt: skip
-def test_a_mark_that_cannot_be_meant_is_refused(told, body):
-    caller = client(SEE, MARK)
-    answer = caller.post(f"/api/analysis/groups/{group()}/mark/", body, format="json")
-    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+def test_a_mark_that_cannot_be_meant_is_refused(told):
+    caller, url = client(SEE, MARK), f"/api/analysis/groups/{group()}/mark/"
+    for body in (
+        {}, {"mark": "odd"}, {"mark": "known", "by": "me"}, {"mark": "known", "note": "x" * 501},
+    ):  # fmt: skip
+        answer = caller.post(url, body, format="json")
+        assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
     assert FailureGroup.objects.get(message="totals differ on page #").mark == "new"
 
 
@@ -303,14 +389,16 @@ def test_a_group_s_runs_are_retried_by_a_bulk_operation(told):
 
 CALLS = [
     *(("get", address) for address in ADDRESSES),
+    ("get", "/api/analysis/overview/"),
     ("get", "/api/analysis/groups/{}/"),
+    ("get", "/api/runs/{run}/analysis/"),
     ("post", "/api/analysis/groups/{}/mark/"),
 ]
-PROCEDURES = ["failures", "cost", "duration", "group", "markGroup"]
+PROCEDURES = ["failures", "cost", "duration", "overview", "run", "group", "markGroup"]
 
 
 def ask(caller, method, address):
-    url = address.format(group())
+    url = address.format(group(), run=Run.objects.failed().newest_first()[0].public_id)
     return (
         caller.post(url, {"mark": "known"}, format="json") if method == "post" else caller.get(url)
     )
@@ -319,14 +407,16 @@ def ask(caller, method, address):
 def call_of(caller, name):
     if name == "markGroup":
         return mutate(caller, "analysis.markGroup", id=group(), mark="known")
-    return query(caller, f"analysis.{name}", **({"id": group()} if name == "group" else SEEN))
+    run = Run.objects.failed().newest_first()[0].public_id
+    given = {"group": {"id": group()}, "run": {"id": run}, "overview": {}}.get(name, SEEN)
+    return query(caller, f"analysis.{name}", **given)
 
 
 def test_every_operation_is_asked_here():
     told = {
-        (method, path.replace("{group_id}", "{}"))
+        (method, path.replace("{group_id}", "{}").replace("{run_id}", "{run}"))
         for path, operations in document()["paths"].items()
-        if path.startswith("/api/analysis/")
+        if "/analysis/" in path
         for method in operations
     }
     assert told == set(CALLS)

@@ -9,6 +9,7 @@ import pytest
 from django.db.models import Max, Q, Sum
 from django.http import QueryDict
 
+from analytics import documents
 from analytics.costs import costs
 from analytics.durations import durations
 from analytics.failures import failures
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 NOW = ZERO + timedelta(days=2, seconds=7, milliseconds=137)
 KEYS = ("ocr", "extract", "check")
 FOR_NOTHING = ("failed", "lost", "late")
-# What else is asked than all of it; the first two are answered from rollups.
+# What is asked beside all of it; the first two are answered from rollups.
 FILTERS = (
     {},
     {"workflow": "claims"},
@@ -53,7 +54,7 @@ def store(db, request):
     first = publish(*(node(key, executor="probe.echo") for key in KEYS))
     other = publish(node("ocr", executor="probe.echo"), slug="claims")
     failed = []
-    for number in range(30):
+    for number in range(26):
         retried = dice.choice(failed) if failed and dice.random() < 0.4 else None
         version = retried.version if retried else dice.choice([first, first, other])
         # Also at the very edges of hours.
@@ -237,6 +238,8 @@ def test_each_figure_is_what_its_runs_come_to(store):
         check_failures(scope)
         check_costs(scope)
         check_durations(scope)
+        if given in FILTERS[1:3]:
+            check_bars(scope)
         asked += listed(scope.link()).exists()
     # Hardly any of them finds nothing, which would be right at once.
     assert asked == len(FILTERS)
@@ -246,6 +249,21 @@ def test_each_figure_is_what_its_runs_come_to(store):
     # The same for whom a part of the time is asked.
     part = replace(wanted, created_from=ZERO + timedelta(hours=3), created_to=NOW, timed="")
     check_costs(scope_of(part.with_(triggered_by="ben"), NOW))
+
+
+def check_bars(scope):
+    """Of a shorter time: there are many."""
+    scope = scope_of(scope.filter.with_(created_to=ZERO + timedelta(hours=12)), NOW)
+    found = failures(scope, None)
+    bars = documents.failures(found)["trend"]
+    assert all(bar["failed"] == listed(bar["link"]).count() for bar in bars)
+    assert sum(bar["failed"] for bar in bars) == found.figures[0].value
+    for bar in documents.costs(costs(scope, None))["trend"]:
+        assert bar["cost"] == cost_of(calls_in(listed(bar["link"])))
+    times = durations(scope, None)
+    bars = documents.durations(times)["trend"]
+    assert sum(listed(bar["link"]).count() for bar in bars) == times.timed
+    assert all((bar["p50_ms"] is not None) == listed(bar["link"]).exists() for bar in bars)
 
 
 def check_plans():

@@ -24,4 +24,4 @@ def test_the_compiler_refuses_what_is_wrong_and_nothing_else():
     )  # fmt: skip
     found = re.findall(r"^(\S+)\((\d+),\d+\): error", ended.stdout, re.MULTILINE)
     assert found == [("checked.ts", str(line)) for line in wrong], ended.stdout
-    assert len(wrong) == 12
+    assert len(wrong) == 13

@@ -60,6 +60,13 @@ const secret: string | null = made.secret;
 const tried = await client.triggers.test.mutate({ id: made.id, payload: { body: {} } });
 await client.triggers.switch.mutate({ id: made.id, on: !tried.holds });
 await client.workflows.limit.mutate({ id: "invoice_processing", max_active: null });
+const spent = await client.analysis.cost.query({ workflow_id: "invoice_processing", created: "7d" });
+const dearest: string = spent.total;
+const wasted = await client.runs.list.query({ spent: "failed", created: "7d", is_retry: "yes" });
+const { groups } = await client.analysis.failures.query({ node: "extract", sort: "last_seen" });
+for (const group of groups) await client.analysis.markGroup.mutate({ id: group.id, mark: "known" });
+const slow = (await client.analysis.run.query({ id })).nodes.filter((node) => node.is_longer);
+console.log(dearest, wasted.length, slow, (await client.analysis.overview.query()).changes);
 client.runs.stream.subscribe(undefined, {
   onData(notice) {
     const changed: string[] = notice.reset ? [] : notice.runs.map((each) => each.id);
@@ -109,6 +116,9 @@ await client.decisions.answer.mutate({ run: id, node: "review", act: "withdrawn"
 
 // @ts-expect-error it says which revision it changes
 await client.triggers.change.mutate({ id: made.id, name: "x" });
+
+// @ts-expect-error of nodes that were executed only
+await client.runs.list.query({ node: "ocr", node_status: "skipped", created: "7d" });
 
 console.log(rest, events[0]?.seq, further, question?.due_at);
 console.log(next, seq, failedAt, again, missing, cost, secret);

@@ -381,7 +381,7 @@ def test_the_page_of_a_run_whose_object_was_lost_says_so(rita, story):
     Archive.objects.update(problem="storage has no such object")
     objects.delete_many([story.run.archive.name])
     page = words(shown(rita, story))
-    assert "its object was not whole: storage has no such object" in page
+    assert "When it was looked at last: storage has no such object" in page
 
 
 def test_a_replaced_object_is_read_until_it_goes(rita, story):

@@ -36,7 +36,8 @@ function dataset(canvas, kind, series) {
   return { ...base, borderWidth: 2, borderDash: dash, pointRadius: series.values.length > 1 ? 0 : 3, pointHitRadius: 8, tension: 0, spanGaps: true };
 }
 
-function options(canvas, unit, stacked) {
+function options(canvas, { unit, links = [] }, stacked) {
+  const place = (at) => at.length && links[at[0].index];
   const text = colour(canvas, "--op-muted");
   const line = colour(canvas, "--op-line-soft");
   const font = { family: "Inter, sans-serif", size: 11 };
@@ -46,6 +47,9 @@ function options(canvas, unit, stacked) {
     maintainAspectRatio: false,
     animation: still ? false : { duration: 140 },
     interaction: { mode: "index", intersect: false },
+    // Each bar leads to its runs; the table leads there for who has no pointer.
+    onClick: (_, at) => { if (place(at)) location.assign(canvas.dataset.runs + place(at)); },
+    onHover: (_, at) => { canvas.style.cursor = place(at) ? "pointer" : ""; },
     scales: {
       x: { stacked, grid: { display: false }, ticks: { color: text, font, maxRotation: 0, autoSkipPadding: 16 }, border: { color: colour(canvas, "--op-line-strong") } },
       y: { stacked, beginAtZero: true, grid: { color: line }, border: { display: false }, ticks: { color: text, font, maxTicksLimit: 6, precision: unit === "count" ? 0 : undefined, callback: (value) => UNITS[unit](value) } },
@@ -64,7 +68,7 @@ function draw(canvas) {
   drawn.set(canvas, new Chart(canvas, {
     type: stacked ? "bar" : "line",
     data: { labels: told.labels, datasets: told.series.map((each) => dataset(canvas, told.kind, each)) },
-    options: options(canvas, told.unit, stacked),
+    options: options(canvas, told, stacked),
   }));
 }
 

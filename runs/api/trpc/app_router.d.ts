@@ -1620,6 +1620,8 @@ export interface FailedBar {
   /** The beginning of the hours or the day. */
   at: string;
   failed: number;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
 }
 
 export interface FailureGroup {
@@ -1731,6 +1733,8 @@ export interface CostBar {
   /** The beginning of the hours or the day. */
   at: string;
   cost: string;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
 }
 
 export interface CostLine {
@@ -1819,6 +1823,8 @@ export interface Durations {
   /** Those that have started and ended. */
   runs: number;
   trend: DurationBar[];
+  /** Or the versions of one. */
+  workflows: WorkflowTime[];
   /** Of this page. */
   nodes: NodeTime[];
   /** On all pages. */
@@ -1832,6 +1838,24 @@ export interface DurationBar {
   at: string;
   p50_ms: number | null;
   p95_ms: number | null;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
+}
+
+export interface WorkflowTime {
+  workflow: string;
+  /** Where the filter is one workflow; else null: all of it. */
+  version: number | null;
+  runs: number;
+  p50_ms: number | null;
+  p95_ms: number | null;
+  p95_ms_before: number | null;
+  /** From creation to start, on average. */
+  waited_ms: number;
+  parallel_efficiency: number | null;
+  parallel_efficiency_before: number | null;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
 }
 
 export interface NodeTime {
@@ -1850,6 +1874,7 @@ export interface NodeTime {
   share: number;
   /** On average. */
   queued_ms: number;
+  queued_ms_before: number | null;
   /** Between attempts, on average. */
   backoff_ms: number;
   /** The API's list of the runs behind it; null where no filter says which. */
@@ -1866,6 +1891,207 @@ export interface Sample {
   nodes_at_once: number | null;
   /** Shares of 1, by cause. */
   spent_on: Record<string, number>;
+}
+
+export interface Overview {
+  /** What happened later may not be counted yet. */
+  counted_until: string;
+  now: RunsNow;
+  figures: Figure[];
+  /** Most urgent first. */
+  changes: Change[];
+  /** Runs by the state that they are in now. */
+  trend: StatesBar[];
+  /** Those that failed most, then most run. */
+  workflows: WorkflowDay[];
+}
+
+export interface RunsNow {
+  active: number;
+  queued: number;
+  /** Questions that wait for a person. */
+  waiting: number;
+}
+
+export interface Change {
+  kind: string;
+  title: string;
+  evidence: string;
+  /** The page that shows it. */
+  url: string;
+}
+
+export interface StatesBar {
+  /** The beginning of the hour. */
+  at: string;
+  completed: number;
+  failed: number;
+  terminated: number;
+  active: number;
+  created: number;
+}
+
+export interface WorkflowDay {
+  workflow: string;
+  runs: number;
+  failed: number;
+  /** Of the runs that completed or failed. */
+  failure_rate: number | null;
+  /** In the seven days before. */
+  failure_rate_before: number | null;
+  p95_ms: number | null;
+  cost: string;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  failed_runs_url: string | null;
+}
+
+export interface RunAnalysis {
+  run_id: string;
+  workflow: string;
+  version: number;
+  state: "created" | "active" | "completed" | "failed" | "terminated";
+  is_final: boolean;
+  usual: Usual;
+  /** null: it has not started. */
+  duration: Compared | null;
+  waited: Waited;
+  /** null: it has not started. */
+  time: RunTime | null;
+  /** Those that were begun, first those that took longest beyond usual. */
+  nodes: NodeCompared[];
+  cost: RunCost;
+  /** Of a run that failed. */
+  failure: Why | null;
+}
+
+export interface Usual {
+  runs: number;
+  /** null: of all versions. */
+  version: number | null;
+  since: string;
+  until: string;
+  /** false: they are too few to compare with. */
+  is_known: boolean;
+  parallel_efficiency: number | null;
+}
+
+export interface Compared {
+  /** So far, where it has not ended. */
+  ms: number;
+  /** What is usual. */
+  p50_ms: number | null;
+  p95_ms: number | null;
+  /** How many times the median. */
+  factor: number | null;
+  /** Than 95 of 100. */
+  is_longer: boolean;
+}
+
+export interface Waited {
+  /** From creation to start. */
+  ms: number;
+  /** What is usual. */
+  mean_ms: number | null;
+}
+
+export interface RunTime {
+  total_ms: number;
+  /** Milliseconds by cause; together they are the total. */
+  spent_on: Record<string, number>;
+  /** All nodes' work, one after the other. */
+  work_ms: number;
+  /** With each node begun as soon as it could. */
+  ideal_ms: number;
+  /** The ideal, of what it took. */
+  parallel_efficiency: number | null;
+  critical_path: PathNode[];
+}
+
+export interface PathNode {
+  node: string;
+  ms: number;
+  /** Of the run's time. */
+  share: number;
+  /** Since what it waited for had ended. */
+  waited_ms: number;
+}
+
+export interface NodeCompared {
+  /** So far, where it has not ended. */
+  ms: number;
+  /** What is usual. */
+  p50_ms: number | null;
+  p95_ms: number | null;
+  /** How many times the median. */
+  factor: number | null;
+  /** Than 95 of 100. */
+  is_longer: boolean;
+  node: string;
+  kind: string;
+  status: "pending" | "queued" | "running" | "waiting" | "completed" | "failed" | "skipped" | "terminated";
+  attempts: number;
+  /** That the usual is of. */
+  of_runs: number;
+  queued_ms: number;
+  /** What is usual. */
+  queued_mean_ms: number | null;
+}
+
+export interface RunCost {
+  /** The sum of its model calls. */
+  total: Spent;
+  /** As the run itself says. */
+  stated: string;
+  usual_mean: string | null;
+  nodes: NodeSpent[];
+}
+
+export interface Spent {
+  calls: number;
+  input_tokens: number;
+  output_tokens: number;
+  cached_tokens: number;
+  cost: string;
+  /** Of it: on attempts that failed, were lost or came late. */
+  failed_cost: string;
+  failed_calls: number;
+}
+
+export interface NodeSpent {
+  calls: number;
+  input_tokens: number;
+  output_tokens: number;
+  cached_tokens: number;
+  cost: string;
+  /** Of it: on attempts that failed, were lost or came late. */
+  failed_cost: string;
+  failed_calls: number;
+  node: string;
+}
+
+export interface Why {
+  /** The failure group's id. */
+  group: string;
+  kind: string;
+  /** Empty: before any node. */
+  node: string;
+  /** With # for what differs from run to run. */
+  message: string;
+  first_seen: string | null;
+  last_seen: string | null;
+  /** The first version with it, as far as is known. */
+  since: string;
+  mark: "new" | "known" | "resolved" | "";
+  note: string;
+  /** The time of the counts, up to now. */
+  days: number;
+  runs: number;
+  retried: number;
+  recovered: number;
+  /** The API's list of the runs behind it; null where no filter says which. */
+  runs_url: string | null;
 }
 
 export interface GroupInput {
@@ -2354,6 +2580,18 @@ export type AppRouter = TRPCBuiltRouter<
       duration: TRPCQueryProcedure<{
         input: DurationInput | undefined;
         output: Durations;
+        meta: object;
+      }>;
+      /** What runs now, how the last 24 hours compare with usual, and what has changed. */
+      overview: TRPCQueryProcedure<{
+        input: NoInput | undefined;
+        output: Overview;
+        meta: object;
+      }>;
+      /** Where a run's time went, what ran longer than usual, its cost, and why it failed. */
+      run: TRPCQueryProcedure<{
+        input: RunInput;
+        output: RunAnalysis;
         meta: object;
       }>;
       /** One failure group, with its runs by workflow. */

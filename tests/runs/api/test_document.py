@@ -88,7 +88,8 @@ def test_it_tells_of_every_address_and_of_nothing_else(client):
         "/api/retention/executions/{execution_id}/",
         "/api/retention/executions/{execution_id}/abort/",
         "/api/retention/executions/{execution_id}/findings/", "/api/analysis/failures/",
-        "/api/analysis/cost/", "/api/analysis/duration/", "/api/analysis/groups/{group_id}/",
+        "/api/analysis/cost/", "/api/analysis/duration/", "/api/analysis/overview/",
+        "/api/runs/{run_id}/analysis/", "/api/analysis/groups/{group_id}/",
         "/api/analysis/groups/{group_id}/mark/",
     }  # fmt: skip
     assert set(paths["/api/runs/{run_id}/"]) == {"get", "delete"}

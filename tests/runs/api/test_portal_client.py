@@ -8,14 +8,17 @@ import zipfile
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 
+from analytics.models import FailureGroup
 from runs import tokens
 from runs.api import acts
 from runs.bulk import work
 from runs.client.portal_client import Portal, Refused
 from runs.filters import RunFilter
-from runs.models import AuditEntry, BulkOperation, Run, SavedView
+from runs.fingerprint import parsed
+from runs.models import AuditEntry, BulkOperation, Run, SavedView, User
 from runs.scopes import scopes_of
 from tests.runs.api.conftest import ALL, INPUT, begun, gave, record
 from tests.runs.api.test_access import DEFINITION
@@ -202,6 +205,29 @@ def test_runs_are_counted_by_state(portal, run_in, monkeypatch):
     counted = acts.count_by_state(RunFilter(), timezone.now())
     assert (counted["failed"], counted["all"]) == (1, 3)
     assert counted["capped"] == ["failed", "all"]
+
+
+def test_what_runs_come_to_is_told(portal, run_in):
+    run = run_in("failed")
+    for of in ("failures", "cost", "duration"):
+        told = portal.analysis(of, state="failed", created="24h", sort="")
+        assert told["filter"] == {"state": "failed", "created": "24h"}
+    assert portal.analysis("failures", trigger="manual")["figures"][0]["value"] == 1
+    assert set(portal.analysis("overview")["now"]) == {"active", "queued", "waiting"}
+    group = portal.run_analysis(str(run))["failure"]["group"]
+    # It is known of once it was counted.
+    with pytest.raises(Refused) as refused:
+        portal.failure_group(group)
+    assert refused.value.status == 404
+    FailureGroup.objects.create(
+        id=parsed(group), kind="E", first_seen=run.created_at, last_seen=run.created_at
+    )
+    user = User.objects.get(username="olga")
+    user.user_permissions.add(Permission.objects.get(codename="mark_failuregroup"))
+    with pytest.raises(Refused) as refused:
+        portal.mark_failure_group(group, "known")
+    assert "scope mark" in str(refused.value)
+    assert portal.failure_group(group)["mark"] == "new"
 
 
 def test_a_bundle_is_a_zip(portal, run_in):

@@ -113,10 +113,13 @@ def test_an_object_that_is_not_whole_fails_its_run_alone(stories, folder, lost):
     assert status == "failed"
     assert "not whole" in why
     assert bad.run.logs == LogState.ARCHIVED
+    # Who looks at the run learns it too, and nobody once it is well again.
+    assert "not whole" in Archive.objects.get(pk=bad.id).problem
     path = folder / bad.run.archive.name
     path.write_bytes(whole)
     again = finish(operations.again(operation, by=work.actor_of(operation), now=timezone.now()))
     assert (again.visited, again.done, again.options) == (1, 1, {"days": 7})
+    assert not Archive.objects.exclude(problem="").exists()
 
 
 def test_what_comes_back_otherwise_than_it_went_fails_its_run_alone(stories, monkeypatch):
