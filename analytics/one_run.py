@@ -165,7 +165,7 @@ def analysis_of(run: Run, now: datetime) -> RunAnalysis:
         usual=usual,
         took=Compared(time.total, usual.p50, usual.p95, not run.is_final) if time else None,
         waited=1000 * waited,
-        nodes=sorted(compared, key=lambda each: (not each.is_longer, -each.took.excess, each.node)),
+        nodes=sorted(compared, key=_rank),
         cost=cost_of(run, usual.cost),
         why=failing.why(run, now),
     )
@@ -188,6 +188,10 @@ def _compare(node: Node, step: Any, usual: NodeUsual | None) -> NodeCompared:
         queued_usual=usual.queued if usual else None,
         of=usual.timed if usual else 0,
     )
+
+
+def _rank(node: NodeCompared) -> tuple[bool, float, float, str]:
+    return not node.is_longer, -node.took.excess, -node.took.ms, node.node
 
 
 def _is_waited_longer(ms: float, usual: float | None) -> bool:

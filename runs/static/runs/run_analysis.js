@@ -106,4 +106,4 @@ document.addEventListener("click", (event) => {
   drawUsual();
 });
 
-setInterval(() => !document.hidden && followAnalysis(), PACE);
+setInterval(() => !document.hidden && !asked.final && followAnalysis(), PACE);
