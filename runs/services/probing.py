@@ -18,9 +18,12 @@ SECONDS = 1.5
 MORE_SECONDS = 2.0
 OF_BROKER = frozenset({Kind.WORKER, Kind.BEAT, Kind.STREAMS, Kind.QUEUE})
 OF_DATABASE = frozenset({Kind.OUTBOX, Kind.SOURCE, Kind.BACKEND, Kind.ARCHIVE})
+# What apps above this one tell of.
+OF_EXTRA = frozenset({Kind.ARCHIVE})
 UNKNOWN_WORDS = {
     **dict.fromkeys(OF_BROKER, "Nobody can tell while the broker does not answer"),
     **dict.fromkeys(OF_DATABASE, "Nobody can tell while PostgreSQL does not answer"),
+    **dict.fromkeys(OF_EXTRA, "PostgreSQL did not tell in time"),
 }
 
 
@@ -45,7 +48,7 @@ def look(now: datetime) -> Seen:
         more = _put(of_database)
         seen.findings += [of_database.finding, reporters.outbox(of_database)]
         seen.findings += reporters.sources(of_database, now)
-        seen.findings += _answered(of_database, more)
+        _hear(of_database, more, seen)
     else:
         seen.findings.append(database.down(_error(of_database)))
         seen.unknown |= OF_DATABASE
@@ -75,14 +78,17 @@ def _put(told: database.Told) -> Questions[Finding | None]:
     return more
 
 
-def _answered(told: database.Told, more: Questions[Finding | None]) -> list[Finding]:
-    found = []
+def _hear(told: database.Told, more: Questions[Finding | None], seen: Seen) -> None:
     for row in told.backends:
         each = backends.Backend(*row)
         answer = more.answer(each.question)
-        found.append(answer if isinstance(answer, Finding) else each.silent())
-    extra = [more.answer(path) for path in settings.SERVICE_PROBES]
-    return found + [answer for answer in extra if isinstance(answer, Finding)]
+        seen.findings.append(answer if isinstance(answer, Finding) else each.silent())
+    for path in settings.SERVICE_PROBES:
+        answer = more.answer(path)
+        if isinstance(answer, Finding):
+            seen.findings.append(answer)
+        else:
+            seen.unknown |= OF_EXTRA
 
 
 def _error(answer: object) -> Exception:

@@ -60,6 +60,7 @@ class Row:
     name: str
     status: Status
     since: datetime
+    checked_at: datetime
     latency_ms: float | None
     words: str
     act: str
@@ -115,6 +116,7 @@ class ServicesPage(PermissionRequiredMixin, View):
             "groups": _grouped(rows),
             "summary": _summary(rows),
             "is_watched": is_watched,
+            "broker_is_down": any(r.key == "broker" and r.status == Status.DOWN for r in rows),
             "looked_at": looked_at,
             "address": request.get_full_path(),
             "can_add": user.has_perm("runs.add_backend"),
@@ -160,25 +162,31 @@ def _stored(service: Service) -> Row:
     details = service.details
     return Row(
         service.key, Kind(service.kind), service.name, Status(service.status), service.since,
-        service.latency_ms, service.words, service.act, details.get("facts", []),
+        service.checked_at, service.latency_ms, service.words, service.act,
+        details.get("facts", []),
         told=details.get("tasks", []), link=details.get("link"),
     )  # fmt: skip
 
 
 def _merged(stored: Iterable[Row], seen: probing.Seen) -> list[Row]:
-    """What was seen just now; since when is known where it is as it was."""
+    """What was seen just now. What is otherwise than it was is so since the last look of who keeps
+    watch, or since some seconds later."""
     before = {row.key: row for row in stored}
     rows = []
     for finding in seen.findings:
         row = _found(finding, seen.at)
         known = before.get(row.key)
-        if known is not None and known.status == row.status:
-            row.since = known.since
+        if known is not None:
+            row.since = known.since if known.status == row.status else known.checked_at
+            if row.kind == Kind.BROKER:  # which does not say its name when it is away
+                row.name = known.name
         rows.append(row)
     found = {row.key for row in rows}
     for key, row in before.items():
         if row.kind in seen.unknown and key not in found:
-            row.status, row.since = Status.UNKNOWN, seen.at
+            if row.status != Status.UNKNOWN:
+                row.since = row.checked_at
+            row.status = Status.UNKNOWN
             row.words, row.act = probing.UNKNOWN_WORDS[row.kind], ""
             row.latency_ms, row.told = None, []
             rows.append(row)
@@ -187,7 +195,7 @@ def _merged(stored: Iterable[Row], seen: probing.Seen) -> list[Row]:
 
 def _found(finding: Finding, at: datetime) -> Row:
     return Row(
-        finding.key, finding.kind, finding.name, finding.status, at, finding.latency_ms,
+        finding.key, finding.kind, finding.name, finding.status, at, at, finding.latency_ms,
         finding.words, finding.act, finding.details["facts"], told=finding.tasks,
         link=finding.link,
     )  # fmt: skip
