@@ -150,14 +150,24 @@ def without_database(request: HttpRequest) -> HttpResponse:
     rows: dict[str, tuple[Status, str]] = {}
     for finding in seen.findings:
         if finding.kind in (Kind.DATABASE, Kind.BROKER, Kind.STORAGE):
-            rows[finding.kind.label] = (finding.status, finding.act)
+            is_database = finding.kind == Kind.DATABASE
+            name = "PostgreSQL" if is_database else finding.kind.label
+            rows[name] = (finding.status, finding.act)
     for kind, label in ((Kind.WORKER, "Workers"), (Kind.BEAT, "Beat")):
         found = [finding.status for finding in seen.findings if finding.kind == kind]
         worst = max(found, key=SEVERITY.__getitem__, default=Status.UNKNOWN)
-        rows[label] = (worst, "")
+        # What waits for the database gives no signs of life.
+        act = "It may only be waiting for the database." if worst == Status.DOWN else ""
+        rows[label] = (worst, act)
     context = {
         "rows": [
-            {"name": name, "status": status, "look": LOOKS[status][0], "act": act}
+            {
+                "name": name,
+                "status": status,
+                "look": LOOKS[status][0],
+                "icon": LOOKS[status][1],
+                "act": act,
+            }
             for name, (status, act) in rows.items()
         ],
         "at": seen.at,
