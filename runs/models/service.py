@@ -12,6 +12,8 @@ from django.db.models.functions import Now
 
 # So long a service's minutes are kept: the page shows a day.
 MINUTES_KEPT = timedelta(hours=25)
+# So long what is gone is kept, with its day: a worker that is started again goes on with it.
+GONE_KEPT = timedelta(hours=1)
 
 
 class Status(models.TextChoices):
@@ -43,6 +45,13 @@ class Kind(models.TextChoices):
     BACKEND = "backend", "Backend"
 
 
+class ServiceQuerySet(models.QuerySet["Service"]):
+    def present(self) -> ServiceQuerySet:
+        """Those that the last look found: the others are gone, and kept for when they come back."""
+        newest = Service.objects.order_by().aggregate(at=models.Max("checked_at"))["at"]
+        return self.filter(checked_at=newest)
+
+
 class Service(models.Model):
     """A part as it was found last. Only `runs.services.record` writes here."""
 
@@ -58,6 +67,8 @@ class Service(models.Model):
     act = models.CharField(max_length=500, blank=True)
     # {"facts": [[label, words], …], "tasks": […], "link": [label, address, permission] or null}
     details = models.JSONField(default=dict)
+
+    objects = ServiceQuerySet.as_manager()
 
     class Meta:
         db_table = "services"

@@ -37,7 +37,7 @@ FROM (
 """
 _SERVICES = """
 SELECT kind, name, status, latency_ms, extract(epoch FROM now() - checked_at)::float
-FROM services ORDER BY key LIMIT 500
+FROM services WHERE checked_at = (SELECT max(checked_at) FROM services) ORDER BY key LIMIT 500
 """
 
 

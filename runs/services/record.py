@@ -8,16 +8,18 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Max
 
 from runs.models import Service, ServiceMinute
-from runs.models.service import MINUTES_KEPT, SEVERITY, Kind, Status, minute_of
+from runs.models.service import GONE_KEPT, MINUTES_KEPT, SEVERITY, Kind, Status, minute_of
 from runs.services.finding import Finding
 from runs.services.probing import UNKNOWN_WORDS, Seen
 
 # Minutes that are removed at once.
 PRUNED = 5_000
 
-# Ordered by key: two who write at once must not deadlock. Who looked earlier changes nothing.
+# Ordered by key: two who write at once must not deadlock. Who looked earlier changes nothing. What
+# was not found by the last look was gone, and is there since now.
 _KEEP = """
 INSERT INTO services (key, kind, name, status, since, checked_at, latency_ms, words, act, details)
 SELECT key, kind, name, status, %(now)s, %(now)s, latency_ms, words, act, details
@@ -27,7 +29,8 @@ FROM jsonb_to_recordset(%(found)s::jsonb) AS found (
 ) ORDER BY key
 ON CONFLICT (key) DO UPDATE SET
     kind = excluded.kind, name = excluded.name, status = excluded.status,
-    since = CASE WHEN services.status = excluded.status THEN services.since ELSE excluded.since END,
+    since = CASE WHEN services.status = excluded.status AND services.checked_at >= %(last)s
+        THEN services.since ELSE excluded.since END,
     checked_at = excluded.checked_at, latency_ms = excluded.latency_ms,
     words = excluded.words, act = excluded.act, details = excluded.details
 WHERE services.checked_at < excluded.checked_at
@@ -54,16 +57,18 @@ def keep(seen: Seen) -> None:
     keys = [finding.key for finding in seen.findings]
     with transaction.atomic():
         rows += _unknown(seen.unknown, keys)
+        last = Service.objects.order_by().aggregate(at=Max("checked_at"))["at"]
         given: dict[str, Any] = {
             "found": json.dumps(rows),
             "now": seen.at,
+            "last": last or seen.at,
             "minute": minute_of(seen.at),
         }
         with connection.cursor() as cursor:
             cursor.execute(_KEEP, given)
             cursor.execute(_KEEP_MINUTES, given)
-        gone = Service.objects.exclude(key__in=keys).exclude(kind__in=seen.unknown)
-        stale = list(gone.filter(checked_at__lt=seen.at).values_list("pk", flat=True)[:1000])
+        gone = Service.objects.filter(checked_at__lt=seen.at - GONE_KEPT)
+        stale = list(gone.values_list("pk", flat=True)[:1000])
         if stale:
             ServiceMinute.objects.filter(service__in=stale).delete()
             Service.objects.filter(pk__in=stale).delete()
@@ -91,7 +96,7 @@ def _row(finding: Finding) -> dict[str, object]:
 
 def _unknown(kinds: Collection[Kind], keys: Collection[str]) -> list[dict[str, object]]:
     """Those that are known from before, of whom nobody can tell now."""
-    known = Service.objects.filter(kind__in=kinds).exclude(key__in=keys)
+    known = Service.objects.present().filter(kind__in=kinds).exclude(key__in=keys)
     return [
         {
             "key": service.key,

@@ -101,7 +101,7 @@ class ServicesPage(PermissionRequiredMixin, View):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         now = timezone.now()
-        services = list(Service.objects.all()[:MOST])
+        services = list(Service.objects.present()[:MOST])
         looked_at = max((service.checked_at for service in services), default=None)
         is_watched = looked_at is not None and now - looked_at < STALE
         rows = [_stored(service) for service in services]
@@ -150,9 +150,7 @@ def without_database(request: HttpRequest) -> HttpResponse:
     rows: dict[str, tuple[Status, str]] = {}
     for finding in seen.findings:
         if finding.kind in (Kind.DATABASE, Kind.BROKER, Kind.STORAGE):
-            is_database = finding.kind == Kind.DATABASE
-            name = "PostgreSQL" if is_database else finding.kind.label
-            rows[name] = (finding.status, finding.act)
+            rows[finding.name] = (finding.status, finding.act)
     for kind, label in ((Kind.WORKER, "Workers"), (Kind.BEAT, "Beat")):
         found = [finding.status for finding in seen.findings if finding.kind == kind]
         worst = max(found, key=SEVERITY.__getitem__, default=Status.UNKNOWN)

@@ -88,13 +88,26 @@ def test_a_silent_worker_is_down_and_so_is_its_queue(all_alive, monkeypatch):
     assert found["beat"].status == Status.DOWN
 
 
-def test_a_worker_that_said_good_bye_is_forgotten_but_its_queue_is_missed(all_alive):
+def test_a_worker_that_said_good_bye_is_not_shown_but_its_queue_is_missed(all_alive):
     tasks.probe_services()
-    assert Service.objects.filter(key="worker:runs@here").exists()
+    assert Service.objects.present().filter(key="worker:runs@here").exists()
     heartbeat.forget_all()
     tasks.probe_services()
-    assert not Service.objects.filter(kind=Kind.WORKER).exists()
-    assert Service.objects.get(key="queue:runs").status == Status.DOWN
+    assert not Service.objects.present().filter(kind=Kind.WORKER).exists()
+    assert Service.objects.present().get(key="queue:runs").status == Status.DOWN
+
+
+def test_what_comes_back_is_there_since_then_and_has_its_day_still():
+    start = timezone.now() - timedelta(minutes=10)
+    keep(start, finding(), finding(key="worker:a", kind=Kind.WORKER))
+    keep(start + timedelta(minutes=1), finding())
+    back = start + timedelta(minutes=2)
+    keep(back, finding(), finding(key="worker:a", kind=Kind.WORKER))
+    worker = Service.objects.get(key="worker:a")
+    assert (worker.since, worker.minutes.count()) == (back, 2)
+    assert Service.objects.get(key="storage").since == start
+    keep(back + timedelta(hours=2), finding())
+    assert list(Service.objects.values_list("key", flat=True)) == ["storage"]
 
 
 @pytest.fixture
@@ -317,7 +330,7 @@ def test_an_unfolded_worker_links_to_the_runs_that_it_works_on(sees, make_run):
 
 def test_a_page_that_nobody_fills_looks_itself(sees, all_alive):
     long_ago = timezone.now() - timedelta(hours=1)
-    keep(long_ago, finding(key="database", kind=Kind.DATABASE), finding(Status.DOWN, "beat"))
+    keep(long_ago, finding(key="database", kind=Kind.DATABASE))
     page = sees.get(PAGE).content.decode()
     assert "Nobody keeps watch" in page
     assert "runs@here" in page
