@@ -247,7 +247,7 @@ def _rank(node: NodeTime, sort: str) -> tuple[Any, ...]:
 _CAUSES = (
     ("queued_ms", "Waiting for a worker"),
     ("person_ms", "Waiting for a person"),
-    ("backoff_ms", "Waiting for the next attempt"),
+    ("backoff_ms", "Between attempts"),
     ("other_ms", "Nothing of these"),
 )
 
