@@ -133,6 +133,8 @@ class Durations:
     p95: list[float | None]
     nodes: list[NodeTime]
     node_count: int
+    # Of the nodes: as was asked, or the last that there is.
+    page: int
     # None where rollups have none: samples are not taken for other filters.
     sampled: Sampled | None
     # Of one workflow its versions.
@@ -145,6 +147,7 @@ def durations(scope: Scope, before: Scope | None, sort: str = "share", page: int
     rows = asking.total(scope, "analytics_runs", sums=["timed"], steps=True, bar=scope.bar)
     by_bar = {row["at"]: row for row in rows}
     nodes = sorted(_nodes(scope, before), key=lambda each: _rank(each, sort), reverse=True)
+    page = min(page, max(1, -(-len(nodes) // SHOWN)))
     return Durations(
         scope=scope,
         figures=_figures(scope, now, then),
@@ -154,6 +157,7 @@ def durations(scope: Scope, before: Scope | None, sort: str = "share", page: int
         p95=[by_bar[bar].percentile(0.95) if bar in by_bar else None for bar in at],
         nodes=nodes[(page - 1) * SHOWN : page * SHOWN],
         node_count=len(nodes),
+        page=page,
         sampled=_sampled(scope, before),
         workflows=workflow_times(scope, before),
     )

@@ -25,7 +25,7 @@ class DurationPage(AnalysisPage):
             trend.Series("95 % within", found.p95, "s1"),
             trend.Series("Median", found.p50, "s2"),
         ]
-        page, pages = self.address.page, -(-found.node_count // durations.SHOWN)
+        page, pages = found.page, -(-found.node_count // durations.SHOWN)
         return {
             "found": found,
             "bar_words": trend.bar_words(found.scope.bar),

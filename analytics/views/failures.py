@@ -58,7 +58,7 @@ class FailuresPage(AnalysisPage):
                 }
             )
         pages = -(-found.total // failures.SHOWN)
-        page = self.address.page
+        page = found.page
         return {
             "found": found,
             "total": total,
