@@ -101,11 +101,15 @@ def _groups(scope: Scope, slugs: dict[int, str]) -> Iterator[Change]:
     known = FailureGroup.objects.filter(pk__in=list(runs)).filter(
         Q(first_seen__gte=since) | Q(reopened_at__gte=since)
     )
-    for group in known:
+    found = sorted(known, key=lambda group: -sum(runs[group.pk].values()))
+    told = {True: 0, False: 0}
+    for group in found:
         own = runs[group.pk]
         count = sum(own.values())
         is_back = group.reopened_at is not None and group.reopened_at >= since
-        if not is_back and count < FEWEST_NEW:
+        told[is_back] += 1
+        # Each is asked for its version: of an outage there may be hundreds.
+        if (not is_back and count < FEWEST_NEW) or told[is_back] > MOST_OF_KIND:
             continue
         largest = max(own, key=lambda pk: own[pk])
         where = (

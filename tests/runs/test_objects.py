@@ -376,7 +376,16 @@ def test_without_credentials_it_says_so(settings, bucket, monkeypatch):
             act()
 
 
-@pytest.mark.parametrize("fault", [Answer(500), Answer(503, "SlowDown"), Hang(), HangUp()], ids=str)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Answer(500), marks=pytest.mark.long),
+        Answer(503, "SlowDown"),
+        Hang(),
+        pytest.param(HangUp(), marks=pytest.mark.long),
+    ],
+    ids=str,
+)
 def test_storage_that_fails_is_away_and_comes_back(settings, by_between, bucket, fault):
     put("there")
     by_between.meets(fault)
@@ -417,6 +426,7 @@ def test_frozen_or_stopped_storage_is_away(settings, seaweed, bucket):
     assert get("there") == b"x"
 
 
+@pytest.mark.long
 def test_what_was_put_is_there_though_the_server_was_killed_meanwhile(settings, seaweed, bucket):
     settings.STORAGES = bucket.storages()
     texts = {f"archive/{number:03}": os.urandom(3_000) for number in range(400)}

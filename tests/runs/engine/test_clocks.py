@@ -61,6 +61,7 @@ def test_a_clock_that_is_set_while_a_node_runs_costs_no_lease(
     assert_undisturbed(wait_for_end(run), tmp_path)
 
 
+@pytest.mark.long
 def test_a_pulse_whose_clock_is_wrong_takes_nothing_from_anybody(start_worker, begin, tmp_path):
     clock = tmp_path / "clock"
     clock.write_text("600")

@@ -35,6 +35,7 @@ def gather(stream, run, received):
     return received
 
 
+@pytest.mark.long
 def test_random_reconnects_lose_and_double_nothing(listen, make_run):
     run = make_run()
     dice = random.Random(20260823)
@@ -109,7 +110,7 @@ def test_a_commit_stands_and_is_quick_while_the_broker_is_away(
     assert [record.message for record in caplog.records][1:] == ["live updates go on"]
 
 
-@pytest.mark.parametrize("number", [SIGTERM, SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(SIGTERM, marks=pytest.mark.long), SIGKILL])
 def test_the_web_process_restarts(web, listen, make_run, number):
     run = make_run()
     received = []
