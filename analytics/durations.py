@@ -133,8 +133,6 @@ class Durations:
     p95: list[float | None]
     nodes: list[NodeTime]
     node_count: int
-    # Of the nodes: as was asked, or the last that there is.
-    page: int
     # None where rollups have none: samples are not taken for other filters.
     sampled: Sampled | None
     # Of one workflow its versions.
@@ -147,7 +145,6 @@ def durations(scope: Scope, before: Scope | None, sort: str = "share", page: int
     rows = asking.total(scope, "analytics_runs", sums=["timed"], steps=True, bar=scope.bar)
     by_bar = {row["at"]: row for row in rows}
     nodes = sorted(_nodes(scope, before), key=lambda each: _rank(each, sort), reverse=True)
-    page = min(page, max(1, -(-len(nodes) // SHOWN)))
     return Durations(
         scope=scope,
         figures=_figures(scope, now, then),
@@ -157,7 +154,6 @@ def durations(scope: Scope, before: Scope | None, sort: str = "share", page: int
         p95=[by_bar[bar].percentile(0.95) if bar in by_bar else None for bar in at],
         nodes=nodes[(page - 1) * SHOWN : page * SHOWN],
         node_count=len(nodes),
-        page=page,
         sampled=_sampled(scope, before),
         workflows=workflow_times(scope, before),
     )
@@ -251,7 +247,7 @@ def _rank(node: NodeTime, sort: str) -> tuple[Any, ...]:
 _CAUSES = (
     ("queued_ms", "Waiting for a worker"),
     ("person_ms", "Waiting for a person"),
-    ("backoff_ms", "Between attempts"),
+    ("backoff_ms", "Waiting for the next attempt"),
     ("other_ms", "Nothing of these"),
 )
 

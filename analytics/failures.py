@@ -93,8 +93,6 @@ class Failures:
     groups: list[Group]
     largest: list[Group]
     total: int
-    # Of the groups: as was asked, or the last that there is.
-    page: int
     # Where more groups were found than are told.
     is_cut: bool = False
 
@@ -114,7 +112,6 @@ def failures(scope: Scope, before: Scope | None, sort: str = "runs", page: int =
     )  # fmt: skip
     groups = _groups(rows, scope)
     ordered = sorted(groups, key=lambda each: _rank(each, sort), reverse=True)
-    page = min(page, max(1, -(-len(ordered) // SHOWN)))
     shown = ordered[(page - 1) * SHOWN : page * SHOWN]
     largest = sorted(groups, key=lambda each: each.runs, reverse=True)[:SERIES]
     at = trend.bars(scope)
@@ -132,7 +129,6 @@ def failures(scope: Scope, before: Scope | None, sort: str = "runs", page: int =
         groups=shown,
         largest=largest,
         total=len(groups),
-        page=page,
         is_cut=len(rows) == asking.MOST,
     )
 
