@@ -74,6 +74,10 @@ class Breakdown:
     more_cost: Decimal
     note: str = ""
 
+    @property
+    def is_compared(self) -> bool:
+        return any(line.before is not None for line in self.lines)
+
 
 @dataclass(frozen=True, slots=True)
 class Costs:

@@ -252,4 +252,4 @@ def _add_since(groups: Sequence[Group]) -> None:
     for group in groups:
         if group.id in found:
             number, slug = found[group.id]
-            group.since = f"v{number}" if len(group.workflows) == 1 else f"{slug} v{number}"
+            group.since = f"v{number}" if len(group.workflows) == 1 else f"v{number} of {slug}"

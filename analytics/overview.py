@@ -6,14 +6,15 @@ at the same time of day.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from statistics import median
 from typing import Any
 
 from django.db import connection
+from django.db.models import Sum
 from django.utils import timezone
 
 from analytics import asking, figures, trend
@@ -170,18 +171,36 @@ def _spent(now: datetime) -> Figure:
     days = []
     for number in range(USUAL_DAYS + 1):
         begin = midnight - number * DAY
-        days.append((begin, begin + (here - midnight)))
+        days.append((begin.astimezone(UTC), (begin + (here - midnight)).astimezone(UTC)))
     scope = scope_of(RunFilter(created_from=days[-1][0], created_to=now), now)
     rows = asking.total(scope, "analytics_runs", sums=["cost"], bar=HOUR)
-
-    def between(since: datetime, until: datetime) -> Decimal:
-        # Rollups are by the hour: the hour that has begun counts as a whole.
-        return sum((row["cost"] for row in rows if since <= row["at"] < until), Decimal(0))
-
-    today, *earlier = (between(*each) for each in days)
+    costs = {row["at"]: row["cost"] for row in rows}
+    since = days[0][0]
+    today = _first_part(since) + sum((costs[at] for at in costs if at >= since), Decimal(0))
+    earlier = [_usually(costs, *each) for each in days[1:]]
     usually = Decimal(median(earlier)) if any(earlier) else None
     link = RunFilter(created_from=midnight, created_to=now).query()
     return figures.money("Spent today", today, usually, link)
+
+
+def _first_part(since: datetime) -> Decimal:
+    """What the rollups, which are by the hour, don't tell of a day that begins within one: that of
+    a zone such as Nepal's."""
+    begun = since.replace(minute=0)
+    if begun == since:
+        return Decimal(0)
+    runs = Run.objects.order_by().filter(created_at__gte=since, created_at__lt=begun + HOUR)
+    return runs.aggregate(cost=Sum("cost"))["cost"] or Decimal(0)
+
+
+def _usually(costs: Mapping[datetime, Decimal], since: datetime, until: datetime) -> Decimal:
+    """Of hours that are not within as a whole, as much as is."""
+    spent = Decimal(0)
+    for at, cost in costs.items():
+        within = min(at + HOUR, until) - max(at, since)
+        if within > timedelta(0):
+            spent += cost * Decimal(within / HOUR)
+    return spent
 
 
 def _by_state(scope: Scope, bars: list[datetime]) -> dict[str, list[int]]:

@@ -120,7 +120,8 @@ def tick(now: datetime, seconds: float = SECONDS) -> int:
         while time.monotonic() < end and hear(now):
             pass
     counted = 0
-    while time.monotonic() < end and count_next(now):
+    # In turns: a page asks for the newest first, and nothing old may wait for ever.
+    while time.monotonic() < end and count_next(now, is_newest=counted % 2 == 0):
         counted += 1
     return counted
 
@@ -170,11 +171,14 @@ def mark_all(now: datetime) -> None:
             cursor.execute(_MARK_ALL, given)
 
 
-def count_next(now: datetime, by: datetime | None = None) -> bool:
-    """Count the bucket that has been due for longest; False: none is, or will be `by` then."""
+def count_next(now: datetime, by: datetime | None = None, *, is_newest: bool = False) -> bool:
+    """Count the bucket that has been due for longest, or the newest that is due; False: none is,
+    or will be `by` then."""
     begun = time.monotonic()
     with transaction.atomic():
-        due = Bucket.objects.filter(due_at__lte=by or now).order_by("due_at")
+        due = Bucket.objects.filter(due_at__lte=by or now).order_by(
+            "-at" if is_newest else "due_at"
+        )
         bucket = due.select_for_update(skip_locked=True).first()
         if bucket is None:
             return False

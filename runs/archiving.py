@@ -30,9 +30,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from runs import coldstore, doomed, ids, objects, pacing, recorder_archive
-from runs.coldstore import Damaged, Manifest
+from runs.coldstore import Damaged
 from runs.context import stamp
-from runs.models import Archive, Run
+from runs.models import Archive, Event, Run
 from runs.objects import Missing
 from runs.recorder_archive import TOGETHER, Candidate, Stored
 from runs.states import AT_HAND, LogState
@@ -54,6 +54,10 @@ REPLACED = timedelta(hours=1)
 
 HELD = "it is under legal hold"
 OPEN = "it has not ended"
+
+
+class Spoilt(Damaged):
+    """What storage has under the name of a run's object is something else."""
 
 
 @dataclass(slots=True)
@@ -171,6 +175,8 @@ def _archive(group: list[Candidate], result: Result, now: datetime, threads: int
     for run, outcome in _all(tasks, threads):
         if isinstance(outcome, Stored):
             stored.append(outcome)
+        elif isinstance(outcome, Spoilt):
+            _let_go(run, outcome, result, now)
         elif isinstance(outcome, Damaged | Missing):
             result.failed[run.id] = f"what was put into storage did not come back: {outcome}"
             logger.error("archive: %s: %s", ids.encode("run", run.id), outcome)
@@ -211,7 +217,10 @@ def _pages(run: Candidate, lines: list[str] | None) -> Iterator[list[str]]:
     after = 0
     if run.logs == LogState.PARTLY:
         after = run.archived_seq
-        _, pages = coldstore.unpack(objects.read(run.name))
+        manifest, pages = coldstore.unpack(objects.read(run.name))
+        # Else what somebody put in its place would pass for the log from then on.
+        if manifest.sha256 != run.archived_sha256 or manifest.last_seq != after:
+            raise Damaged("the object that it has is another one than was put there")
         for page in pages:
             yield [line.decode() for line in page]
     if lines is not None:
@@ -222,30 +231,50 @@ def _pages(run: Candidate, lines: list[str] | None) -> Iterator[list[str]]:
 
 
 def _store(run: Candidate, pages: Iterator[list[str]]) -> Stored:
-    """Put the object and read it back. Raises Damaged or Missing where that is not the same."""
+    """Put the object and read it back. Raises Damaged or Missing where that is not the same.
+
+    One that is there already and is spoilt is not deleted here: another archiver may have put a
+    good one since, and have deleted the events.
+    """
     name = _name_for(run)
     with coldstore.pack(_about(run), run.last_seq, pages) as packed:
         wanted = packed.manifest
-        told = None
-        if not objects.put_new(name, packed.file, packed.size):
-            told = _read_back(name)
-            if told is None or told.sha256 != wanted.sha256:
-                # Left there by whoever was cut off, or spoilt since.
-                objects.delete_many([name])
-                packed.file.seek(0)
-                objects.put_new(name, packed.file, packed.size)
-                told = None
-        told = told or coldstore.check(objects.read(name))
+        objects.put_new(name, packed.file, packed.size)
+        try:
+            told = coldstore.check(objects.read(name))
+        except Damaged as error:
+            raise Spoilt(str(error)) from error
         if told.sha256 != wanted.sha256 or told.events != run.last_seq:
-            raise Damaged("it is another one than was put there")
+            raise Spoilt("it is another one than was put there")
         return Stored(run.id, name, run.last_seq, told.unpacked, packed.size, told.sha256)
 
 
-def _read_back(name: str) -> Manifest | None:
-    try:
-        return coldstore.check(objects.read(name))
-    except (Damaged, Missing):
-        return None
+def _let_go(run: Candidate, error: Spoilt, result: Result, now: datetime) -> None:
+    """Have a spoilt object swept, so that the next night makes it anew; unless it stands for
+    events that are not in the database."""
+    name = _name_for(run)
+    with transaction.atomic():
+        recorder_archive.lock([run.id])
+        named = recorder_archive.names([run.id]).get(run.id)
+        if named == name and not _stays(run.id):
+            result.skipped[run.id] = "it was changed meanwhile"
+            return
+        doomed.doom([name], "it was spoilt", now=now)
+    result.failed[run.id] = f"what was put into storage did not come back: {error}"
+    logger.error("archive: %s: %s", ids.encode("run", run.id), error)
+
+
+def _stays(run_id: uuid.UUID) -> str:
+    """Let the log of the locked run stay, if all of its events are in the database; gives what its
+    object was called, or ""."""
+    run = next(iter(recorder_archive.candidates([run_id])), None)
+    if run is None or run.logs not in (LogState.ARCHIVING, LogState.RESTORED):
+        return ""
+    if run.events < run.last_seq or run.first != 1:
+        return ""
+    Archive.objects.filter(pk=run_id).delete()
+    Run.objects.filter(pk=run_id).update(logs=LogState.LIVE)
+    return run.name
 
 
 def _about(run: Candidate) -> dict[str, Any]:
@@ -361,16 +390,15 @@ def _lost(run: Candidate, error: Exception) -> str:
     name = ids.encode("run", run.id)
     with transaction.atomic():
         recorder_archive.lock([run.id])
-        if run.events >= run.last_seq and run.first == 1:
-            archive = Archive.objects.get(pk=run.id)
-            archive.delete()
-            Run.objects.filter(pk=run.id, logs=LogState.ARCHIVING).update(logs=LogState.LIVE)
-            doomed.doom([archive.name], "it was damaged", now=timezone.now())
+        # Counted again: another archiver, which read it well, may be deleting events.
+        if object_name := _stays(run.id):
+            doomed.doom([object_name], "it was damaged", now=timezone.now())
             logger.error("archive: the object of %s is not whole; its log stays: %s", name, error)
             return f"its object is not whole, so its log stays in the database: {error}"
-        Archive.objects.filter(pk=run.id).update(problem=str(error)[:300])
+        Archive.objects.filter(pk=run.id, name=run.name).update(problem=str(error)[:300])
+        left = Event.objects.filter(run=run.id).count()
     logger.critical("archive: the object of %s is not whole, and events have left: %s", name, error)
-    return f"its object is not whole, and only {run.events} events are in the database: {error}"
+    return f"its object is not whole, and only {left} events are in the database: {error}"
 
 
 def _purge(run_ids: Sequence[uuid.UUID], result: Result) -> None:

@@ -32,6 +32,7 @@ _CANDIDATES = f"""
 SELECT jobs.id, jobs.last_seq, jobs.logs, jobs.completed_at, jobs.held_at IS NOT NULL,
     jobs.state IN ({_FINAL}), workflows.slug, versions.number, jobs.state, jobs.created_at,
     jobs.started_at, COALESCE(archives.name, ''), COALESCE(archives.last_seq, 0),
+    COALESCE(archives.sha256, ''),
     COALESCE(events.count, 0), COALESCE(events.first, 0), COALESCE(events.last, 0),
     COALESCE(events.stored, 0), COALESCE(events.sources, ARRAY[]::bigint[])
 FROM jobs
@@ -148,9 +149,10 @@ class Candidate(NamedTuple):
     state: str
     created_at: datetime
     started_at: datetime | None
-    # Of the object that there is: its name or "", and the last event in it.
+    # Of the object that there is: its name or "", the last event in it, and the events' SHA-256.
     name: str
     archived_seq: int
+    archived_sha256: str
     # Of the events that are in the database.
     events: int
     first: int

@@ -22,7 +22,7 @@ from runs.archiving import THREADS
 from runs.cold_reading import pages_of
 from runs.coldstore import Damaged, Digest
 from runs.lifecycle import Outcome
-from runs.models import Archive, Run
+from runs.models import Archive, Event, Run
 from runs.objects import Missing
 from runs.recorder_archive import TOGETHER
 from runs.states import LogState
@@ -117,7 +117,7 @@ def finish(
             own.update(problem=fetched.damaged[run_id][:300])
         elif run_id not in away:
             outcome.skipped[run_id] = NOT_AWAY if run_id in there else GONE
-        elif fetched.is_of(run_id, names[run_id]):
+        elif fetched.is_of(run_id, names[run_id]) and _still_put(fetched, run_id):
             back.append(run_id)
         else:  # such as archived once more, with what came late
             outcome.skipped[run_id] = "it was changed meanwhile"
@@ -132,6 +132,16 @@ def finish(
     )
     outcome.done = {run_id: run_id for run_id in back}
     return outcome
+
+
+def _still_put(fetched: Fetched, run_id: uuid.UUID) -> bool:
+    """Whether events that were put back in pieces are all there, as far as they were: a worker that
+    is held up for long is given up, and they leave again. Each is what was compared: an event does
+    not change."""
+    if run_id not in fetched.put:
+        return True
+    last = fetched.archives[run_id].last_seq
+    return Event.objects.filter(run=run_id, seq__lte=last).count() == last
 
 
 def _compare(run_ids: Sequence[uuid.UUID], fetched: Fetched) -> None:

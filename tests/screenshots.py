@@ -89,9 +89,9 @@ def make_triggers(page: Page, portal: Portal) -> None:
 
 
 def load(portal: Portal) -> None:
-    """Made-up runs beside those of the sample traffic."""
+    """Made-up runs beside those of the sample traffic; of the last day some have trouble."""
     command = (
-        "load_runs", "--add", "--days", "2", "--processes", "1",
+        "load_runs", "--add", "--planted", "--days", "9", "--processes", "1",
         "--runs", str(LOADED),
     )  # fmt: skip
     run = [sys.executable, "manage.py", *command]
@@ -114,6 +114,21 @@ def export_many(page: Page, portal: Portal) -> None:
     page.wait_for_function(
         "Number(document.querySelector('[role=progressbar]').ariaValueNow) >= 60", timeout=120_000
     )
+
+
+def analysis(browser: Browser, portal: Portal) -> None:
+    """The pages of the analysis, as soon as all is counted."""
+    with visit(browser, portal, WIDE, "light") as page:
+        # The notice that figures are not complete.
+        while page.goto(f"{portal.url}/admin/") and page.locator("[role=status].op-notice").count():
+            time.sleep(5)
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            page.goto(f"{portal.url}/admin/")
+            take(page, f"overview-{theme}")
+            for name in ("failures", "cost", "duration"):
+                page.goto(f"{portal.url}/admin/analysis/{name}/?created=24h")
+                take(page, f"{name}-{theme}")
 
 
 def main() -> int:
@@ -152,6 +167,7 @@ def main() -> int:
                         page.emulate_media(color_scheme=theme)
                         page.reload()
                         take(page, f"bulk-{theme}")
+                analysis(browser, portal)
                 browser.close()
         finally:
             portal.stop()

@@ -53,6 +53,9 @@ class Bucket(models.Model):
                 fields=["due_at"], name="analytics_due", condition=Q(due_at__isnull=False)
             ),
             models.Index(
+                fields=["-at"], name="analytics_due_newest", condition=Q(due_at__isnull=False)
+            ),
+            models.Index(
                 fields=["dirty_since"],
                 name="analytics_dirty",
                 condition=Q(dirty_since__isnull=False),

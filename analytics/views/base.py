@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 # Figures that are older than this are said to be.
 BEHIND = timedelta(seconds=2)
+# And than this, to be incomplete: so long it takes only where there is much to count.
+FAR_BEHIND = timedelta(minutes=1)
 
 
 class Unanswerable(Exception):  # noqa: N818
@@ -132,6 +134,7 @@ class AnalysisPage(PermissionRequiredMixin, View):
             "errors": self.errors,
             "fresh_until": fresh,
             "is_behind": fresh is not None and self.now - fresh >= BEHIND,
+            "is_far_behind": fresh is not None and self.now - fresh >= FAR_BEHIND,
             "runs_url": reverse("admin:runs_run_changelist"),
             "here": self.request.path,
             **menus.menus(self.address, self.now),

@@ -42,7 +42,7 @@ class DurationPage(AnalysisPage):
                 (each, self._only(each)) for each in found.workflows[: workflow_times.SHOWN]
             ],
             "more_workflows": max(0, len(found.workflows) - workflow_times.SHOWN),
-            "newer": self.address.with_(page=page - 1).query() if page > 1 else "",
+            "newer": self.address.with_(page=min(page - 1, pages)).query() if page > 1 else "",
             "older": self.address.with_(page=page + 1).query() if page < pages else "",
         }  # fmt: skip
 

@@ -77,7 +77,7 @@ class FailuresPage(AnalysisPage):
             ),
             "heads": self.sorted_by("runs"),
             "groups": [(group, _spark(group.trend)) for group in found.groups],
-            "newer": self.address.with_(page=page - 1).query() if page > 1 else "",
+            "newer": self.address.with_(page=min(page - 1, pages)).query() if page > 1 else "",
             "older": self.address.with_(page=page + 1).query() if page < pages else "",
         }
 

@@ -29,7 +29,8 @@ class MarkGroup(PermissionRequiredMixin, View):
         found = marking.mark(number, Mark(to), by=by, note=note, now=timezone.now())
         if found is None:
             raise Http404("There is no such failure group.")
-        messages.success(request, f"{found.kind}: marked as {found.get_mark_display().lower()}.")
+        said = "not marked any more" if to == Mark.NEW else f"marked as {Mark(to).label.lower()}"
+        messages.success(request, f"{found.kind}: {said}.")
         query = request.POST.get("back", "")
         path = reverse("analysis_failures")
         return redirect(path + query if query.startswith("?") else path)

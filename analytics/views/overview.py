@@ -17,6 +17,7 @@ from django.views.generic import View
 from analytics import documents, overview, trend, upkeep
 from analytics.changes import ICONS
 from analytics.overview import Overview, WorkflowDay
+from analytics.views.base import BEHIND, FAR_BEHIND
 from runs.models import Workflow
 from runs.timeouts import was_stopped
 from runs.views.bulk.words import Said
@@ -55,7 +56,8 @@ class OverviewPage(PermissionRequiredMixin, View):
         context = {
             "found": found,
             "fresh_until": fresh_until,
-            "is_behind": (self.now - fresh_until).total_seconds() >= 2,
+            "is_behind": self.now - fresh_until >= BEHIND,
+            "is_far_behind": self.now - fresh_until >= FAR_BEHIND,
             "changes": [
                 (change, documents.address_of(change), ICONS[change.kind])
                 for change in found.changes

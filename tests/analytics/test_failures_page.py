@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
+from analytics import upkeep
 from analytics.models import FailureGroup
 from runs.filters import RunFilter
 from runs.models import AuditEntry, Run
@@ -159,6 +161,20 @@ def test_retrying_a_group_asks_for_its_runs(told, client_of_ben, url):
     posted = {"act": "retry", "all": "1", "filter": wanted}
     answer = client_of_ben.post(reverse("admin:runs_run_act"), posted)
     assert "Retry 2 runs?" in text(answer)
+
+
+def test_what_is_yet_to_be_counted_does_not_look_like_nothing(db, client_of_ben, url):
+    settled()
+    fail(begun(publish(node("ocr"))))
+    upkeep.hear(timezone.now() - timedelta(minutes=2))
+    for page in (client_of_ben.get(url, SEEN), client_of_ben.get(reverse("admin:index"))):
+        said = text(page)
+        assert "not complete yet" in said
+        assert "Not counted yet" in said
+        assert "No run failed" not in said
+    while upkeep.count_next(timezone.now()):
+        pass
+    assert "not complete yet" not in text(client_of_ben.get(url, SEEN))
 
 
 def test_marks_are_kept_audited_and_need_a_permission(told, client_of_ben, client, url):

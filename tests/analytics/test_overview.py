@@ -1,7 +1,9 @@
 """The admin's home: what runs now, how the last day went, and where each figure leads."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import DatabaseError
@@ -13,7 +15,7 @@ from analytics import overview
 from runs.filters import RunFilter
 from runs.models import Run
 from tests.analytics.pages import chart, figures, person, text
-from tests.analytics.test_upkeep import begun, end, fail, settled, work
+from tests.analytics.test_upkeep import begun, call, end, fail, settled, work
 from tests.runs.stories import Story, node, publish
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -79,6 +81,28 @@ def test_a_workflow_leads_to_its_runs_and_to_each_page_of_the_analysis(told, cli
     for link in links:
         assert client_of_ben.get(link).status_code == 200
         assert "workflow=intake" in link
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kathmandu"])
+@pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25", "2026-06-01"])
+def test_a_day_begins_at_midnight_in_the_portals_zone(db, settings, zone, day):
+    """Also the day on which clocks change, and where midnight is within an hour of the rollups."""
+    settings.TIME_ZONE = zone
+    settled()
+    version = publish(node("ocr"))
+    midnight = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    told = {-9: "0.5", 5: "0.0000000001", 40: "0.02", 400: "0.3"}
+    for minute, cost in told.items():
+        call(begun(version, zero=midnight + timedelta(minutes=minute)), cost)
+    settled()
+    found = overview.overview(midnight + timedelta(hours=9)).figures[-1]
+    assert found.value == Decimal("0.3200000001")
+    assert sum(run.cost for run in _listed_by(found.link, midnight)) == found.value
+
+
+def _listed_by(link, midnight):
+    wanted, _ = RunFilter.parse(QueryDict(link.partition("?")[2]))
+    return wanted.apply(Run.objects.all(), midnight + timedelta(hours=9))
 
 
 def test_what_changes_is_fetched_again_alone(told, client_of_ben):

@@ -186,6 +186,25 @@ def test_what_takes_long_to_count_is_counted_less_often(version):
     assert upkeep.fresh_until(counted + timedelta(seconds=9)) == counted
 
 
+def test_of_a_backlog_the_newest_and_the_longest_due_are_counted_in_turns(version):
+    settled()
+    oldest_first = [ZERO - days * timedelta(days=1) for days in (9, 5, 1)]
+    for at in oldest_first:
+        end(begun(version, zero=at))
+        upkeep.hear(at)
+    now = later()
+    left = []
+    for is_newest in (True, False):
+        assert upkeep.count_next(now, is_newest=is_newest)
+        left.append([each.day for each in _dirty_hours()])
+    assert left == [[oldest_first[0].day, oldest_first[1].day], [oldest_first[1].day]]
+
+
+def _dirty_hours():
+    hours = Bucket.objects.filter(span=0, dirty_since__isnull=False)
+    return hours.order_by("at").values_list("at", flat=True)
+
+
 def test_a_rebuild_leaves_nothing_to_count(version):
     for hour in range(3):
         end(begun(version, zero=ZERO + timedelta(hours=hour)))
