@@ -1,5 +1,6 @@
 """The page of a bulk operation while the database says nothing."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.checks import LIST, WAIT
@@ -9,6 +10,7 @@ from tests.browser.test_database_away import PATIENCE, frozen, lonely, page
 __all__ = ["lonely", "page"]
 
 
+@pytest.mark.long
 def test_an_answer_that_the_database_is_away_is_no_sign_of_life(lonely, page):
     teller = Teller(lonely.data_dir)
     try:

@@ -18,6 +18,7 @@ def web(portal):
     os.kill(number, SIGCONT)
 
 
+@pytest.mark.long
 def test_the_light_turns_amber_then_red_with_its_age_and_green_again(visit, teller, web):
     made = three(teller, "silent")
     page = live(visit("?workflow=silent", known="Failed to load resource"))

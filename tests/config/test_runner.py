@@ -45,6 +45,7 @@ def test_every_part_is_up_and_nothing_else_is_told(portal):
     assert parts == dict.fromkeys(PARTS, "ok")
 
 
+@pytest.mark.long
 def test_two_portals_run_side_by_side(portal, own):
     assert portal.is_healthy()
     assert own.is_healthy()

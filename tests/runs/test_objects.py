@@ -412,6 +412,7 @@ def test_nobody_waits_twice_for_storage_that_does_not_answer(settings, bucket, b
         assert by_between.count() == seen + 1
 
 
+@pytest.mark.long
 def test_frozen_or_stopped_storage_is_away(settings, seaweed, bucket):
     settings.STORAGES = bucket.storages()
     assert put("there")

@@ -79,6 +79,7 @@ def test_a_zombies_late_result_is_refused_and_kept_in_the_log(start_worker, beat
     assert not Lease.objects.exists()
 
 
+@pytest.mark.long
 def test_a_long_node_keeps_its_lease(start_worker, beat, begin, tmp_path):
     start_worker()
     run = begin(waiting(tmp_path, input={"seconds": 5.0}))  # more than twice the lease

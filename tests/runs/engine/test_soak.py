@@ -137,6 +137,7 @@ def double(cursor, table, row):
         )
 
 
+@pytest.mark.long
 def test_whatever_is_missing_or_doubled_is_found(left_behind):
     assert problems(left_behind) == []
     assert LLMCall.objects.count() > shapes.LINES

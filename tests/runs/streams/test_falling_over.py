@@ -62,6 +62,7 @@ def test_many_writers_and_readers_of_one_run(listen, make_run):
         assert differences(gather(stream, run, got), stored(run)) == []
 
 
+@pytest.mark.long
 def test_the_broker_restarts_in_mid_stream(web, listen, make_run, mortal_broker):
     run, quiet = make_run(), make_run()
     stream, other = listen(run), listen(quiet)
