@@ -17,6 +17,8 @@ from runs.models import AuditEntry, Workflow
 # The audit's line holds what is another too, whole.
 REASON_LENGTH = 150
 AUDITED = "retention"
+# Of all that is audited under it, what changed the policy.
+ACTS = ("add", "change", "remove")
 
 
 class Wrong(Exception):  # noqa: N818

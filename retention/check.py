@@ -107,7 +107,7 @@ def finding_of(verdict: Verdict) -> Finding:
         run_id=verdict.archive.pk,
         object_name=verdict.archive.name,
         problem=verdict.problem[:500],
-        act="marked, and read again with each check",
+        act="marked; put it back from a backup of storage, and the next check takes the mark away",
     )
 
 

@@ -27,6 +27,8 @@ TRAFFIC = 90
 # pictures of it under way.
 LOADED = 20_000
 RATE = 400
+# Those of mixed ages, for retention: enough for pictures of it at work.
+OLD, OLD_DAYS = 20_000, 300
 # What starts runs by itself: the first one soon enough to be seen at it.
 STATEMENT = "samples/bank/statement-2026-03.csv"
 MINUTELY = {
@@ -88,11 +90,11 @@ def make_triggers(page: Page, portal: Portal) -> None:
         assert answer.ok, answer.text()
 
 
-def load(portal: Portal) -> None:
+def load(portal: Portal, runs: int = LOADED, days: int = 9) -> None:
     """Made-up runs beside those of the sample traffic; of the last day some have trouble."""
     command = (
-        "load_runs", "--add", "--planted", "--days", "9", "--processes", "1",
-        "--runs", str(LOADED),
+        "load_runs", "--add", "--planted", "--days", str(days), "--processes", "1",
+        "--runs", str(runs),
     )  # fmt: skip
     run = [sys.executable, "manage.py", *command]
     kept = {"DATA_DIR": str(portal.data_dir), "PORTAL_LOCAL": "1"}
@@ -129,6 +131,31 @@ def analysis(browser: Browser, portal: Portal) -> None:
             for name in ("failures", "cost", "duration"):
                 page.goto(f"{portal.url}/admin/analysis/{name}/?created=24h")
                 take(page, f"{name}-{theme}")
+
+
+def take_retention(page: Page, portal: Portal) -> None:
+    """The policy while it is being changed, and a night's work under way."""
+    load(portal, OLD, OLD_DAYS)
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        page.set_viewport_size(WIDE)  # its two columns have tables
+        page.goto(f"{portal.url}/admin/settings/runs/")
+        page.get_by_label("Completed").first.fill("60")
+        page.get_by_text("With your changes").wait_for()
+        take(page, f"settings-{theme}")
+    page.set_viewport_size(LOW)
+    page.goto(f"{portal.url}/admin/retention/executions/")
+    page.get_by_role("link", name="Run now").click()
+    page.get_by_label("Reason").fill("First night, looked at by hand")
+    page.get_by_label("Reason").press("Enter")
+    page.wait_for_url("**/executions/exec_*/")
+    page.wait_for_function(
+        "Number(document.querySelector('[role=progressbar]').ariaValueNow) >= 20", timeout=120_000
+    )
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        page.reload()
+        take(page, f"archive-{theme}")
 
 
 def main() -> int:
@@ -168,6 +195,8 @@ def main() -> int:
                         page.reload()
                         take(page, f"bulk-{theme}")
                 analysis(browser, portal)
+                with visit(browser, portal, LOW, "light") as page:
+                    take_retention(page, portal)
                 browser.close()
         finally:
             portal.stop()

@@ -114,7 +114,8 @@ class RunSettings(_Page):
         return self._shown(saved, asked, is_previewed=True, **self.previewed(saved, changed))
 
     def _shown(self, saved: Values, asked: Asked, status: int = 200, **more: Any) -> HttpResponse:
-        changes = AuditEntry.objects.filter(target_type=changing.AUDITED)
+        # Executions are audited under the same type; they change nothing of the policy.
+        changes = AuditEntry.objects.filter(target_type=changing.AUDITED, action__in=changing.ACTS)
         context = {
             "title": "Runs",
             "now": self.now,

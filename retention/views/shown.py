@@ -89,7 +89,10 @@ def count_words(amount: Amount) -> str:
 def size_words(amount: Amount) -> str:
     if amount.value is None:
         return "not known"
-    return size(amount.value) if amount.is_exact else f"about {size(_rounded(amount.value))}"
+    if amount.is_exact:
+        return size(amount.value)
+    # Two digits, here as well.
+    return f"about {size(_rounded(amount.value))}".replace(".0 ", " ")
 
 
 def _short(words: str) -> str:

@@ -27,13 +27,14 @@ def read_log(run: Run) -> WholeLog:
     except TooLong as error:
         raise archived(run, f"It cannot be answered: {error}.") from None
     if log.problem:
-        raise archived(run, f"It cannot be answered: {log.problem}.")
+        why = f"It cannot be answered: {log.problem}."
+        raise archived(run, why, "Put the object back from a backup of storage, then restore it.")
     return log
 
 
-def archived(run: Run, why: str) -> LogArchived:
+def archived(run: Run, why: str, act: str = "Restore the log first.") -> LogArchived:
     restore = reverse("api:run-restore", args=[run.public_id])
-    return LogArchived(f"{why} Restore the log first.", run.logs, restore)
+    return LogArchived(f"{why} {act}", run.logs, restore)
 
 
 class ArchivedEvents:

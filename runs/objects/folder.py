@@ -143,6 +143,11 @@ class Folder:
                 f"The folder {self._root} is not there: mount it, or set DATA_DIR."
             ) from error
         except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.EEXIST) and self._root.is_file():
+                raise Misconfigured(
+                    f"{self._root} is a file, where the folder of the objects should be: move it"
+                    " away and mount the folder, or set DATA_DIR."
+                ) from error
             if name and error.errno in (errno.EISDIR, errno.ENOTDIR) and self._root.is_dir():
                 raise Missing(name) from error
             raise _as_told(error, self._root) from error

@@ -460,7 +460,7 @@ def test_a_folder_that_is_not_there_is_told_of_with_what_to_do(version, settings
         lease_is_over(execution)
     execution.refresh_from_db()
     assert execution.is_running
-    assert str(tmp_path / "file") in execution.trouble
+    assert f"{tmp_path / 'file'} is a file, where the folder" in execution.trouble
     assert Event.objects.exists()
 
 

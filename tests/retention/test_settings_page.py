@@ -7,11 +7,14 @@ from django.db import OperationalError
 from django.utils import timezone
 from psycopg.errors import QueryCanceled
 
-from retention import changing, values
+from retention import changing, executions, values
 from retention.models import Execution, Policy
+from retention.models.execution import ExecutionKind
+from retention.previewed import Amount
 from retention.values import Override, Values
 from retention.views import settings as page_of_settings
-from runs.actors import ENGINE
+from retention.views import shown
+from runs.actors import ENGINE, Actor
 from tests.retention.stocks import ended
 from tests.retention.test_preview import DAY, NOW
 from tests.runs.stories import node, publish
@@ -125,6 +128,25 @@ def test_who_saves_second_is_told_what_the_first_one_made_of_it(client):
     [newest] = re.findall(r'name="revision" value="([^"]+)"', answer.content.decode())
     client.post(URL, form(revision=newest, completed_days="60", failed_days="365"))
     assert values.saved() == Values(completed_days=60, failed_days=365)
+
+
+def test_what_carries_the_policy_out_is_no_change_of_it(client):
+    seen = values.saved().revision
+    changing.change(
+        Values(failed_days=365), revision=seen, is_confirmed=False, by=ENGINE, reason="",
+        now=timezone.now(),
+    )  # fmt: skip
+    other = Actor(name="berta", ref_type="user", ref_id="user_berta")
+    executions.begin(ExecutionKind.SWEEP, by=other, now=timezone.now(), reason="by hand")
+    assert "berta" not in text(client.get(URL))
+    answer = client.post(URL, form(revision=seen, completed_days="60"))
+    assert "Last changed by engine: failed: 180 d → 365 d" in text(answer)
+
+
+def test_estimates_have_two_digits_whatever_their_unit():
+    sizes = [shown.size_words(Amount(count, is_exact=False)) for count in (429_600, 4_210, 999)]
+    assert sizes == ["about 430 kB", "about 4.2 kB", "about 1 kB"]
+    assert shown.size_words(Amount(430_000, is_exact=True)) == "430.0 kB"
 
 
 def test_the_preview_shows_the_saved_and_the_changed_side_by_side(client, version):

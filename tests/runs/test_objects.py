@@ -587,7 +587,7 @@ def test_a_folder_that_is_not_mounted_is_not_taken_for_lost_objects(settings, tm
         objects.size("one")
     (tmp_path / "files").write_text("a file in its place")
     for ask in (get, objects.size):
-        with pytest.raises(objects.Misconfigured, match="Not a directory"):
+        with pytest.raises(objects.Misconfigured, match="is a file"):
             ask("one")
 
 
