@@ -16,6 +16,8 @@ def test_one_click_restores_and_the_page_fills_in_by_itself(visit_run, teller):
     page = live(visit_run(run))
     expect(page.locator("#log-archived")).to_contain_text("Logs archived on")
     expect(page.locator("#log-lines")).to_have_count(0)
+    # What comes later moves what is below it: nothing is pressed until it is there.
+    expect(page.get_by_role("heading", name="Where the time went")).to_be_visible(timeout=30_000)
     page.get_by_text("About the archive").click()
     expect(page.get_by_text(f"{run}.")).to_be_visible()
     page.locator("#run-logs").get_by_role("button", name="Restore").click()
