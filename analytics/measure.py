@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from analytics.histogram import STEP
 
+# When a run counts: its hour; or, of runs that no rollup keeps, its bar of so many seconds.
+HOUR_OF = "date_trunc('hour', created_at, 'UTC')"
+BAR_OF = "date_bin('{} seconds', created_at, '2000-01-01 00:00+00')"
 # `{condition}` is on jobs.
 _CHOSEN = """
 chosen AS (
     SELECT id, workflow_id, version_id, state, retry_of_id IS NOT NULL AS is_retry,
-        date_trunc('hour', created_at, 'UTC') AS at, created_at, started_at, completed_at, cost,
+        {hour} AS at, created_at, started_at, completed_at, cost,
         input_tokens, output_tokens, cached_tokens, error_group, triggered_by,
         CASE WHEN started_at IS NOT NULL THEN
             round(date_part('epoch', completed_at - started_at) * 1000)::bigint END AS ms
     FROM jobs WHERE {condition}
-)"""
+)""".replace("{hour}", HOUR_OF)
 # Whether a run was retried, and whether a retry of it completed. Few failed: each is looked up.
 _RETRIED = """
 LEFT JOIN LATERAL (

@@ -94,6 +94,9 @@ class Scope:
         """The runs' own rows of a rollup, as JSON: a page asks several things of the same ones."""
         if table not in self._counted:
             told = measure.statement(_TEMPLATES[table], self.condition)
+            # Nothing tells shorter times apart than a bar of the trend.
+            seconds = int(self.bar.total_seconds())
+            told = told.replace(measure.HOUR_OF, measure.BAR_OF.format(seconds))
             with statement_timeout(SECONDS), connection.cursor() as cursor:
                 cursor.execute(f"SELECT jsonb_agg(told)::text FROM ({told}) AS told", self.params)
                 self._counted[table] = cursor.fetchone()[0] or "[]"
