@@ -271,13 +271,13 @@ def test_storage_that_is_away_stops_it_and_shows(make_run, in_a_folder):
     for _ in range(4):
         make_run()
     operation = export()
-    # No account may write there, not even root.
+    # No account can write there, not even root.
     in_a_folder.rmdir()
     in_a_folder.touch()
     tasks.bulk_work(str(operation.pk))
     operation.refresh_from_db()
     assert (operation.state, operation.visited) == ("running", 0)
-    assert "give its account the right" in operation.trouble
+    assert "is a file, where the folder of the objects should be" in operation.trouble
     in_a_folder.unlink()
     operation = finish(operation)
     assert (operation.done, operation.trouble) == (4, "")
