@@ -1,4 +1,4 @@
-"""Webhooks in a real web process: two calls at once, and the line that the README gives."""
+"""Webhooks in a real web process: two calls at once, and the line that docs/triggers.md gives."""
 
 import http.client
 import json
@@ -82,24 +82,24 @@ def test_different_calls_at_once_start_a_run_each(web, hook):
     assert Run.objects.count() == AT_ONCE
 
 
-def readme(language, word):
+def page(language, word):
     """The block of code that has the word."""
-    text = (PROJECT / "README.md").read_text()
+    text = (PROJECT / "docs/triggers.md").read_text()
     [found] = [each for each in re.findall(rf"```{language}\n(.+?)```", text, re.S) if word in each]
     return found
 
 
-def test_the_document_of_the_api_has_the_readme_s_line():
+def test_the_document_of_the_api_has_the_page_s_line():
     described = document()["paths"]["/api/hooks/{hook}/"]["post"]["description"]
-    assert readme("sh", "hexkey") in described
+    assert page("sh", "hexkey") in described
 
 
-def test_the_readme_s_rule_and_line_start_a_run(web, ada, publish):  # noqa: F811
+def test_the_page_s_rule_and_line_start_a_run(web, ada, publish):  # noqa: F811
     publish(executor_node("only"), slug="invoice_processing")
-    rule = json.loads(readme("json", "order.paid"))
+    rule = json.loads(page("json", "order.paid"))
     hook = changes.make(ada, "webhook", "Paid orders", rule, now=timezone.now())
     done = subprocess.run(
-        ["sh", "-eu"], input=readme("sh", "hexkey").replace("curl", "curl -sS"),
+        ["sh", "-eu"], input=page("sh", "hexkey").replace("curl", "curl -sS"),
         capture_output=True, text=True, timeout=30, check=False,
         env={
             "PATH": "/usr/local/bin:/usr/bin:/bin",

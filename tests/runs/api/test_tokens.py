@@ -313,7 +313,7 @@ def test_scopes_are_offered_where_they_are_of_use():
     assert scopes_within(["runs.change_user"]) == []
 
 
-def test_the_readme_names_each_scope_and_no_other():
-    text = Path("README.md").read_text()
+def test_the_page_names_each_scope_and_no_other():
+    text = Path("docs/api.md").read_text()
     table = text[text.index("| scope | a token may |") : text.index("A token acts for its owner")]
     assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(Scope.values)
