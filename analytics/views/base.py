@@ -85,6 +85,7 @@ class AnalysisPage(PermissionRequiredMixin, View):
         try:
             self.fresh_until = upkeep.fresh_until(self.now)
             scope, before = self.address.scopes(self.now)
+            self._refuse_unknown(scope)
             return self.answer(scope, before)
         except TooWide as error:
             raise Unanswerable("This looks at too many runs", str(error), 400) from None
@@ -95,6 +96,16 @@ class AnalysisPage(PermissionRequiredMixin, View):
                 raise Unanswerable("The figures cannot be read now", said, 503) from None
             said = "Counting was stopped after 10 seconds. Choose a shorter time, or one workflow."
             raise Unanswerable("This takes too long", said, 503) from None
+
+    def _refuse_unknown(self, scope: Scope) -> None:
+        """“No run failed” would be true of a workflow that was mistyped, and no help."""
+        wanted = self.address.filter
+        if wanted.workflow and scope.workflow is None:
+            said = f"There is none that is called “{wanted.workflow[:64]}”. Choose one above."
+            raise Unanswerable("No such workflow", said, 404)
+        if wanted.version and wanted.workflow and scope.version is None:
+            said = f"“{wanted.workflow}” has no version {wanted.version}. Choose one above."
+            raise Unanswerable("No such version", said, 404)
 
     def _answered(self, found: Any, wanted: str) -> HttpResponse:
         if wanted == "json":

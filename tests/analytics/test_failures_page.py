@@ -147,12 +147,6 @@ def test_what_is_too_wide_says_how_to_narrow_it(told, client_of_ben, url):
     assert "Last 24 hours" in text(answer)
 
 
-def test_an_unknown_workflow_is_empty(told, client_of_ben, url):
-    answer = client_of_ben.get(url, {**SEEN, "workflow": "nothing"})
-    assert answer.status_code == 200
-    assert "No run failed" in text(answer)
-
-
 def test_retrying_a_group_asks_for_its_runs(told, client_of_ben, url):
     totals = FailureGroup.objects.get(message="totals differ on page #")
     page = client_of_ben.get(url, SEEN).content.decode()
@@ -217,3 +211,20 @@ def test_how_many_questions_a_page_asks_does_not_grow(
 ):
     with django_assert_max_num_queries(60):
         client_of_ben.get(url, SEEN)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"workflow": "nope"}, "There is none that is called “nope”"),
+        ({"workflow": "tested", "version": "9"}, "“tested” has no version 9"),
+    ],
+)
+@pytest.mark.parametrize("name", ["analysis_failures", "analysis_cost", "analysis_duration"])
+def test_what_is_mistyped_is_said_to_be_unknown(client_of_ben, told, name, asked, said):
+    slug = told[0].workflow.slug
+    asked = {key: value.replace("tested", slug) for key, value in asked.items()}
+    said = said.replace("tested", slug)
+    answer = client_of_ben.get(reverse(name), asked)
+    assert answer.status_code == 404
+    assert said in answer.content.decode()
