@@ -1,9 +1,13 @@
-"""The text in which Prometheus reads metrics. Pure."""
+"""The text in which Prometheus reads metrics, written by its own library."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -11,43 +15,34 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 @dataclass(slots=True)
 class Metric:
     name: str
-    # "gauge" or "counter".
+    # "gauge" or "counter", whose name ends in "_total".
     kind: str
     help: str
     samples: list[tuple[Mapping[str, str], float]] = field(default_factory=list)
 
     def set(self, value: float, **labels: str) -> None:
+        """The labels' names are the same each time."""
         self.samples.append((labels, value))
+
+    def family(self) -> CounterMetricFamily | GaugeMetricFamily:
+        names = list(self.samples[0][0])
+        made = CounterMetricFamily if self.kind == "counter" else GaugeMetricFamily
+        family = made(self.name, self.help, labels=names)
+        for labels, value in self.samples:
+            family.add_metric([labels[name] for name in names], value)
+        return family
+
+
+class _Told(Collector):
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
+        return [metric.family() for metric in self._metrics if metric.samples]
 
 
 def written(metrics: Iterable[Metric]) -> str:
     """Metrics without a sample are left out."""
-    lines = []
-    for metric in metrics:
-        if not metric.samples:
-            continue
-        lines.append(f"# HELP {metric.name} {_escaped(metric.help)}")
-        lines.append(f"# TYPE {metric.name} {metric.kind}")
-        lines += [
-            f"{metric.name}{_labels(given)} {_number(value)}" for given, value in metric.samples
-        ]
-    return "\n".join([*lines, ""])
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    if not labels:
-        return ""
-    pairs = (f'{name}="{_quoted(value)}"' for name, value in labels.items())
-    return "{" + ",".join(pairs) + "}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\n", r"\n")
-
-
-def _quoted(text: str) -> str:
-    return _escaped(text).replace('"', r"\"")
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() else repr(float(value))
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Told(list(metrics)))
+    return generate_latest(registry).decode()
