@@ -81,3 +81,17 @@ def test_the_overview_is_fetched_again_under_the_focus(visit, counted):
     page.evaluate("htmx.ajax('GET', '/admin/', { target: '#overview-now', swap: 'outerHTML' })")
     expect(page.locator("#overview-now[data-old]")).to_have_count(0)
     expect(link).to_be_focused()
+
+
+def test_an_overview_that_cannot_be_counted_anew_says_so(visit, counted):
+    page = visit(path=PAGES["Overview"], known="503")
+    said, now = page.locator("#overview-stale"), page.locator("#overview-now")
+    expect(said).to_be_hidden()
+    again = "htmx.ajax('GET', '/admin/?again', { target: '#overview-now', swap: 'outerHTML' })"
+    page.route("**/admin/?again", lambda route: route.fulfill(status=503, body="away"))
+    page.evaluate(again)
+    expect(said).to_contain_text("could not count them anew")
+    expect(now).to_contain_text("Running now")
+    page.unroute("**/admin/?again")
+    page.evaluate(again)
+    expect(said).to_be_hidden()
