@@ -122,7 +122,10 @@ def analysis(browser: Browser, portal: Portal) -> None:
     """The pages of the analysis, as soon as all is counted."""
     with visit(browser, portal, WIDE, "light") as page:
         # The notice that figures are not complete.
-        while page.goto(f"{portal.url}/admin/") and page.locator("[role=status].op-notice:visible").count():
+        while (
+            page.goto(f"{portal.url}/admin/")
+            and page.locator("[role=status].op-notice:visible").count()
+        ):
             time.sleep(5)
         for theme in ("light", "dark"):
             page.emulate_media(color_scheme=theme)
