@@ -6,6 +6,8 @@ rollups and the runs themselves in the same words.
 
 from __future__ import annotations
 
+import uuid
+
 from analytics.histogram import STEP
 
 # When a run counts: its hour; or, of runs that no rollup keeps, its bar of so many seconds.
@@ -87,7 +89,7 @@ WITH {_CHOSEN}, looked AS (
         greatest(0, round(date_part('epoch', nodes.started_at - nodes.queued_at) * 1000))
             AS queued_ms,
         {_BEFORE}
-    FROM chosen JOIN nodes ON nodes.run_id = chosen.id
+    FROM chosen JOIN nodes ON nodes.run_id = chosen.id {{within nodes}}
     WHERE nodes.started_at IS NOT NULL AND nodes.reused_from IS NULL
     OFFSET 0
 ), executed AS (
@@ -118,7 +120,7 @@ CALL_COLUMNS = (
 CALLS = f"""
 WITH {_CHOSEN}, failed AS (
     SELECT attempts.run_id, nodes.key AS node, attempts.number AS attempt
-    FROM chosen JOIN attempts ON attempts.run_id = chosen.id
+    FROM chosen JOIN attempts ON attempts.run_id = chosen.id {{within attempts}}
         AND attempts.status IN ('failed', 'lost', 'late')
     JOIN nodes ON nodes.id = attempts.node_id
 )
@@ -128,7 +130,7 @@ SELECT chosen.workflow_id, chosen.version_id, 0::smallint AS span, chosen.at, ca
     sum(call.cached_tokens)::bigint AS cached_tokens, sum(call.cost) AS cost,
     coalesce(sum(call.cost) FILTER (WHERE failed.run_id IS NOT NULL), 0) AS failed_cost,
     coalesce(sum(call.cost) FILTER (WHERE is_retry), 0) AS retry_cost
-FROM chosen JOIN llm_calls AS call ON call.run_id = chosen.id
+FROM chosen JOIN llm_calls AS call ON call.run_id = chosen.id {{within call}}
 LEFT JOIN failed ON failed.run_id = call.run_id AND failed.node = call.node
     AND failed.attempt = call.attempt
 GROUP BY chosen.workflow_id, chosen.version_id, chosen.at, call.node, call.model
@@ -179,6 +181,20 @@ FROM chosen GROUP BY 1, 2, 3, 4
 OF_BUCKET = "workflow_id = %(workflow)s AND created_at >= %(at)s AND created_at < %(until)s"
 
 
-def statement(template: str, condition: str) -> str:
-    """The template with a condition on jobs, whose parameters are the caller's."""
+def is_of_parts(template: str) -> bool:
+    """Whether it reads what belongs to runs."""
+    return "{within " in template
+
+
+def statement(
+    template: str, condition: str, within: tuple[uuid.UUID, uuid.UUID] | None = None
+) -> str:
+    """The template with a condition on jobs, whose parameters are the caller's.
+
+    `within`: the first and the last id of the runs that it finds, where these are known. What
+    belongs to runs stands by their ids, and what is of others need not be read then.
+    """
+    between = " AND {{}}.run_id BETWEEN '{}' AND '{}'".format(*within) if within else ""
+    for name in ("nodes", "attempts", "call"):
+        template = template.replace(f"{{within {name}}}", between.format(name))
     return template.replace("{condition}", condition)
