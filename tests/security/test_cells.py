@@ -34,7 +34,7 @@ def test_what_no_spreadsheet_computes_stays_as_it_is(value):
     assert cell(value) == value
 
 
-@given(st.text(alphabet=st.sampled_from([*SIGNS, *' "\'\t\r\n,;a1\u3000']), max_size=12))
+@given(st.text(alphabet=st.sampled_from([*SIGNS, *" \"'\t\r\n,;a1\u3000"]), max_size=12))
 def test_no_text_that_is_read_back_begins_with_a_sign(text):
     for written in (csv_lines([[cell(text), "x"]]), csv_text(["a", text], [[text, "x"]])):
         for row in csv.reader(io.StringIO(written, newline="")):
