@@ -141,7 +141,7 @@ def seed(words: Any) -> dict[str, Any]:
     bulk = BulkOperation.objects.create(
         kind="export", state="finished", reason=words.long()[:500], actor=words.short(150),
         ref_type="user", ref_id=words.short(200), via="x", created_at=now, bound=now, moved_at=now,
-        ended_at=now, filter=[["state", "failed"], ["user", words.short()], ["q", words.short()]],
+        ended_at=now, filter={"state": "failed", "user": words.short(), "q": words.short()},
         options={"format": "csv", "with_logs": True}, visited=2, skipped=1, failed=1, total=2,
         trouble=words.short(200),
     )  # fmt: skip
