@@ -1,6 +1,7 @@
 """What a browser is told with every answer of every address: pages, the API, streams, files, and
 what is answered to who is refused."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -11,7 +12,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from config.guards import GUARDS
+from config.guards import GUARDS, Guarded
 from runs import tokens
 from runs.models import User
 from tests import servers
@@ -223,3 +224,34 @@ def test_the_answers_of_the_api_are_json_and_nothing_else(somebody, made):
 
 def test_each_guard_is_a_header_of_its_own():
     assert all(name == name.lower() and value for name, value in GUARDS.items())
+
+
+@pytest.mark.parametrize(
+    ("is_proxied", "scheme", "forwarded", "is_told"),
+    [
+        (False, "https", "", True),
+        (False, "http", "", False),
+        # Nobody but the proxy is believed.
+        (False, "http", "https", False),
+        (True, "http", "https", True),
+        (True, "http", "http", False),
+    ],
+)
+def test_browsers_are_told_to_stay_with_https_where_they_came_by_it(
+    settings, is_proxied, scheme, forwarded, is_told
+):
+    settings.SECURE_HSTS_SECONDS, settings.BEHIND_PROXY = 31_536_000, is_proxied
+    settings.SECURE_HSTS_INCLUDE_SUBDOMAINS, settings.SECURE_HSTS_PRELOAD = True, True
+    headers = [(b"x-forwarded-proto", forwarded.encode())] if forwarded else []
+    sent = []
+
+    async def answered(scope, receive, send):
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "scheme": scheme, "headers": headers}
+    asyncio.run(Guarded(answered)(scope, None, send))
+    told = dict(sent[0]["headers"]).get(b"strict-transport-security")
+    assert told == (b"max-age=31536000; includeSubDomains; preload" if is_told else None)
