@@ -113,8 +113,8 @@ ALSO = {f"{WF}run/": WORKFLOWS, f"{WF}run/check/": WORKFLOWS, f"{WF}check/": WOR
         "admin/automation/new/": TRIGGERS, "admin/runs/workflow/add/": WORKFLOWS,
         "admin/analysis/failures/<str:group>/mark/": VIEW}  # fmt: skip
 # Whoever has less than an account cannot act as it, by way of its password or at all.
-ALSO |= {f"admin/runs/user/{end}": VIEW
-         for end in ("<id>/password/", "<path:object_id>/delete/", "<path:object_id>/change/")}  # fmt: skip
+_OF_A_USER = ("<id>/password/", "<path:object_id>/delete/", "<path:object_id>/change/")
+ALSO |= {f"admin/runs/user/{end}": VIEW for end in _OF_A_USER}
 ALSO |= {"admin/runs/user/add/": ("runs.change_user",)}
 # Leads to the first page that somebody may open.
 HOME = "admin/"
