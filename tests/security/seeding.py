@@ -54,8 +54,8 @@ def definition(words: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def seed(words: Any) -> dict[str, Any]:
-    """Ids by what they are of."""
+def seed(words: Any, begin: int = 0) -> dict[str, Any]:
+    """Ids by what they are of. `begin` tells one seeding of a database from another."""
     from django.contrib.auth.models import Group, Permission
     from django.utils import timezone
 
@@ -111,7 +111,9 @@ def seed(words: Any) -> dict[str, Any]:
     failed_run = runs["failed"].run
     Run.objects.filter(pk=runs["ended"].id).update(held_at=now, held_by=words.short(150))
 
-    source = Source.objects.create(name="strange", retry_url=f"https://e.example/?{words.short()}")
+    source = Source.objects.create(
+        name=f"strange-{begin}", retry_url=f"https://e.example/?{words.short()}"
+    )
     backend = Backend.objects.create(
         name=words.short(), url=f"http://127.0.0.1:9/{words.short()}", secret="X"
     )
@@ -129,7 +131,7 @@ def seed(words: Any) -> dict[str, Any]:
         rule={"when": {"scheme": "standard"}, "if": {"value": "$.body.x", "equals": words.short()},
               "then": [{"start": "strange", "input": {words.short(): words.long()},
                         "ref": {"type": words.short(60), "id": words.short()}}]},
-        enabled_at=now, hook="h" * 24, created_by=person,
+        enabled_at=now, hook=chr(ord("h") + begin) * 24, created_by=person,
     )  # fmt: skip
     firing = Firing.objects.create(
         trigger=trigger, key=words.short(200), fired_at=now, status="failed",
@@ -305,7 +307,8 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         if asked["do"] == "seed":
-            print(json.dumps(seed(Hostile(asked.get("begin", 0)))), flush=True)
+            begin = asked.get("begin", 0)
+            print(json.dumps(seed(Hostile(begin), begin)), flush=True)
         elif asked["do"] == "tell":
             print(json.dumps(tell_more(asked["run"], timezone.now())), flush=True)
 
