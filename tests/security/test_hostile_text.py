@@ -219,6 +219,8 @@ def test_what_comes_live_is_text_as_well(visitor, seeding, made):
     watching.go(f"/admin/runs/run/{made['going']}/?tab=history")
     for each in (visitor, watching):
         expect(each.page.locator("#live")).to_have_attribute("data-live", "live")
+    watching.page.locator("#log-jump").click()
+    expect(watching.page.locator("#log-jump")).to_contain_text("Following")
     new = seeding.ask("tell", run=made["going"])
     expect(watching.page.locator("#run-head .op-pill").first).to_contain_text("Failed")
     expect(watching.page.locator("#log-lines")).to_contain_text("told live")
@@ -234,6 +236,7 @@ def test_what_comes_live_is_text_as_well(visitor, seeding, made):
     assert watching.wrong == []
 
 
+@pytest.mark.long
 def test_what_stands_in_an_address_is_text(visitor, made):
     paths = ["/admin/runs/run/", f"/admin/runs/run/{made['failed']}/", "/admin/analysis/failures/",
              "/admin/decisions/", "/api/runs/", "/admin/runs/workflow/strange/run/"]  # fmt: skip
