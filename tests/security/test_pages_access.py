@@ -248,3 +248,14 @@ def test_signing_in_leads_nowhere_else(target):
     for address in ("/admin/login/", "/admin/me/"):
         again = signed_in(user).get(address, {"next": target})
         assert "evil" not in again.headers.get("Location", "")
+
+
+def test_the_secret_of_a_webhook_is_shown_to_who_may_change_it_only(made):
+    known = everything()
+    address = f"/admin/automation/{made['trigger']}/"
+    for name, permissions, is_shown in (
+        ("viewer", ["runs.view_trigger", "runs.fire_trigger"], False),
+        ("changer", ["runs.view_trigger", "runs.change_trigger"], True),
+    ):
+        client = signed_in(with_permissions(name, [known[each] for each in permissions]))
+        assert (b"whsec_" in client.get(address).content) == is_shown
