@@ -5,6 +5,7 @@
 #   make long      the tests that take too long for every change
 #   make chaos     a long test in which all that can fall over does; ARGS="--seed 7" repeats one
 #   make check     style, types, who imports whom, migrations, deployment settings
+#   make audit     known vulnerabilities of what the portal is made of; part of make check
 #   make lock      write the lock files anew from pyproject.toml; ARGS=--upgrade for newer versions
 
 PYTHON := .venv/bin/python
@@ -13,7 +14,7 @@ PACKAGES := config runs retention analytics
 # hundred processes, and each would compile the portal anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test long chaos check bench screenshots lock installed installed-dev chromium
+.PHONY: run test long chaos check audit bench screenshots lock installed installed-dev chromium
 
 run: installed
 	@exec $(PYTHON) -m config.embedded
@@ -50,6 +51,10 @@ check: installed-dev
 	.venv/bin/lint-imports
 	$(PYTHON) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(PYTHON) manage.py check --deploy --fail-level WARNING
+	$(PYTHON) -m tests.audit
+
+audit: installed-dev
+	$(PYTHON) -m tests.audit $(ARGS)
 
 COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate $(ARGS)

@@ -19,11 +19,10 @@ from analytics.failures import Failures, Group
 from analytics.figures import Figure
 from analytics.overview import Overview
 from analytics.workflow_times import WorkflowTime
+from runs.exports import cell
 
 # The heads of a table, and its rows.
 Table = tuple[Sequence[str], Iterable[Sequence[Any]]]
-# A cell that begins so would be taken for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def figures(found: Iterable[Figure]) -> list[dict[str, Any]]:
@@ -271,7 +270,7 @@ def overview(found: Overview, fresh_until: datetime) -> dict[str, Any]:
 def csv_text(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     written = io.StringIO()
     writer = csv.writer(written)
-    writer.writerow(heads)
+    writer.writerow(map(cell, heads))
     writer.writerows([_cell(value) for value in row] for row in rows)
     return written.getvalue()
 
@@ -281,9 +280,7 @@ def _cell(value: Any) -> Any:
         return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     if isinstance(value, Decimal):
         return f"{value:f}"
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    return cell(value)
 
 
 def plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ start live under ``DATA_DIR``. A value that cannot be understood stops the start
 import os
 from pathlib import Path
 
-from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 
 from config import addresses, outside
@@ -66,17 +66,23 @@ if LOCAL:
     SESSION_COOKIE_NAME = f"sessionid_{PORT}"
     CSRF_COOKIE_NAME = f"csrftoken_{PORT}"
 
+# Of pages; config.policy narrows it further for some, and says what is no page at all.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
         # Alpine, which the admin theme uses, evaluates its attributes.
         "script-src": [SELF, UNSAFE_EVAL],
+        "script-src-attr": [NONE],
+        # Bars and the theme place things by style attributes. Stylesheets within a page are known
+        # by their hashes; browsers that do not know the narrower directives take the first.
         "style-src": [SELF, UNSAFE_INLINE],
+        "style-src-attr": [UNSAFE_INLINE],
         "img-src": [SELF, "data:"],
-        "frame-ancestors": [SELF],
+        "frame-src": [NONE],
+        "frame-ancestors": [NONE],
         "form-action": [SELF],
-        "base-uri": [SELF],
-        "object-src": ["'none'"],
+        "base-uri": [NONE],
+        "object-src": [NONE],
     },
 }
 
@@ -112,7 +118,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.gzip.GZipMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "config.policy.PolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "runs.api.addresses.SlashMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -160,14 +166,19 @@ AUTH_USER_MODEL = "runs.User"
 SESSION_ENGINE = "runs.sessions"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
+# Hours after which people sign in again.
+SESSION_COOKIE_AGE = _number("SESSION_HOURS", 12) * 3600
+_VALIDATION = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    *(
+        {"NAME": f"{_VALIDATION}.{name}"}
+        for name in (
+            "UserAttributeSimilarityValidator",
+            "CommonPasswordValidator",
+            "NumericPasswordValidator",
+        )
+    ),
 ]
 
 # -- PostgreSQL ------------------------------------------------------------------------------
@@ -422,6 +433,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "4px",
     "STYLES": ["config.sidebar.design", "config.sidebar.portal"],
+    "SCRIPTS": ["config.sidebar.theme_script"],
     "COLORS": {
         "primary": {
             "50": "oklch(97% .014 254.604)",

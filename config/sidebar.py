@@ -21,6 +21,10 @@ def portal(request: HttpRequest) -> str:  # noqa: ARG001
     return static("runs/portal.css")
 
 
+def theme_script(request: HttpRequest) -> str:  # noqa: ARG001
+    return static("runs/theme_htmx.js")
+
+
 def _badges() -> dict[str, str]:
     """How many runs are running and how many questions wait for people, each counted no further
     than the cap; "" for none."""

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from unicodedata import normalize
 
 from asgiref.sync import sync_to_async
 
@@ -30,8 +31,10 @@ MOST = 10_000
 PAGE = 500
 # Seconds that PostgreSQL may spend on a page.
 SECONDS = 10
-# What a spreadsheet would take for a formula.
-_FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
+# How a formula begins, what of it is passed over, and with what a cell becomes another one.
+_FORMULAS = frozenset("=+-@")
+_PASSED_OVER = ' "\N{NO-BREAK SPACE}\N{IDEOGRAPHIC SPACE}\N{ZERO WIDTH SPACE}\ufeff'
+_BREAKS = frozenset("\t\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +168,17 @@ def flat(row: dict[str, Any]) -> dict[str, Any]:
 
 def cell(value: Any) -> Any:
     """As it is, but no text that a spreadsheet would execute."""
-    if isinstance(value, str) and value.startswith(_FORMULAS):
+    if not isinstance(value, str) or value[:1].isalnum() or not value:
+        return value
+    first = value.lstrip(_PASSED_OVER)[:1]
+    # Wide and small forms of the signs count as well.
+    if value[0] in _BREAKS or first in _BREAKS or normalize("NFKC", first) in _FORMULAS:
         return f"'{value}"
     return value
 
 
 def csv_lines(rows: Any) -> str:
+    """Cells that come from elsewhere go through `cell` first."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue()

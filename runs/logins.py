@@ -1,4 +1,5 @@
-"""How often a wrong password may be tried: per user name and address, then not for a while.
+"""How often a wrong password may be tried: per user name and address, and from one address with
+whatever names; then not for a while.
 
 It costs a few queries at each try to sign in, and nothing at any other request.
 """
@@ -20,39 +21,60 @@ from runs.models import AuditEntry, LoginTry, User
 logger = logging.getLogger(__name__)
 
 MOST_TRIES = 5
+# From one address, behind which there may be many people.
+MOST_FROM_ONE = 50
 LOCKED = timedelta(minutes=10)
 # Old tries that are forgotten at one new one.
 FORGOTTEN = 100
 
 
 class Try(NamedTuple):
+    # Of the name from that address, and of the address.
     key: str
+    place: str
     is_last: bool
-    # Until this the name is locked from there, and the password is not looked at.
+    # Which bound that is, where it is the last.
+    most: int = MOST_TRIES
+    # Until this nobody's password is looked at who comes with that name from there.
     locked_until: datetime | None = None
 
 
 def begin(username: str, address: str | None, now: datetime) -> Try:
     """Count a try before its password is checked: many at once are no way around."""
     _forget_old(now)
-    key = _key_of(username, address)
+    key, place = _key_of(username, address), _key_of("", address)
+    most = {key: MOST_TRIES, place: MOST_FROM_ONE}
     with transaction.atomic():
-        found, _ = LoginTry.objects.select_for_update().get_or_create(key=key, defaults={"at": now})
-        until = found.at + LOCKED
-        if until <= now:
-            found.count = 0
-        if found.count >= MOST_TRIES:
-            return Try(key, is_last=False, locked_until=until)
-        found.count += 1
-        found.at = now
-        found.save(update_fields=["count", "at"])
-        return Try(key, is_last=found.count == MOST_TRIES)
+        # In order of their keys, as everywhere: two who try must not wait for each other.
+        rows = [
+            LoginTry.objects.select_for_update().get_or_create(key=each, defaults={"at": now})[0]
+            for each in sorted(most)
+        ]
+        for row in rows:
+            if row.at + LOCKED <= now:
+                row.count = 0
+        if full := [row.at + LOCKED for row in rows if row.count >= most[row.key]]:
+            return Try(key, place, is_last=False, locked_until=max(full))
+        for row in rows:
+            row.count += 1
+            row.at = now
+            row.save(update_fields=["count", "at"])
+        reached = [most[row.key] for row in rows if row.count == most[row.key]]
+        return Try(key, place, is_last=bool(reached), most=min(reached, default=MOST_TRIES))
 
 
 def succeeded(tried: Try, user: User, address: str | None) -> None:
     user.address = address
     with transaction.atomic():
-        LoginTry.objects.filter(key=tried.key).delete()
+        keys = [tried.key, tried.place]
+        rows = LoginTry.objects.select_for_update().filter(key__in=keys).order_by("key")
+        for row in rows:
+            if row.key == tried.place and row.count > 1:
+                # It was no wrong one; those before were.
+                row.count -= 1
+                row.save(update_fields=["count"])
+            else:
+                row.delete()
         AuditEntry.objects.note(user.as_actor(), "login", ("user", user.public_id), str(user))
 
 
@@ -73,7 +95,8 @@ def failed(tried: Try, username: str, address: str | None) -> None:
         return
     logger.warning("sign-in locked for %s from %s", user.public_id, address)
     minutes = LOCKED // timedelta(minutes=1)
-    reason = f"{user}: {MOST_TRIES} wrong passwords, locked for {minutes} minutes from there"
+    whose = "" if tried.most == MOST_TRIES else " for several names"
+    reason = f"{user}: {tried.most} wrong passwords{whose}, locked for {minutes} minutes from there"
     AuditEntry.objects.note(nobody, "lock_login", target, reason)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,27 @@ _CHUNK = 65_536
 # Whatever else is in the headers, a secret may be, which is meant for the first host only.
 _SENT_ON = frozenset({"accept"})
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+# Where other things than HTTP listen, as browsers know them too: an HTTP body may be a mail there.
+CLOSED_PORTS = frozenset({
+    7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103,
+    104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512,
+    513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995,
+    1719, 1720, 1723, 2049, 3306, 3659, 4045, 4190, 5060, 5061, 5432, 6000, 6379, 6566, 6665, 6666,
+    6667, 6668, 6669, 6679, 6697, 10080, 11211, 27017,
+})  # fmt: skip
+# Where a cloud tells its machines their secrets: no name leads there, a network has to be allowed.
+_METADATA = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32",
+        "168.63.129.16/32", "192.0.0.192/32",
+    )
+)  # fmt: skip
+# All that is routed in IPv6; and within it, and beside it, what leads to an address of IPv4.
+_GLOBAL6 = ipaddress.IPv6Network("2000::/3")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_STRAY = re.compile(r"[\s\\]")
 
 
 class OutboundError(Exception):
@@ -108,7 +130,7 @@ def _sent(
         pool = _pool(parts.scheme, host, str(address), port, timeout)
         try:
             response = pool.urlopen(
-                method, target, body=body, headers={**headers, "Host": _authority(parts)},
+                method, target, body=body, headers={**headers, "Host": parts.netloc},
                 redirect=False, retries=False, preload_content=False,
             )  # fmt: skip
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as e:
@@ -139,16 +161,30 @@ def _pool(
 
 
 def _parts(url: str) -> SplitResult:
+    """The address with its host as it is looked up. Raises Refused."""
     try:
         parts = urlsplit(url)
-        _port(parts)
+        port, host = parts.port, _ascii(parts.hostname or "")
     except ValueError as error:
-        raise Refused(f"“{url[:200]}” is no address: {error}") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Refused(f"“{url[:200]}” is no http address")
-    if parts.username is not None:
+        raise Refused(f"“{_shown(url)}” is no address: {error}") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise Refused(f"“{_shown(url)}” is no http address")
+    if "@" in parts.netloc:
         raise Refused("an address with a user name is not called; use a header")
-    return parts
+    if _CONTROLS.search(url) or _STRAY.search(parts.netloc):
+        raise Refused(f"“{_shown(url)}” holds characters that no address has")
+    named = f"[{host}]" if ":" in host else host
+    return parts._replace(netloc=named if port is None else f"{named}:{port}")
+
+
+def _ascii(host: str) -> str:
+    """In the letters of the domain name system; what stands for others of them becomes them."""
+    return host if host.isascii() else host.encode("idna").decode("ascii")
+
+
+def _shown(url: str) -> str:
+    """For an error, without what may be a password."""
+    return re.sub(r"//[^/?#]*@", "//…@", url[:200])
 
 
 def _host(parts: SplitResult) -> str:
@@ -159,18 +195,21 @@ def _port(parts: SplitResult) -> int:
     return parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _authority(parts: SplitResult) -> str:
-    return parts.netloc
-
-
 def _addresses(host: str, port: int) -> list[Address]:
     """Where the host may be reached. Raises Refused where it is no public one."""
+    named = f"{host}:{port}" in settings.PRIVATE_HOSTS
+    if port in CLOSED_PORTS and not named:
+        raise Refused(
+            f"nothing speaks HTTP at port {port}; an administrator can allow {host}:{port} by"
+            " PRIVATE_HOSTS"
+        )
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise OutboundError(f"there is no host “{host}”: {error}") from error
     addresses = [ipaddress.ip_address(entry[4][0]) for entry in found]
-    allowed = [address for address in dict.fromkeys(addresses) if _may_call(address, host, port)]
+    named = named or host in settings.PRIVATE_HOSTS
+    allowed = [address for address in dict.fromkeys(addresses) if _may_call(address, named)]
     if not allowed:
         raise Refused(
             f"{host} is a private address ({addresses[0]}); an administrator can allow it by"
@@ -179,15 +218,32 @@ def _addresses(host: str, port: int) -> list[Address]:
     return allowed
 
 
-def _may_call(address: Address, host: str, port: int) -> bool:
-    mapped = getattr(address, "ipv4_mapped", None)
-    real = mapped or address
-    if real.is_global and not real.is_multicast:
+def _may_call(address: Address, is_named: bool) -> bool:
+    real = _real(address)
+    if any(real in network for network in settings.PRIVATE_NETWORKS if _fits(real, network)):
         return True
-    named = {host.lower(), f"{host.lower()}:{port}"}
-    return not named.isdisjoint(settings.PRIVATE_HOSTS) or any(
-        real in network for network in settings.PRIVATE_NETWORKS if network.version == real.version
-    )
+    if any(real in network for network in _METADATA if _fits(real, network)):
+        return False
+    return is_named or _is_public(real)
+
+
+def _real(address: Address) -> Address:
+    """Of an address of IPv6 that leads to one of IPv4, the latter."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+def _is_public(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL6:
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _fits(address: Address, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    return address.version == network.version
 
 
 def _words(error: Exception | None) -> str:

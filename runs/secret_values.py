@@ -18,6 +18,10 @@ MASK = "•••"
 LEAST = 6
 # Of the portal's own: a password that is a common word would be masked wherever that word stands.
 LEAST_OWN = 12
+# Tokens of the API, of which the beginning may be shown, and secrets of webhooks.
+_OURS = re.compile(r"(\bruns_[a-z0-9]{6}_|\bwhsec_)[A-Za-z0-9_+/=-]{20,}")
+# A password that stands in an address: postgresql://name:password@host.
+_IN_ADDRESS = re.compile(r"(://[^\s/?#:@\"']{0,200}:)[^\s/?#@\"']{1,200}@")
 
 
 class SecretMissing(LookupError):  # noqa: N818
@@ -36,17 +40,27 @@ def value_of(name: str, url: str) -> str:
 
 
 def masked(value: Any) -> Any:
-    """A text, or the texts of a JSON value, without the secrets in them."""
-    pattern = _pattern()
-    if pattern is None:
-        return value
+    """A text, or the texts of a JSON value, without the secrets in them: those that the portal
+    knows, and what looks like one wherever it comes from."""
     if isinstance(value, str):
-        return pattern.sub(MASK, value)
+        return _masked(value)
     if isinstance(value, dict):
         return {masked(key): masked(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [masked(item) for item in value]
     return value
+
+
+def _masked(text: str) -> str:
+    pattern = _pattern()
+    if pattern is not None:
+        text = pattern.sub(MASK, text)
+    # Most texts hold none: to look for what all of a kind have is cheaper than to look for them.
+    if "runs_" in text or "whsec_" in text:
+        text = _OURS.sub(rf"\1{MASK}", text)
+    if "://" in text and "@" in text:
+        text = _IN_ADDRESS.sub(rf"\1{MASK}@", text)
+    return text
 
 
 @cache
@@ -61,7 +75,9 @@ def _pattern() -> re.Pattern[str] | None:
 
 def _own() -> set[str]:
     """What the portal itself signs and signs in with; as it is, and as it stands in an address."""
-    found = {settings.SECRET_KEY}
+    found = {settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS, settings.METRICS_TOKEN}
     for given in (*settings.DATABASES.values(), settings.EVENTSTREAM_REDIS):
         found.add(given.get("PASSWORD") or given.get("password") or "")
+    for storage in settings.STORAGES.values():
+        found.add(storage.get("OPTIONS", {}).get("secret_key") or "")
     return found | {quote(value, safe="") for value in found}

@@ -370,7 +370,8 @@ class SavedViewSerializer(serializers.Serializer):
     url = serializers.SerializerMethodField(help_text="The list as this view shows it.")
 
     def get_is_default(self, view: SavedView) -> bool:
-        return view.pk == self.context["default"]
+        # The browsable pages make a form of it without.
+        return view.pk == self.context.get("default")
 
     def get_is_mine(self, view: SavedView) -> bool:
         return view.owner_id == self.context["request"].user.pk

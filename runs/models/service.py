@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from runs.models.source import check_without_password
+
 # So long a service's minutes are kept: the page shows a day.
 MINUTES_KEPT = timedelta(hours=25)
 # So long what is gone is kept, with its day: a worker that is started again goes on with it.
@@ -143,6 +145,9 @@ class Backend(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        check_without_password("url", self.url)
 
 
 def minute_of(moment: datetime) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -21,6 +22,12 @@ RESERVED = frozenset({*ACTOR_REFS, "engine"})
 # The time of the newest event is written no more often: every call would wait for this one row.
 SEEN_EVERY = timedelta(minutes=1)
 _web_address = URLValidator(schemes=["http", "https"])
+
+
+def check_without_password(field: str, address: str) -> None:
+    """It is shown to all who may see it, and stands in the audit."""
+    if "@" in urlsplit(address).netloc:
+        raise ValidationError({field: "Leave the user name and password out of the address."})
 
 
 def check_free(name: str) -> None:
@@ -74,3 +81,7 @@ class Source(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        for field in ("retry_url", "terminate_url"):
+            check_without_password(field, getattr(self, field))

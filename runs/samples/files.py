@@ -10,6 +10,7 @@ from typing import Any
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
+from runs.exports import cell
 from runs.samples.context import Context, Refused
 
 LARGEST_FILE = 20_000_000
@@ -114,13 +115,6 @@ def put_table(key: str, headings: Sequence[str], rows: Iterable[Sequence[object]
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(headings)
-    # A text that begins like a formula would be run by a spreadsheet.
-    writer.writerows(
-        [
-            f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell
-            for cell in row
-        ]
-        for row in rows
-    )
+    writer.writerows([cell(value) for value in row] for row in rows)
     put(key, text.getvalue().encode())
     return key

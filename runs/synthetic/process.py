@@ -18,5 +18,5 @@ def begin(order_and_share: bytes, database: str, end: Connection, enough: Flag) 
     connection.settings_dict["NAME"] = database
     from runs.synthetic.load import work
 
-    order, share = pickle.loads(order_and_share)
+    order, share = pickle.loads(order_and_share)  # noqa: S301  (from the process that began this one)
     work(order, share, end, enough)  # from the parent

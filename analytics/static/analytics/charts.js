@@ -3,6 +3,11 @@
 
 const drawn = new Map();
 
+// Where nobody looks, nothing is asked.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden && event.target.id === "overview-now") event.preventDefault();
+});
+
 const UNITS = {
   count: (value) => value.toLocaleString("en"),
   money: (value) => `$${value >= 10 ? Math.round(value).toLocaleString("en") : Number(value.toPrecision(3))}`,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +12,7 @@ from asgiref.sync import sync_to_async
 
 from runs import ids
 from runs.context import stamp
+from runs.exports import cell, csv_lines
 from runs.models import BulkOperation
 from runs.timeouts import statement_timeout
 from runs.views.bulk.outcomes import chosen
@@ -22,17 +21,12 @@ PAGE = 2000
 # Seconds that PostgreSQL may spend on a page.
 SECONDS = 10
 _COLUMNS = ("run", "outcome", "reason", "new_run", "at")
-# What a spreadsheet would take for a formula.
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 async def as_csv(operation: BulkOperation, status: str) -> AsyncIterator[str]:
-    yield _lines([_COLUMNS])
+    yield csv_lines([_COLUMNS])
     async for rows in _pages(operation, status):
-        yield _lines(
-            [f"'{value}" if value.startswith(_FORMULAS) else value for value in row.values()]
-            for row in rows
-        )
+        yield csv_lines([cell(value) for value in row.values()] for row in rows)
 
 
 async def as_ndjson(operation: BulkOperation, status: str) -> AsyncIterator[str]:
@@ -70,9 +64,3 @@ def _row(
     new = ids.encode("run", new_run) if new_run else ""
     told = (ids.encode("run", run_id), status, reason, new, stamp(at) or "")
     return dict(zip(_COLUMNS, told, strict=True))
-
-
-def _lines(rows: Iterable[Iterable[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return text.getvalue()
