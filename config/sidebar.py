@@ -22,14 +22,15 @@ def portal(request: HttpRequest) -> str:  # noqa: ARG001
 
 
 def _badges() -> dict[str, str]:
-    """How many runs are running and how many questions wait for people, each counted no further
-    than the cap; "" for none."""
-    from runs.models import Decision, Run
-    from runs.states import RunState
+    """How many runs are running, how many do not get on, and how many questions wait for people,
+    each counted no further than the cap; "" for none."""
+    from runs.models import Decision, Run, StuckRun
+    from runs.states import FINAL_STATES, RunState
     from runs.timeouts import statement_timeout
 
     rows: dict[str, QuerySet[Any]] = {
         "running": Run.objects.filter(state=RunState.ACTIVE),
+        "stuck": StuckRun.objects.exclude(run__state__in=FINAL_STATES),
         "waiting": Decision.objects.open(),
     }
     # One statement for all: every page asks it.
@@ -68,6 +69,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Overview", "monitoring", "admin:index", "runs.view_run"),
             Entry("Runs", "play_circle", "admin:runs_run_changelist", "runs.view_run", "running"),
+            Entry("Stuck runs", "running_with_errors", "stuck_runs", "runs.view_run", "stuck"),
             Entry("Decisions", "how_to_reg", "decisions", "runs.view_run", "waiting"),
             Entry("Automation", "bolt", "automation", "runs.view_trigger"),
             Entry("Bulk operations", "checklist", "bulk_operations", "runs.view_run"),

@@ -10,6 +10,7 @@ from runs.views.decisions import Decide, Decisions
 from runs.views.my_settings import MySettings
 from runs.views.own_password import OwnPassword
 from runs.views.services import ServicesPage
+from runs.views.stuck import StuckPage
 from runs.views.tokens import Tokens
 
 urlpatterns = [
@@ -25,6 +26,7 @@ urlpatterns = [
         admin.site.admin_view(Decide.as_view()),
         name="decide",
     ),
+    path("admin/stuck/", admin.site.admin_view(StuckPage.as_view()), name="stuck_runs"),
     path("admin/services/", admin.site.admin_view(ServicesPage.as_view()), name="services"),
     path("admin/bulk/", include("runs.views.bulk.urls")),
     path("admin/retention/executions/", include("retention.views.executions.urls")),

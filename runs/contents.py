@@ -7,8 +7,7 @@ PostgreSQL would turn some of them round and begin with all nodes or calls that 
 from __future__ import annotations
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Exists, F, Func, OuterRef, Q, QuerySet, UUIDField
-from django.db.models.lookups import Exact
+from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet
 
 from runs.models import Attempt, LLMCall, Node, Run, StuckRun
 from runs.querysets import RunQuerySet
@@ -64,8 +63,10 @@ def stuck(runs: RunQuerySet, kind: str) -> RunQuerySet:
     found = StuckRun.objects.filter(kind=kind) if kind else StuckRun.objects.all()
     # As an array: these are few, and are looked up by their ids, whatever the planner thinks.
     ids = ArraySubquery(found.order_by().values("run_id"))
-    which = Func(ids, template="ANY(%(expressions)s)", output_field=UUIDField())
-    return runs.open().filter(Exact(F("id"), which))
+    is_one = Func(
+        F("id"), ids, template="%(expressions)s)", arg_joiner=" = ANY(", output_field=BooleanField()
+    )
+    return runs.open().filter(is_one)
 
 
 def _any(rows: QuerySet) -> ForEach:

@@ -74,7 +74,7 @@ def judge(
     return found
 
 
-def judge_pause(row: Waiting, earlier: Sequence[Earlier], world: World) -> Finding | None:
+def judge_pause(row: Waiting, earlier: Sequence[Earlier]) -> Finding | None:
     """Of a node that waits to be tried again: has it lost its workers, or found nobody who
     answers, again and again?"""
     if not row.attempts:

@@ -105,7 +105,7 @@ def _waiting(world: World, runs: Runs) -> Iterable[Finding]:
     paused += [row for row in found if row.attempts]
     before = rows.earlier([row.node_id for row in paused])
     for row in paused:
-        if finding := attempts.judge_pause(row, before.get(row.node_id, ()), world):
+        if finding := attempts.judge_pause(row, before.get(row.node_id, ())):
             yield finding
     for row in found:
         if finding := waits.judge(row, world):

@@ -16,10 +16,10 @@ from runs.stuck.look import Seen
 _KEEP = """
 INSERT INTO stuck_runs (run_id, node, workflow_id, kind, since, found_at, checked_at, words, act,
     rescue, details)
-SELECT run_id, node, workflow_id, kind, since, %(now)s, %(now)s, words, act, rescue, details
+SELECT run_id, node, jobs.workflow_id, kind, since, %(now)s, %(now)s, words, act, rescue, details
 FROM jsonb_to_recordset(%(found)s::jsonb) AS found (
-    run_id uuid, node text, workflow_id bigint, kind text, since timestamptz, words text, act text,
-    rescue text, details jsonb
+    run_id uuid, node text, kind text, since timestamptz, words text, act text, rescue text,
+    details jsonb
 )
 JOIN jobs ON jobs.id = found.run_id AND jobs.state IN ('created', 'active')
 ORDER BY run_id, node
@@ -68,7 +68,6 @@ def _row(finding: Finding) -> dict[str, Any]:
     return {
         "run_id": str(finding.run_id),
         "node": finding.node,
-        "workflow_id": finding.workflow_id,
         "kind": finding.kind,
         "since": finding.since.isoformat(),
         "words": _plain(finding.words),

@@ -25,7 +25,7 @@ from runs.querysets import RunQuerySet
 from runs.recorder import Snapshot
 from runs.rows import NewEvent
 from runs.services.finding import age_words
-from runs.states import NODE_FINAL, Kind, NodeStatus
+from runs.states import Kind, NodeStatus
 from runs.stuck import look
 from runs.stuck.finding import Finding, Rescue
 
@@ -156,16 +156,17 @@ def _record(
     }
     if not wanted:
         return set()
-    acts: dict[Rescue, Callable[[Snapshot, Finding, Actor, str, datetime], list[NewEvent]]] = {
-        Rescue.RERUN: _rerun,
-        Rescue.SETTLE: _settle,
-        Rescue.CLOSE: _close,
-    }
 
     def decide(found: Snapshot) -> list[NewEvent]:
         # One of its nodes at a time: the next is judged as the first has left the run.
         for each in wanted[found.run.id]:
-            if events := acts[each.rescue](found, each, by, reason, now):
+            if each.rescue == Rescue.RERUN:
+                events = _rerun(found, each, by, now)
+            elif each.rescue == Rescue.SETTLE:
+                events = _settle(found, by, now)
+            else:
+                events = _close(found, each, by, reason)
+            if events:
                 return events
         return []
 
@@ -178,7 +179,7 @@ def _record(
     return done
 
 
-def _rerun(found: Snapshot, each: Finding, by: Actor, _: str, now: datetime) -> list[NewEvent]:
+def _rerun(found: Snapshot, each: Finding, by: Actor, now: datetime) -> list[NewEvent]:
     """End the attempt that was found, if it is the present one still."""
     node = found.nodes.get(each.node)
     if node is None or node.status != NodeStatus.RUNNING or node.attempts != each.attempt:
@@ -192,7 +193,7 @@ def _rerun(found: Snapshot, each: Finding, by: Actor, _: str, now: datetime) -> 
     return steps.lose(found, spec, each.attempt, lease.worker, now, how)
 
 
-def _settle(found: Snapshot, each: Finding, by: Actor, _: str, now: datetime) -> list[NewEvent]:
+def _settle(found: Snapshot, by: Actor, now: datetime) -> list[NewEvent]:
     """What follows from how its nodes are, as if the last of them had just ended."""
     run, nodes = found.run, found.nodes
     if run.is_final or Lease.objects.filter(run=run.id).exists():
@@ -212,16 +213,10 @@ def _settle(found: Snapshot, each: Finding, by: Actor, _: str, now: datetime) ->
         return [NewEvent(Kind.NODE_QUEUED, node=key, actor=by.name) for key in queued]
     if any(node.status == NodeStatus.WAITING for node in nodes.values()):
         return []
-    if (
-        nodes
-        and all(node.status in NODE_FINAL for node in nodes.values())
-        and run.state == "created"
-    ):
-        return []
     return steps.settle(found, graph)
 
 
-def _close(found: Snapshot, each: Finding, by: Actor, reason: str, now: datetime) -> list[NewEvent]:
+def _close(found: Snapshot, each: Finding, by: Actor, reason: str) -> list[NewEvent]:
     """End the record of a run of which nobody tells any more."""
     if not found.run.elsewhere:
         return []
