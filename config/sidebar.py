@@ -24,13 +24,14 @@ def portal(request: HttpRequest) -> str:  # noqa: ARG001
 def _badges() -> dict[str, str]:
     """How many runs are running, how many do not get on, and how many questions wait for people,
     each counted no further than the cap; "" for none."""
-    from runs.models import Decision, Run, StuckRun
-    from runs.states import FINAL_STATES, RunState
+    from runs import contents
+    from runs.models import Decision, Run
+    from runs.states import RunState
     from runs.timeouts import statement_timeout
 
     rows: dict[str, QuerySet[Any]] = {
         "running": Run.objects.filter(state=RunState.ACTIVE),
-        "stuck": StuckRun.objects.exclude(run__state__in=FINAL_STATES),
+        "stuck": contents.stuck(Run.objects.all(), ""),
         "waiting": Decision.objects.open(),
     }
     # One statement for all: every page asks it.

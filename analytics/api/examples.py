@@ -154,7 +154,7 @@ OVERVIEW = _answer(
     "A day",
     {
         "counted_until": _OF_ALL["counted_until"],
-        "now": {"active": 12, "queued": 3, "waiting": 1},
+        "now": {"active": 12, "queued": 3, "waiting": 1, "stuck": 0},
         "figures": [_figure("Runs in 24 hours", 4120, 3980, "4,120", _TIME)],
         "changes": [
             {

@@ -28,7 +28,6 @@ from runs.timeouts import statement_timeout
 
 # Seconds that one of the questions may take.
 SECONDS = 3.0
-OPEN = (RunState.ACTIVE, RunState.CREATED)
 
 _trouble = Trouble(logging.getLogger(__name__), "what is in the way of runs cannot be told")
 
@@ -141,11 +140,16 @@ def _reported(world: World, runs: Runs) -> Iterable[Finding]:
             yield found
 
 
-def _idle(world: World, runs: Runs, states: Iterable[str] = OPEN) -> Iterable[Finding]:
+def _idle(world: World, runs: Runs) -> Iterable[Finding]:
     cut = world.now - waits.SOON
-    for state in states:
-        for row in rows.idle(state, cut, runs):
-            yield others.broken(row, world)
+    found = []
+    if runs is None:
+        found += rows.idle([RunState.ACTIVE], rows.MOST_ACTIVE, cut, runs)
+        found += rows.idle([RunState.CREATED], rows.MOST_QUEUED, cut, runs)
+    else:
+        found += rows.idle([RunState.ACTIVE, RunState.CREATED], len(runs), cut, runs)
+    for row in found:
+        yield others.broken(row, world)
 
 
 Question = tuple[Callable[[World, Runs], Iterable[Finding]], frozenset[StuckKind]]

@@ -17,8 +17,8 @@ from runs.stuck.limits import MOST
 
 # Events of a run, the newest, in which the last one of a node is looked for.
 TAIL = 1_000
-# Open runs of which it is looked at whether anything of them is under way.
-MOST_OPEN = 20_000
+# Active and queued runs of which it is looked at whether anything of them is under way.
+MOST_ACTIVE, MOST_QUEUED = 20_000, 1_000
 
 Runs = Collection[uuid.UUID] | None
 Row = TypeVar("Row", bound=tuple)
@@ -243,7 +243,7 @@ SELECT runs.id, runs.workflow_id, runs.state, runs.last_seq, last.kind, last.rec
 )
 FROM (
     SELECT id, workflow_id, state, last_seq FROM jobs
-    WHERE state = %(state)s AND source_id IS NULL AND {which}
+    WHERE state = ANY(%(states)s) AND source_id IS NULL AND {which}
     ORDER BY created_at, id LIMIT %(open)s
 ) AS runs
 JOIN event_tracking AS last ON last.run_id = runs.id AND last.seq = runs.last_seq
@@ -355,8 +355,9 @@ def reported(cut: datetime, runs: Runs) -> list[Reported]:
     return _read(Reported, _REPORTED, "id", runs, {"cut": cut})
 
 
-def idle(state: str, cut: datetime, runs: Runs) -> list[Idle]:
-    given = {"state": state, "cut": cut, "open": MOST_OPEN if state == "active" else TAIL}
+def idle(states: Sequence[str], most: int, cut: datetime, runs: Runs) -> list[Idle]:
+    """Of the `most` oldest in these states, those of which nothing is under way."""
+    given = {"states": [str(state) for state in states], "cut": cut, "open": most}
     rows = _read(Idle, _IDLE, "id", runs, given)
     return [row._replace(nodes=json.loads(row.nodes or "{}")) for row in rows]  # type: ignore[arg-type]
 

@@ -15,6 +15,8 @@ from runs.stuck.world import Served, World
 
 # A node that waits for less has a worker that is on its way.
 SOON = timedelta(seconds=10)
+# Offers after which one at least was not taken up.
+UNHEEDED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ def why(row: Waiting, world: World) -> Wait | None:
             StuckKind.QUEUE, f"no worker takes from the queue {queue}",
             f"Start one: {start}", limits.queue(), command=start,
         )  # fmt: skip
-    if served.is_idle and world.now - row.ready_at > limits.queue():
+    # It was offered once at least, and nobody came; or nobody is there who offers it.
+    is_unheeded = row.hints >= UNHEEDED or (not row.hints and world.has_beat is False)
+    if served.is_idle and is_unheeded and world.now - row.ready_at > limits.queue():
         return Wait(
             StuckKind.QUEUE, f"no worker has taken it, though there are idle ones for {queue}",
             "Its messages got lost, or its workers hang: offer it again, and look at their logs if"

@@ -113,10 +113,14 @@ title="{public_id}"><i>{prefix}_…</i>{suffix[-8:]}</a></td>
 <td role="cell">{_clock(page, run.created_at)}</td>
 <td role="cell">{_clock(page, run.completed_at)}</td>
 <td role="cell" title="{escape(run.ref_type)} {reference}">{reference or NONE}</td>
-<td role="cell" data-c="marks"><span class="op-marks">{_stuck(run)}{_RETRY if run.retry_of_id else ""}\
-{_HELD if run.held_at else ""}{"" if run.has_log else _ARCHIVED}</span></td>
+<td role="cell" data-c="marks"><span class="op-marks">{_marks(run)}</span></td>
 </tr>
 """
+
+
+def _marks(run: Run) -> str:
+    retry, held = _RETRY if run.retry_of_id else "", _HELD if run.held_at else ""
+    return f"{_stuck(run)}{retry}{held}{'' if run.has_log else _ARCHIVED}"
 
 
 def _stuck(run: Run) -> str:

@@ -1967,6 +1967,8 @@ export interface RunsNow {
   queued: number;
   /** Questions that wait for a person. */
   waiting: number;
+  /** Runs that do not get on. */
+  stuck: number;
 }
 
 export interface Change {
