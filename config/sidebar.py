@@ -110,7 +110,13 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Audit", "policy", "admin:runs_auditentry_changelist", "runs.view_auditentry"),
         ),
     ),
-    ("INFRASTRUCTURE", (Entry("Services", "dns", "services", "runs.view_service"),)),
+    (
+        "INFRASTRUCTURE",
+        (
+            Entry("Services", "dns", "services", "runs.view_service"),
+            Entry("Troubleshooting", "troubleshoot", "troubleshooting", "runs.view_run"),
+        ),
+    ),
 )
 
 

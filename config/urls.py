@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from analytics.views.troubleshooting import TroubleshootingPage
 from config.home import home
 from runs.views.api_docs import ApiDocs
 from runs.views.decisions import Decide, Decisions
@@ -28,6 +29,11 @@ urlpatterns = [
     ),
     path("admin/stuck/", admin.site.admin_view(StuckPage.as_view()), name="stuck_runs"),
     path("admin/services/", admin.site.admin_view(ServicesPage.as_view()), name="services"),
+    path(
+        "admin/troubleshooting/",
+        admin.site.admin_view(TroubleshootingPage.as_view()),
+        name="troubleshooting",
+    ),
     path("admin/bulk/", include("runs.views.bulk.urls")),
     path("admin/retention/executions/", include("retention.views.executions.urls")),
     path("admin/automation/", include("runs.views.automation.urls")),
@@ -39,6 +45,7 @@ urlpatterns = [
     path("api/docs/", RedirectView.as_view(pattern_name="api_docs")),
     path("api/retention/executions/", include("retention.api.execution_urls")),
     path("api/retention/", include("retention.api.urls")),
+    path("api/troubleshooting/", include("analytics.api.troubleshooting_urls")),
     path("api/analysis/", include("analytics.api.urls")),
     path("api/runs/", include("analytics.api.run_urls")),
     path("api/", include("runs.api.urls")),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Count, Min
 
-from runs.models.stuck import StuckKind
+from runs.models.stuck import StuckKind, StuckRun
+from runs.states import FINAL_STATES
 from runs.stuck.finding import Finding
 from runs.stuck.limits import MOST
 from runs.stuck.look import Seen
@@ -79,3 +82,13 @@ def _row(finding: Finding) -> dict[str, Any]:
 
 def _plain(text: str) -> str:
     return text.replace("\0", "")[:500]
+
+
+def by_class() -> dict[StuckKind, tuple[int, datetime]]:
+    """How many findings there are of open runs, and since when the oldest, in order of classes."""
+    rows = StuckRun.objects.exclude(run__state__in=FINAL_STATES).order_by().values("kind")
+    found = {
+        row["kind"]: (row["count"], row["oldest"])
+        for row in rows.annotate(count=Count("pk"), oldest=Min("since"))
+    }
+    return {kind: found[kind] for kind in StuckKind if kind in found}

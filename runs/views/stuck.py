@@ -131,13 +131,6 @@ def open_rows() -> QuerySet[StuckRun]:
     return StuckRun.objects.exclude(run__state__in=FINAL_STATES)
 
 
-def counts() -> dict[str, int]:
-    """By class, those that there are, in the order of the classes."""
-    rows = open_rows().order_by().values("kind").annotate(count=Count("pk"))
-    found = {row["kind"]: row["count"] for row in rows}
-    return {kind.value: found[kind.value] for kind in StuckKind if kind.value in found}
-
-
 @dataclass(frozen=True, slots=True)
 class Choice:
     label: str
@@ -201,9 +194,9 @@ class StuckPage(PermissionRequiredMixin, View):
         rows = open_rows().select_related("run__workflow", "run__version")
         rows = rows.defer("run__version__definition")
         workflow = Workflow.objects.filter(slug=asked["workflow"]).first()
-        of_class = counts() if not asked["workflow"] else self._counts_of(workflow)
         if asked["workflow"]:
             rows = rows.filter(workflow=workflow.pk if workflow else 0)
+        of_class = self._counts(rows)
         if asked["class"]:
             rows = rows.filter(kind=asked["class"])
         page = list(self._behind(rows, request.GET.get("after", ""))[: PAGE_SIZE + 1])
@@ -245,10 +238,9 @@ class StuckPage(PermissionRequiredMixin, View):
             return rows
         return rows.filter(Q(since__gt=last) | Q(since=last, id__gt=int(key)), since__gte=last)
 
-    def _counts_of(self, workflow: Workflow | None) -> dict[str, int]:
-        rows = open_rows().filter(workflow=workflow.pk if workflow else 0)
-        found = rows.order_by().values_list("kind").annotate(count=Count("pk"))
-        return {kind: count for kind, count in found}  # noqa: C416  (mypy)
+    def _counts(self, rows: QuerySet[StuckRun]) -> dict[str, int]:
+        found = rows.order_by().values("kind").annotate(count=Count("pk"))
+        return {row["kind"]: row["count"] for row in found}
 
     def _classes(self, asked: dict[str, str], of_class: dict[str, int]) -> list[Choice]:
         of_workflow = {"workflow": asked["workflow"]}

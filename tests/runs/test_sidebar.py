@@ -16,7 +16,7 @@ EVERYTHING = {
     "BUILD": ["Workflows", "API"],
     "ANALYZE": ["Duration", "Cost", "Failures"],
     "MANAGE": ["Settings", "Users", "Groups", "Sources", "Executor limits", "Archive", "Audit"],
-    "INFRASTRUCTURE": ["Services"],
+    "INFRASTRUCTURE": ["Services", "Troubleshooting"],
 }
 
 
@@ -41,6 +41,7 @@ def test_a_superuser_sees_what_is_built_and_no_more(rf):
                 "OPERATE": ["Overview", "Runs", "Stuck runs", "Decisions", "Bulk operations"],
                 "BUILD": ["API"],
                 "ANALYZE": ["Duration", "Cost", "Failures"],
+                "INFRASTRUCTURE": ["Troubleshooting"],
             },
         ),
         (("runs.view_workflow",), {"BUILD": ["Workflows"]}),
@@ -53,6 +54,7 @@ def test_a_superuser_sees_what_is_built_and_no_more(rf):
                 "BUILD": ["API"],
                 "ANALYZE": ["Duration", "Cost", "Failures"],
                 "MANAGE": ["Audit"],
+                "INFRASTRUCTURE": ["Troubleshooting"],
             },
         ),
     ],

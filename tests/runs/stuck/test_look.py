@@ -288,10 +288,8 @@ def test_a_run_whose_source_is_silent_is_closed_here_by_who_may(db):
         {"event_id": "2", "source": "airflow", "external_id": "dag-7", "type": "node_started",
          "node": "extract"},
     ]  # fmt: skip
-    take_in(
-        [report_of(each, index, now, 10_000, doubtful=True) for index, each in enumerate(told)], by=by,
-        now=now - timedelta(hours=2),
-    )  # fmt: skip
+    reports = [report_of(each, n, now, 10_000, doubtful=True) for n, each in enumerate(told)]
+    take_in(reports, by=by, now=now - timedelta(hours=2))
     new = Run.objects.get(external_id="dag-7")
     Source.objects.update(last_event_at=now)
     # It goes on with others, and a run may take its time.
