@@ -49,7 +49,7 @@ def judge(
     if not is_over and not is_silent and row.lost < limits.lost():
         return None
     spec = _spec(row.version_id, row.node)
-    is_alive, worker = world.worker_of(row.worker, row.renewed_at)
+    is_alive, worker = world.worker_of(row.worker, row.renewed_at, row.expires_at)
     found = Finding(
         row.run_id, row.workflow_id, row.node, StuckKind.EXECUTOR, row.heard_at, "",
         facts=_facts(row, earlier, usual, world, worker, spec), attempt=row.number,

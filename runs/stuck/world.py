@@ -96,14 +96,16 @@ class World:
         messages = f"{depth:,} message{'s' * (depth != 1)}"
         return f"{name}: {messages}; {self.served.get(name, Served()).words}"
 
-    def worker_of(self, member: str, renewed_at: datetime) -> tuple[bool | None, str]:
+    def worker_of(
+        self, member: str, renewed_at: datetime, expires_at: datetime
+    ) -> tuple[bool | None, str]:
         """Whether the process that has a lease is alive, and in words; None: nobody can tell."""
         workers = [sign for sign in self.alive if sign.process.kind == "worker"]
         for sign in workers:
             if member in sign.told.get("members", ()):
                 last = span_words(sign.age)
                 return True, f"alive, of {sign.process.name}, whose last sign is {last} old"
-        if self.now - renewed_at < RENEWED:
+        if self.now - renewed_at < RENEWED and self.now < expires_at:
             return True, "alive: it renews its lease"
         # A worker of another release does not name its processes.
         if self.told is None or not all("members" in sign.told for sign in workers):

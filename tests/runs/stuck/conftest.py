@@ -4,7 +4,7 @@ import pytest
 
 from runs import heartbeat
 from runs.stuck import usual
-from tests.runs.engine.conftest import *  # noqa: F403  (real workers and a real beat)
+from tests.runs.engine.conftest import begin, broker, start_worker
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +14,6 @@ def _alone():
     yield
     heartbeat.forget_all()
     usual.forget()
+
+
+__all__ = ["begin", "broker", "start_worker"]
