@@ -84,16 +84,23 @@ def section(now: datetime) -> Section:
     worse = [row for row in rows if row.is_worse]
     if of_hour.is_worse(usual) or of_day.is_worse(usual):
         which, rate = ("last hour", of_hour) if of_hour.is_worse(usual) else ("last day", of_day)
-        share, usually = figures.percent(rate.share), figures.percent(usual.share)
-        verdict = Verdict(False, f"{share} of the runs of the {which} failed, usually {usually}.")
+        compared = "nothing to compare with yet"
+        if usual.share is not None:
+            compared = f"usually {figures.percent(usual.share)}"
+        share = figures.percent(rate.share)
+        verdict = Verdict(False, f"{share} of the runs of the {which} failed, {compared}.")
     elif worse:
         name = worse[0].group.name
         verdict = Verdict(False, f"{name} fails far more often than usual.")
     elif not of_day.ended:
         verdict = Verdict(True, "No run has ended within the last day.")
+    elif of_day.failed and (of_day.failed < ENOUGH or usual.share is None):
+        failed, ended = of_day.failed, of_day.ended
+        few = "too few to tell" if of_day.failed < ENOUGH else "nothing to compare with yet"
+        verdict = Verdict(True, f"{failed:,} of {ended:,} runs of the last day failed: {few}.")
     else:
         said = figures.percent(of_day.share)
-        verdict = Verdict(True, f"{said} of the runs of the last day failed, which is usual.")
+        verdict = Verdict(True, f"{said} of the runs of the last day failed, as usual.")
     page = reverse("analysis_failures")
     return FailuresSection(
         "failures", "High failure rate", verdict,

@@ -94,7 +94,8 @@ class Bottleneck:
 
     @property
     def share_words(self) -> str:
-        return f"{figures.percent(self.share)}, usually {figures.percent(self.share_before)}"
+        now = figures.percent(self.share)
+        return f"{now}, usually {figures.percent(self.share_before)}" if self.share_before else now
 
     @property
     def is_worse(self) -> bool:
@@ -189,7 +190,10 @@ def section(now: datetime) -> Section:
     count = sum(each.count for each in long_runs)
     if is_full:
         full = next(queue for queue in queues if queue.is_full and queue.waited > LONG_WAIT)
-        verdict = Verdict(False, f"All workers of {full.name} are busy, and nodes wait for them.")
+        words = f"All workers of {full.name} are busy, and nodes wait for them."
+        if not full.workers:
+            words = f"No worker takes from {full.name}, and nodes wait there."
+        verdict = Verdict(False, words)
     elif count:
         runs = "1 run takes" if count == 1 else f"{count:,} runs take"
         verdict = Verdict(False, f"{runs} longer now than 95 in 100 usually do.")
@@ -269,6 +273,8 @@ def _bottlenecks(day: Scope, before: Scope) -> list[Bottleneck]:
     slugs = dict(Workflow.objects.filter(pk__in=list(whole)).values_list("pk", "slug"))
     found = []
     for row in rows:
+        if not row["duration_ms"]:
+            continue
         key = row["workflow_id"]
         had = usual.get((key, row["node"]))
         share = figures.ratio(float(row["duration_ms"]), whole[key]) or 0.0

@@ -169,7 +169,7 @@ def _losing(
     how = f" ({_cut(ended[-1].error_message)})" if ended else ""
     found.act = (
         f"It likely ends them itself{how}: look at their logs and at the memory that they have. The"
-        " run fails with the {MAX_LOST}th; terminate it where that is no use."
+        f" run fails with the {MAX_LOST}th; terminate it where that is no use."
     )
 
 
