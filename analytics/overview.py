@@ -21,6 +21,7 @@ from analytics import asking, figures, trend
 from analytics.changes import Change, changes
 from analytics.figures import Figure
 from analytics.scope import DAY, HOUR, Scope, scope_of
+from runs import contents
 from runs.filters import RunFilter
 from runs.models import BulkOperation, Decision, Run, Workflow
 from runs.models.bulk import BulkState
@@ -43,6 +44,7 @@ class Now:
     active: int
     queued: int
     waiting: int
+    stuck: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ def running() -> Now:
         Run.objects.filter(state=RunState.ACTIVE),
         Run.objects.filter(state=RunState.CREATED),
         Decision.objects.open(),
+        contents.stuck(Run.objects.all(), ""),
     ):
         sql, params = rows.order_by().values("pk")[: CAP + 1].query.sql_with_params()
         parts.append(f"(SELECT count(*) FROM ({sql}) AS capped)")

@@ -17,7 +17,7 @@ from django.urls import reverse
 from analytics import asking, figures
 from analytics.scope import DAY, Scope, scope_of
 from runs.filters import RunFilter
-from runs.models import Run
+from runs.models import Run, Workflow
 
 DAYS = 30
 # Of fewer runs nothing is usual; of fewer of one version all versions are asked.
@@ -143,3 +143,25 @@ def _nodes(scope: Scope) -> dict[str, NodeUsual]:
 def _efficiency(scope: Scope) -> float | None:
     [row] = asking.total(scope, "analytics_samples", sums=["actual_ms", "ideal_ms"])
     return figures.ratio(float(min(row["ideal_ms"], row["actual_ms"])), float(row["actual_ms"]))
+
+
+def node_times(workflow_id: int, now: datetime) -> Mapping[str, tuple[float, float, int]]:
+    """By node, and of runs as a whole under "": the median and the 95th percentile in seconds, and
+    of how many. Over all versions of 30 days; what has too few is left out."""
+    workflow = Workflow.objects.filter(pk=workflow_id).first()
+    if workflow is None:
+        return {}
+    wanted = RunFilter(
+        workflow=workflow.slug, created_from=now - timedelta(days=DAYS), created_to=now
+    )
+    scope = scope_of(wanted, now)
+    found = {
+        node: (told.p50 / 1000, told.p95 / 1000, told.timed) for node, told in _nodes(scope).items()
+    }
+    [whole] = asking.total(
+        scope, "analytics_runs", sums=["timed"], steps=True, where="state = 'completed'"
+    )
+    p50, p95 = whole.percentile(0.5), whole.percentile(0.95)
+    if p50 is not None and p95 is not None and int(whole["timed"]) >= LEAST:
+        found[""] = p50 / 1000, p95 / 1000, int(whole["timed"])
+    return found

@@ -39,6 +39,7 @@ DOCUMENTED: dict[str, tuple[str, str]] = {
         "gauge",
         "Runs that were created within the last hour, by the state that they are in now.",
     ),
+    "portal_runs_stuck": ("gauge", "Runs and nodes that do not get on, by class."),
     "portal_events_ingested_total": ("counter", "Events that sources reported and were stored."),
     "portal_events_duplicate_total": ("counter", "Reported events that were known already."),
     "portal_events_refused_total": ("counter", "Reported events that were refused."),
@@ -198,6 +199,8 @@ def _of_measures(found: measures.Measures, made: dict[str, Metric]) -> None:
         made["portal_runs_open"].set(count, state=state)
     for state, count in found.new_runs.items():
         made["portal_runs_last_hour"].set(count, state=state)
+    for kind, count in found.stuck.items():
+        made["portal_runs_stuck"].set(count, **{"class": kind})
     made["portal_events_per_second"].set(found.rate)
     made["portal_ingest_events_per_second"].set(found.reported_rate)
     if found.lag is not None:

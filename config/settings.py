@@ -250,6 +250,7 @@ CELERY_TASK_ROUTES = {
         "prune_firings",
         "bulk_tick",
         "probe_services",
+        "find_stuck",
     )
 }
 CELERY_TASK_ROUTES |= {
@@ -272,6 +273,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 15.0,
         "options": {"expires": 15},
     },
+    "find stuck runs": {"task": "runs.find_stuck", "schedule": 15.0, "options": {"expires": 15}},
     "sweep storage": {"task": "runs.sweep_storage", "schedule": 60.0, "options": {"expires": 60}},
     "prune firings": {"task": "runs.prune_firings", "schedule": 60.0, "options": {"expires": 60}},
     "prune outbox": {"task": "runs.prune_outbox", "schedule": 60.0, "options": {"expires": 60}},
@@ -306,6 +308,25 @@ WORKER_MEMORY_MB = _number("WORKER_MEMORY_MB", 0, least=0)
 if WORKER_MEMORY_MB:
     # In KiB: one that keeps more than half of it after a task is replaced.
     CELERY_WORKER_MAX_MEMORY_PER_CHILD = WORKER_MEMORY_MB * 512
+
+# -- Stuck runs ------------------------------------------------------------------------------
+
+# A node that tells nothing is stuck after so many times what is usual for it, but not before the
+# floor in seconds.
+STUCK_FACTOR = _number("STUCK_FACTOR", 3)
+STUCK_FLOOR_SECONDS = _number("STUCK_FLOOR_SECONDS", 120)
+# Seconds that a ready node waits where nobody takes it, and where a limit or a pause holds it.
+STUCK_QUEUE_SECONDS = _number("STUCK_QUEUE_SECONDS", 60)
+STUCK_HELD_SECONDS = _number("STUCK_HELD_SECONDS", 600)
+# Seconds that a question waits for a person, a source tells nothing of its open runs, and a row of
+# a run is locked.
+STUCK_PERSON_SECONDS = _number("STUCK_PERSON_SECONDS", 86_400)
+STUCK_SOURCE_SECONDS = _number("STUCK_SOURCE_SECONDS", 1_800)
+STUCK_LOCK_SECONDS = _number("STUCK_LOCK_SECONDS", 10)
+# Attempts of a node that ended with their worker.
+STUCK_LOST = _number("STUCK_LOST", 2)
+# What is usual for nodes, of an app above `runs`: (workflow's id, now) → by node, seconds.
+USUAL_TIMES = "analytics.usual.node_times"
 
 # Secrets that http and llm nodes may name, and the hosts that some of them may be sent to only.
 NODE_SECRETS = outside.secrets(os.environ)

@@ -26,14 +26,16 @@ def theme_script(request: HttpRequest) -> str:  # noqa: ARG001
 
 
 def _badges() -> dict[str, str]:
-    """How many runs are running and how many questions wait for people, each counted no further
-    than the cap; "" for none."""
+    """How many runs are running, how many do not get on, and how many questions wait for people,
+    each counted no further than the cap; "" for none."""
+    from runs import contents
     from runs.models import Decision, Run
     from runs.states import RunState
     from runs.timeouts import statement_timeout
 
     rows: dict[str, QuerySet[Any]] = {
         "running": Run.objects.filter(state=RunState.ACTIVE),
+        "stuck": contents.stuck(Run.objects.all(), ""),
         "waiting": Decision.objects.open(),
     }
     # One statement for all: every page asks it.
@@ -72,6 +74,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Overview", "monitoring", "admin:index", "runs.view_run"),
             Entry("Runs", "play_circle", "admin:runs_run_changelist", "runs.view_run", "running"),
+            Entry("Stuck runs", "running_with_errors", "stuck_runs", "runs.view_run", "stuck"),
             Entry("Decisions", "how_to_reg", "decisions", "runs.view_run", "waiting"),
             Entry("Automation", "bolt", "automation", "runs.view_trigger"),
             Entry("Bulk operations", "checklist", "bulk_operations", "runs.view_run"),
@@ -111,7 +114,13 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Audit", "policy", "admin:runs_auditentry_changelist", "runs.view_auditentry"),
         ),
     ),
-    ("INFRASTRUCTURE", (Entry("Services", "dns", "services", "runs.view_service"),)),
+    (
+        "INFRASTRUCTURE",
+        (
+            Entry("Services", "dns", "services", "runs.view_service"),
+            Entry("Troubleshooting", "troubleshoot", "troubleshooting", "runs.view_run"),
+        ),
+    ),
 )
 
 

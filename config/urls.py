@@ -4,12 +4,14 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from analytics.views.troubleshooting import TroubleshootingPage
 from config.home import home
 from runs.views.api_docs import ApiDocs
 from runs.views.decisions import Decide, Decisions
 from runs.views.my_settings import MySettings
 from runs.views.own_password import OwnPassword
 from runs.views.services import ServicesPage
+from runs.views.stuck import StuckPage
 from runs.views.tokens import Tokens
 
 urlpatterns = [
@@ -25,7 +27,13 @@ urlpatterns = [
         admin.site.admin_view(Decide.as_view()),
         name="decide",
     ),
+    path("admin/stuck/", admin.site.admin_view(StuckPage.as_view()), name="stuck_runs"),
     path("admin/services/", admin.site.admin_view(ServicesPage.as_view()), name="services"),
+    path(
+        "admin/troubleshooting/",
+        admin.site.admin_view(TroubleshootingPage.as_view()),
+        name="troubleshooting",
+    ),
     path("admin/bulk/", include("runs.views.bulk.urls")),
     path("admin/retention/executions/", include("retention.views.executions.urls")),
     path("admin/automation/", include("runs.views.automation.urls")),
@@ -37,6 +45,7 @@ urlpatterns = [
     path("api/docs/", RedirectView.as_view(pattern_name="api_docs")),
     path("api/retention/executions/", include("retention.api.execution_urls")),
     path("api/retention/", include("retention.api.urls")),
+    path("api/troubleshooting/", include("analytics.api.troubleshooting_urls")),
     path("api/analysis/", include("analytics.api.urls")),
     path("api/runs/", include("analytics.api.run_urls")),
     path("api/", include("runs.api.urls")),

@@ -24,6 +24,8 @@ from runs.engine.obituary import tell_of_end
 REUSED = 5_000
 # Tasks that a sign of life tells of.
 MOST_TOLD = 20
+# Its processes that are named.
+MOST_MEMBERS = 200
 
 
 class Heartbeat(bootsteps.StartStopStep):
@@ -49,10 +51,18 @@ class Heartbeat(bootsteps.StartStopStep):
         told = {
             "since": self._since,
             "processes": getattr(pool, "num_processes", 1),
+            "members": _members(pool),
             "tasks": [_told(request) for request in list(state.active_requests)[:MOST_TOLD]],
         }
         with suppress(redis.RedisError):  # silence is what tells of it
             heartbeat.give(self._self, told)
+
+
+def _members(pool: Any) -> list[str]:
+    """Its processes, as leases name them."""
+    own = getattr(getattr(pool, "_pool", None), "_pool", None) or []
+    pids = [process.pid for process in own] or [os.getpid()]
+    return [f"{socket.gethostname()}-{pid}" for pid in pids[:MOST_MEMBERS]]
 
 
 def _told(request: Any) -> dict[str, Any]:

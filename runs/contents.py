@@ -6,9 +6,10 @@ PostgreSQL would turn some of them round and begin with all nodes or calls that 
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet
 
-from runs.models import Attempt, LLMCall, Node, Run
+from runs.models import Attempt, LLMCall, Node, Run, StuckRun
 from runs.querysets import RunQuerySet
 from runs.states import AttemptStatus, RunState
 
@@ -55,6 +56,17 @@ def retried(runs: RunQuerySet, how: str) -> RunQuerySet:
         retries = retries.filter(state=RunState.COMPLETED)
     found = _any(retries)
     return runs.failed().filter(~Q(found) if how == "no" else Q(found))
+
+
+def stuck(runs: RunQuerySet, kind: str) -> RunQuerySet:
+    """Those that do not get on, as they were found last; `kind`: of this class only."""
+    found = StuckRun.objects.filter(kind=kind) if kind else StuckRun.objects.all()
+    # As an array: these are few, and are looked up by their ids, whatever the planner thinks.
+    ids = ArraySubquery(found.order_by().values("run_id"))
+    is_one = Func(
+        F("id"), ids, template="%(expressions)s)", arg_joiner=" = ANY(", output_field=BooleanField()
+    )
+    return runs.open().filter(is_one)
 
 
 def _any(rows: QuerySet) -> ForEach:

@@ -25,6 +25,8 @@ EVENTS = "events_ingested"
 DUPLICATES = "events_duplicate"
 REFUSED = "events_refused"
 ERRORS = "errors"
+# Of a source, behind its name: events that came from it, and those of them that were refused.
+RECEIVED_FROM, REFUSED_FROM = "received_from:", "refused_from:"
 
 _lock = threading.Lock()
 _added: Counter[str] = Counter()
@@ -63,6 +65,20 @@ def flush() -> None:
 def read(client: redis.Redis) -> dict[str, int]:
     found: Any = client.hgetall(KEY)
     return {name: int(found.get(name, 0)) for name in (EVENTS, DUPLICATES, REFUSED, ERRORS)}
+
+
+def of_sources(client: redis.Redis) -> dict[str, tuple[int, int]]:
+    """By source: events received, and those of them refused, since the counters began."""
+    found: Any = client.hgetall(KEY)
+    received = {
+        name.removeprefix(RECEIVED_FROM): int(count)
+        for name, count in found.items()
+        if name.startswith(RECEIVED_FROM)
+    }
+    return {
+        name: (count, int(found.get(f"{REFUSED_FROM}{name}", 0)))
+        for name, count in received.items()
+    }
 
 
 def _send_after(seconds: float) -> None:

@@ -21,6 +21,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from runs import contents, fingerprint, ids
 from runs.driver import plain_cursor
+from runs.models.stuck import StuckKind
 from runs.querysets import RunQuerySet
 from runs.states import LABELS, NodeStatus, RunState, Trigger
 
@@ -58,6 +59,10 @@ RETRIED = {
     "no": "that failed and were not retried",
 }
 TIMED = {"yes": "that have started and ended"}
+STUCK: dict[str, str] = {
+    "yes": "that are stuck",
+    **{kind.value: f"that are stuck ({kind.label.lower()})" for kind in StuckKind},
+}
 
 # Nothing finds these but looking at one run after the other: what is said without a beginning.
 UNDATED = {
@@ -161,6 +166,7 @@ class FilterForm(forms.Form):
     is_retry = _choice("answer", IS_RETRY)
     retried = _choice("answer", RETRIED)
     timed = _choice("answer", TIMED)
+    stuck = _choice("class of stuck runs", STUCK)
     logs = _choice("place of logs", LOGS)
     q = forms.CharField(required=False, max_length=200)
 
@@ -225,6 +231,8 @@ class RunFilter:
     is_retry: str = ""
     retried: str = ""
     timed: str = ""
+    # Whether they get on: any class in which they are stuck, or one.
+    stuck: str = ""
     logs: str = ""
     q: str = ""
 
@@ -278,6 +286,8 @@ class RunFilter:
             runs = runs.filter(retry_of__isnull=self.is_retry == "no")
         if self.timed:
             runs = runs.filter(started_at__isnull=False, completed_at__isnull=False)
+        if self.stuck:
+            runs = contents.stuck(runs, "" if self.stuck == "yes" else self.stuck)
         return contents.retried(runs, self.retried) if self.retried else runs
 
     def _holding(self, runs: RunQuerySet) -> RunQuerySet:
@@ -348,7 +358,13 @@ class RunFilter:
             found["node"] = f"in which {self.node} {became}"
         if self.model:
             found["model"] = f"that called {self.model}"
-        choices = {"spent": SPENT, "is_retry": IS_RETRY, "retried": RETRIED, "timed": TIMED}
+        choices = {
+            "spent": SPENT,
+            "is_retry": IS_RETRY,
+            "retried": RETRIED,
+            "timed": TIMED,
+            "stuck": STUCK,
+        }
         for name, words in choices.items():
             if value := getattr(self, name):
                 found[name] = words[value]

@@ -154,7 +154,7 @@ OVERVIEW = _answer(
     "A day",
     {
         "counted_until": _OF_ALL["counted_until"],
-        "now": {"active": 12, "queued": 3, "waiting": 1},
+        "now": {"active": 12, "queued": 3, "waiting": 1, "stuck": 0},
         "figures": [_figure("Runs in 24 hours", 4120, 3980, "4,120", _TIME)],
         "changes": [
             {
@@ -301,4 +301,37 @@ GROUP = OpenApiExample(
 )
 MARK = OpenApiExample(
     "It is resolved", {"mark": "resolved", "note": "mended in version 5"}, request_only=True
+)
+TROUBLESHOOTING = _answer(
+    "One thing to look at",
+    {
+        "counted_until": _OF_ALL["counted_until"],
+        "is_fine": False,
+        "sections": [
+            {
+                "name": "stuck",
+                "is_fine": False,
+                "verdict": "1 finding, the oldest for 9 min.",
+                "figures": [],
+                "rows": [{"class": "queue", "findings": 1, "oldest": "2026-11-26T17:43:11.204Z"}],
+                "page": "https://portal.example/admin/stuck/",
+            },
+            {
+                "name": "logs",
+                "is_fine": True,
+                "verdict": "No event is missing in the newest 200 finished runs.",
+                "figures": [
+                    {
+                        "label": "Runs checked",
+                        "words": "200",
+                        "note": "the newest that have finished",
+                        "is_worse": False,
+                    }
+                ],
+                "rows": [],
+                "page": "https://portal.example/admin/runs/source/",
+            },
+        ],
+        "log": None,
+    },
 )

@@ -239,6 +239,7 @@ class RunsNowSerializer(serializers.Serializer):
     active = serializers.IntegerField()
     queued = serializers.IntegerField()
     waiting = serializers.IntegerField(help_text="Questions that wait for a person.")
+    stuck = serializers.IntegerField(help_text="Runs that do not get on.")
 
 
 class ChangeSerializer(serializers.Serializer):

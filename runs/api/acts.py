@@ -128,7 +128,7 @@ def change(
 
 def _refusal(run: Run, why: str, tried: str) -> WrongState:
     """Why the run's state stands against an act, and what can be done instead."""
-    if tried in ("hold", "release"):
+    if tried in ("hold", "release", "rescue"):
         return WrongState(f"{why[0].upper()}{why[1:]}.", run.state, [])
     if run.is_elsewhere and tried != "delete":
         return WrongState(f"{why[0].upper()}{why[1:]}.", run.state, [])

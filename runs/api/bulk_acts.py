@@ -28,6 +28,7 @@ _FITS: dict[str, tuple[tuple[str, ...], str]] = {
     BulkKind.RETRY: (("failed",), "only failed runs are retried"),
     BulkKind.TERMINATE: (("queued", "running"), "they have ended already"),
     BulkKind.DELETE: (_FINAL, "only runs that have ended are deleted"),
+    BulkKind.RESCUE: (("queued", "running"), "they have ended already"),
 }
 
 

@@ -79,6 +79,30 @@ EVENT = OpenApiExample(
     response_only=True,
     status_codes=["200"],
 )
+STUCK = OpenApiExample(
+    "A run whose queue nobody serves",
+    {
+        "run": "run_01kb2x7v9zeq3t8m4r6c5n0a1d",
+        "node": "embed",
+        "workflow_id": "invoice_processing",
+        "state": "running",
+        "cause": "queue",
+        "since": "2026-11-26T17:43:11.204Z",
+        "found_at": "2026-11-26T17:44:15.010Z",
+        "checked_at": "2026-11-26T17:52:30.012Z",
+        "words": "embed has waited for 9 min: no worker takes from the queue gpu.",
+        "act": "Start one: celery -A config.celery worker -Q gpu",
+        "rescue": "",
+        "command": "celery -A config.celery worker -Q gpu",
+        "evidence": [
+            {"name": "Node", "words": "embed · samples.embed", "at": None},
+            {"name": "Ready since", "words": "", "at": "2026-11-26T17:43:11.204Z"},
+            {"name": "Queue", "words": "gpu: 1 message; no worker takes from it", "at": None},
+        ],
+    },
+    response_only=True,
+    status_codes=["200"],
+)
 REASON = OpenApiExample("With a reason", {"reason": "the mail server is back"}, request_only=True)
 LIMIT = OpenApiExample("Five at once", {"max_active": 5}, request_only=True)
 FROM_FAILED = OpenApiExample(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -127,12 +128,23 @@ class EventsView(APIView):
                 outcome.refused.append((index, why))
         if reports:
             taken = take_in(reports, by=cast(User, request.user), now=now)
+            _count_by_source(reports, taken)
             taken.refused += outcome.refused
             outcome = taken
         counters.add(counters.EVENTS, outcome.stored)
         counters.add(counters.DUPLICATES, outcome.duplicates)
         counters.add(counters.REFUSED, len(outcome.refused))
         return Response(_told(outcome))
+
+
+def _count_by_source(reports: list[Report], taken: Outcome) -> None:
+    """Of sources that are known: what names none would make a counter for each mistake."""
+    refused = {index for index, _ in taken.refused}
+    known = [report for report in reports if report.source_id and report.source]
+    for name, count in Counter(report.source for report in known).items():
+        counters.add(f"{counters.RECEIVED_FROM}{name}", count)
+    for name, count in Counter(r.source for r in known if r.index in refused).items():
+        counters.add(f"{counters.REFUSED_FROM}{name}", count)
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:

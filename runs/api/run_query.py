@@ -43,6 +43,8 @@ WORDS = {
     "retried": "Failed runs: `yes`: that were retried; `recovered`: of which a retry completed;"
     " `no`: that were not retried.",
     "timed": "`yes`: runs that have started and ended, of which a duration is told.",
+    "stuck": "`yes`: runs that do not get on, as they were found within the last 15 seconds; or one"
+    " class of them.",
     "logs": "`archived`: runs whose log is not wholly in the database; `live`: the others.",
     "q": "Failed runs with this text in their error; needs a beginning of the creation time.",
 }

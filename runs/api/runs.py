@@ -57,6 +57,7 @@ from runs.live import public_event
 from runs.models import AuditEntry, Run
 from runs.public_run import public_run
 from runs.querysets import RunQuerySet
+from runs.stuck.rescue import rescue
 from runs.views.run_bundle import bundle as bundle_of
 from runs.views.run_download import as_json, opened
 
@@ -95,6 +96,7 @@ class RunViewSet(ApiViewSet):
     permissions = {
         "retry": "runs.retry_run",
         "terminate": "runs.terminate_run",
+        "rescue": "runs.retry_run",
         "hold": "runs.hold_run",
         "release": "runs.hold_run",
         "restore": "runs.restore_run",
@@ -287,6 +289,15 @@ class RunViewSet(ApiViewSet):
     def terminate(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
         """Ends a queued or active run at once; nodes in flight finish what they are doing."""
         return self.run_response(self._done(lifecycle.terminate, request))
+
+    @extend_schema(responses=RunDetailSerializer, examples=[examples.REASON])
+    @action(detail=True, methods=["post"], serializer_class=ReasonSerializer)
+    def rescue(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
+        """Helps a run that is stuck: a silent attempt is ended as lost, so that its node runs
+        again; a node that nobody takes is offered anew; a run of which nothing is under way goes
+        on. Refused where it gets on, or where only a person can help: `GET /api/stuck/` says what
+        is in its way."""
+        return self.run_response(self._done(rescue, request))
 
     @extend_schema(responses=RunDetailSerializer, examples=[examples.HOLD])
     @action(detail=True, methods=["post"], serializer_class=HoldSerializer)

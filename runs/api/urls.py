@@ -10,6 +10,7 @@ from runs.api.hooks import HookView
 from runs.api.ingest import EventsView
 from runs.api.runs import RunViewSet
 from runs.api.saved_views import SavedViewSet
+from runs.api.stuck import StuckViewSet
 from runs.api.tokens import TokenViewSet
 from runs.api.triggers import TriggerViewSet
 from runs.api.trpc.view import TrpcView
@@ -40,5 +41,6 @@ urlpatterns = [
         DecisionViewSet.as_view({"get": "retrieve", "post": "answer"}),
         name="decision-detail",
     ),
+    path("stuck/", StuckViewSet.as_view({"get": "list"}), name="stuck-list"),
     *router.urls,
 ]

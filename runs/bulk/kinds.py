@@ -13,6 +13,8 @@ from runs.cold_reading import Inputs
 from runs.lifecycle import Outcome
 from runs.models import BulkOperation, Run
 from runs.models.bulk import BulkKind
+from runs.stuck import rescue
+from runs.stuck.finding import Finding
 
 Act = Callable[..., Outcome]
 # Runs of one step: it is a transaction, and must stay a short one.
@@ -21,6 +23,7 @@ CHUNK = {
     BulkKind.EXPORT: 1_000,
     BulkKind.HOLD: 500,
     BulkKind.RELEASE: 500,
+    BulkKind.RESCUE: 100,
 }
 USUAL_CHUNK = 400
 # Events that one step deletes, about; a run with more is a step of its own.
@@ -33,6 +36,7 @@ PERMISSIONS = {
     BulkKind.HOLD: "runs.hold_run",
     BulkKind.RELEASE: "runs.hold_run",
     BulkKind.RESTORE: "runs.restore_run",
+    BulkKind.RESCUE: "runs.retry_run",
 }
 # What is done to runs within a step's transaction; see `work.BESIDE` for the others.
 _ACTS: dict[str, Act] = {
@@ -41,6 +45,7 @@ _ACTS: dict[str, Act] = {
     BulkKind.DELETE: partial(lifecycle.delete, together=lifecycle.BATCH),
     BulkKind.HOLD: lifecycle.hold,
     BulkKind.RELEASE: lifecycle.release,
+    BulkKind.RESCUE: rescue.rescue,
 }
 
 
@@ -50,12 +55,15 @@ def do(
     by: Actor,
     now: datetime,
     archived: Inputs | None = None,
+    findings: Sequence[Finding] = (),
 ) -> Outcome:
     """Within the step's transaction. The operation's own entry in the audit stands for all.
-    A retry needs what is `archived` of its runs."""
+    A retry needs what is `archived` of its runs, a rescue what was found of them."""
     act = _ACTS[operation.kind]
     if operation.kind == BulkKind.RETRY:
         again = lifecycle.retry_from if operation.options.get("from_failed") else act
         act = partial(again, archived=archived or Inputs())
+    if operation.kind == BulkKind.RESCUE:
+        act = partial(act, findings=[each for each in findings if each.run_id in run_ids])
     runs = Run.objects.filter(pk__in=run_ids)
     return act(runs, by=by, reason=operation.reason, now=now, audited=False)

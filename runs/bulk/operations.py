@@ -30,6 +30,7 @@ STATES_OF: dict[str, tuple[RunState, ...]] = {
     BulkKind.RETRY: (RunState.FAILED,),
     BulkKind.TERMINATE: (RunState.CREATED, RunState.ACTIVE),
     BulkKind.DELETE: FINAL_STATES,
+    BulkKind.RESCUE: (RunState.CREATED, RunState.ACTIVE),
 }
 MAX_RATE = 100_000
 # Who acts where nobody is asked.

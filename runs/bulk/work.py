@@ -26,6 +26,8 @@ from runs.engine.patience import is_passing
 from runs.lifecycle import Outcome
 from runs.models import BulkOperation, Run
 from runs.models.bulk import BulkKind, BulkState, OutcomeStatus
+from runs.stuck import rescue
+from runs.stuck.finding import Finding
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ class Ahead(NamedTuple):
 
     run_ids: frozenset[uuid.UUID] | None = None
     inputs: Inputs = Inputs()
+    findings: Sequence[Finding] = ()
 
 
 def work(operation_id: uuid.UUID, seconds: float = SLICE) -> bool:
@@ -86,13 +89,18 @@ def step(operation_id: uuid.UUID) -> tuple[Moved, int, int | None]:
 
 
 def _ahead(operation_id: uuid.UUID) -> Ahead:
-    """What a retry needs of storage, which its transaction does not wait for."""
-    kind = BulkOperation.objects.filter(pk=operation_id, kind=BulkKind.RETRY)
+    """What a retry needs of storage, and a rescue of the broker: their transaction waits for
+    neither."""
+    kinds_ahead = (BulkKind.RETRY, BulkKind.RESCUE)
+    kind = BulkOperation.objects.filter(pk=operation_id, kind__in=kinds_ahead)
     operation = kind.filter(state=BulkState.RUNNING).first()
     # From the failed node on only what is in the database is retried.
     if operation is None or operation.options.get("from_failed"):
         return Ahead()
     run_ids = selection.following(operation, _size(operation)).run_ids
+    if operation.kind == BulkKind.RESCUE:
+        found = rescue.findings_of(run_ids, timezone.now())
+        return Ahead(frozenset(run_ids), findings=found)
     return Ahead(frozenset(run_ids), cold_reading.inputs_of(run_ids))
 
 
@@ -114,7 +122,7 @@ def _do(
     for run_id in found.gone:
         results.say(run_id, OutcomeStatus.SKIPPED, "it is not there any more")
     if run_ids:
-        _act(operation, run_ids, results, now, ahead.inputs)
+        _act(operation, run_ids, results, now, ahead)
     progress.advance(operation, found, results, now, time.monotonic() - begun)
     return Moved.ON, len(results.rows), operation.rate
 
@@ -162,13 +170,18 @@ def _act(
     run_ids: Sequence[uuid.UUID],
     results: Results,
     now: datetime,
-    archived: Inputs,
+    ahead: Ahead,
 ) -> None:
     """All at once; where that fails, one by one: one bad run must not stop a million others."""
     by = actor_of(operation)
-    try:
+
+    def do(some: Sequence[uuid.UUID]) -> None:
         with transaction.atomic():
-            _take(results, run_ids, kinds.do(operation, run_ids, by, now, archived), archived)
+            came = kinds.do(operation, some, by, now, ahead.inputs, ahead.findings)
+            _take(results, some, came, ahead.inputs)
+
+    try:
+        do(run_ids)
         return
     except Exception as error:
         if is_passing(error):
@@ -177,8 +190,7 @@ def _act(
             logger.warning("%s: a step goes on run by run: %s", operation.public_id, error)
     for run_id in run_ids:
         try:
-            with transaction.atomic():
-                _take(results, [run_id], kinds.do(operation, [run_id], by, now, archived), archived)
+            do([run_id])
         except Exception as error:
             if is_passing(error):
                 raise

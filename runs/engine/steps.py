@@ -226,6 +226,16 @@ def reject(found: Snapshot, key: str, error: dict[str, Any], now: datetime) -> l
     return _failed(found, node, None, error, now, None)
 
 
+def settle(found: Snapshot, graph: Graph) -> list[NewEvent]:
+    """What follows from how all of its nodes are, of a run of which nothing is under way."""
+    if found.run.is_final:
+        return []
+    events = _settle(found, graph, _states(found))
+    if found.run.state == RunState.CREATED and any(e.kind == Kind.STATE_CHANGED for e in events):
+        return []
+    return events
+
+
 def refuse(found: Snapshot, error: dict[str, Any]) -> list[NewEvent]:
     """A queued run that cannot start: none of its nodes will run."""
     if found.run.state != RunState.CREATED:

@@ -13,6 +13,7 @@ from runs.models.outbox import OutboxCursor, OutboxLine
 from runs.models.run import Run
 from runs.models.service import Backend, Service, ServiceMinute
 from runs.models.source import Source
+from runs.models.stuck import StuckRun
 from runs.models.token import ApiToken
 from runs.models.trigger import Firing, Trigger, TriggeredRun
 from runs.models.user import User
@@ -47,6 +48,7 @@ __all__ = [
     "Service",
     "ServiceMinute",
     "Source",
+    "StuckRun",
     "Trigger",
     "TriggeredRun",
     "User",

@@ -23,6 +23,7 @@ class BulkKind(models.TextChoices):
     HOLD = "hold", "Legal hold"
     RELEASE = "release", "End of legal hold"
     RESTORE = "restore", "Restore logs"
+    RESCUE = "rescue", "Rescue"
 
 
 class BulkState(models.TextChoices):

@@ -121,6 +121,11 @@ class ReadyNode(models.Model):
                 name="ready_nodes_gate",
                 condition=~models.Q(gate=""),
             ),
+            models.Index(
+                fields=["declined_at"],
+                name="ready_nodes_declined",
+                condition=models.Q(declined_at__isnull=False),
+            ),
         ]
 
 

@@ -211,6 +211,14 @@ class Run(models.Model):
                 name="jobs_logs_moving",
                 condition=models.Q(logs__in=[LogState.ARCHIVING, LogState.RESTORING]),
             ),
+            # What is reported and has not ended: whether somebody still tells of it.
+            models.Index(
+                fields=["source", "created_at", "id"],
+                name="jobs_open_elsewhere",
+                condition=models.Q(
+                    source__isnull=False, state__in=[RunState.CREATED, RunState.ACTIVE]
+                ),
+            ),
             models.Index(
                 fields=["start_deadline"],
                 name="jobs_start_deadline",

@@ -91,10 +91,7 @@ def look() -> Told:
         connection.execute("SELECT 1")
         latency = (time.monotonic() - connected) * 1000
         told = Told(_server(connection, latency, connected - begun))
-        told.ready = {
-            queue: (count, waited or 0.0)
-            for queue, count, waited in connection.execute(_READY, [MOST_READY + 1])
-        }
+        told.ready = ready(connection)
         opened = dict(connection.execute(_OPEN_RUNS, [MOST_OPEN]).fetchall())
         told.sources = [
             (key, name, last, opened.get(key, 0))
@@ -107,6 +104,12 @@ def look() -> Told:
             reader: behind for reader, behind in connection.execute(_READERS) if behind is not None
         }
     return told
+
+
+def ready(connection: psycopg.Connection[Any]) -> dict[str, tuple[int, float]]:
+    """By queue: nodes that are ready, and for how many seconds the first of them has waited."""
+    rows = connection.execute(_READY, [MOST_READY + 1])
+    return {queue: (count, waited or 0.0) for queue, count, waited in rows}
 
 
 def down(error: Exception) -> Finding:

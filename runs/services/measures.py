@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from runs.models.stuck import StuckKind
 from runs.services.own_connection import own_connection
 from runs.states import RunState
 
@@ -39,6 +40,10 @@ _SERVICES = """
 SELECT kind, name, status, latency_ms, extract(epoch FROM now() - checked_at)::float
 FROM services WHERE checked_at = (SELECT max(checked_at) FROM services) ORDER BY key LIMIT 500
 """
+_STUCK = """
+SELECT kind, count(*) FROM stuck_runs JOIN jobs ON jobs.id = run_id
+WHERE state IN ('created', 'active') GROUP BY kind
+"""
 
 
 @dataclass(slots=True)
@@ -52,6 +57,8 @@ class Measures:
     # Seconds between an event and its storing, of 95 in 100 of the newest ones.
     lag: float | None = None
     services: list[tuple[str, str, str, float | None, float]] = field(default_factory=list)
+    # By class, all classes.
+    stuck: dict[str, int] = field(default_factory=dict)
 
 
 def measure() -> Measures:
@@ -70,5 +77,7 @@ def measure() -> Measures:
             # Where all of them are from the last minute, they are of less than that.
             span = age if looked == NEWEST and age and age < 60 else 60.0
             found.rate, found.reported_rate = recent / max(span, 1.0), reported / max(span, 1.0)
+        stuck = dict(connection.execute(_STUCK).fetchall())
+        found.stuck = {kind.value: stuck.get(kind.value, 0) for kind in StuckKind}
         found.services = connection.execute(_SERVICES).fetchall()
     return found

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
 from runs.models import Run
+from runs.models.stuck import StuckKind
 from runs.states import RunState
 from runs.templatetags.runs_ui import (
     NONE,
@@ -48,6 +49,11 @@ _HELD = (
 _ARCHIVED = (
     '<span class="material-symbols-outlined" aria-hidden="true" title="Logs archived">'
     'inventory_2</span><span class="op-sr">Logs archived</span>'
+)
+
+_STUCK = (
+    '<span class="material-symbols-outlined op-stuck-mark" aria-hidden="true" title="Stuck: {0}">'
+    'running_with_errors</span><span class="op-sr">Stuck: {0}</span>'
 )
 
 
@@ -107,10 +113,20 @@ title="{public_id}"><i>{prefix}_…</i>{suffix[-8:]}</a></td>
 <td role="cell">{_clock(page, run.created_at)}</td>
 <td role="cell">{_clock(page, run.completed_at)}</td>
 <td role="cell" title="{escape(run.ref_type)} {reference}">{reference or NONE}</td>
-<td role="cell" data-c="marks"><span class="op-marks">{_RETRY if run.retry_of_id else ""}\
-{_HELD if run.held_at else ""}{"" if run.has_log else _ARCHIVED}</span></td>
+<td role="cell" data-c="marks"><span class="op-marks">{_marks(run)}</span></td>
 </tr>
 """
+
+
+def _marks(run: Run) -> str:
+    retry, held = _RETRY if run.retry_of_id else "", _HELD if run.held_at else ""
+    return f"{_stuck(run)}{retry}{held}{'' if run.has_log else _ARCHIVED}"
+
+
+def _stuck(run: Run) -> str:
+    """Of an open run that does not get on; `stuck_kind` comes with the list's rows."""
+    kind = None if run.is_final else getattr(run, "stuck_kind", None)
+    return _STUCK.format(StuckKind(kind).label) if kind else ""
 
 
 def _why(page: _Page, run: Run) -> str:

@@ -13,6 +13,8 @@ from runs.graph import DefinitionError, Graph
 from runs.models import Attempt, Node, Run
 from runs.querysets import RunQuerySet
 from runs.states import AttemptStatus, NodeStatus, RunState
+from runs.stuck import look
+from runs.stuck.finding import Finding
 from runs.templatetags.runs_ui import duration_words
 from runs.timeline import (
     BACKOFF,
@@ -111,6 +113,8 @@ class Overview:
     has_failed: bool
     # Whether a retry from the failed node would take over anything.
     is_reusable: bool
+    # Why it does not get on, where it does not.
+    stuck: list[Finding]
 
     def node(self, key: str) -> NodeLine | None:
         return next((line for line in self.lines if line.node.key == key), None)
@@ -129,18 +133,22 @@ def overview(run: Run, now: datetime) -> Overview:
     in_flight = [
         key for key, found in attempts.items() if any(a.status == "running" for a in found)
     ]
+    stuck = look.of_run(run, now)
+    # What is told with its evidence need not be told twice.
     waits = waits_of(run, now)
+    told_twice = any(finding.node in (waits.by_node or {}) for finding in stuck)
     return Overview(
         run=run,
         lines=[_line(by_key[row.key], row, waits.by_node or {}) for row in told.rows],
         told=told,
         attempts=attempts,
         draining=in_flight if run.is_final else [],
-        notice=_notice(run, nodes, in_flight) or _waits_notice(waits),
+        notice=_notice(run, nodes, in_flight) or (None if told_twice else _waits_notice(waits)),
         summary=_summary(run, told),
         longest=max((len(node.key) for node in nodes), default=0),
         has_failed=any(node.status == NodeStatus.FAILED for node in nodes),
         is_reusable=any(node.status == NodeStatus.COMPLETED for node in nodes),
+        stuck=stuck,
     )
 
 

@@ -40,8 +40,9 @@ from runs.models.bulk import BulkKind
 from runs.models.trigger import TriggerKind
 from runs.objects import StorageAway
 from runs.states import RunState
+from runs.stuck import rescue
 from runs.templatetags.runs_ui import short
-from runs.views import run_alike, run_archive, run_history
+from runs.views import run_alike, run_archive, run_history, stuck
 from runs.views.event_words import Teller, pretty
 from runs.views.run_address import TABS, Address
 from runs.views.run_bundle import bundle
@@ -121,6 +122,7 @@ class RunPage(PermissionRequiredMixin, View):
             "hold": self.hold,
             "release": self.hold,
             "restore": self.restore,
+            "rescue": self.rescue,
         }
         act = acts.get(request.POST.get("act", ""))
         return act() if act else self.refused("Unknown act.", 400)
@@ -329,6 +331,7 @@ class RunPage(PermissionRequiredMixin, View):
             **self.base_context(),
             "shown": shown,
             "notice": shown.notice,
+            "stuck": [stuck.card(each, run, self.request.user, self.now) for each in shown.stuck],
             "shows_table": self.address.shows_table,
             # Who opens a node has the lanes already, and there may be a thousand.
             "without_lanes": "same_lanes" in self.request.GET,
@@ -506,6 +509,21 @@ class RunPage(PermissionRequiredMixin, View):
             by = self.request.user.as_actor()  # type: ignore[union-attr]
             operation = operations.make(BulkKind.RESTORE, by=by, now=self.now, chosen=[self.run.pk])
             tasks.begin(operation)
+        return redirect(f"{self.base_context()['page_url']}{self.address.link()}")
+
+    def rescue(self) -> HttpResponse:
+        """What helps with the finding of the node that is named, as it is now."""
+        given, user = self.request.POST, self.request.user
+        try:
+            done = rescue.one(
+                self.run, given.get("node", "")[:64], now=self.now,
+                by=user.as_actor(),  # type: ignore[union-attr]
+                may=user.has_perm, reason=given.get("reason", "").strip()[:500],
+            )  # fmt: skip
+        except rescue.NotDone as error:
+            status = 403 if isinstance(error, rescue.NotAllowed) else 409
+            return self.refused(f"Nothing was done: {error}.", status)
+        messages.success(self.request, stuck.done_words(done))
         return redirect(f"{self.base_context()['page_url']}{self.address.link()}")
 
     def confirm_delete(self, form: DeleteForm, status: int = 200) -> HttpResponse:

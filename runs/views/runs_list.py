@@ -17,6 +17,7 @@ from typing import Any
 from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError
+from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -28,7 +29,7 @@ from django_htmx.middleware import HtmxDetails
 
 from runs import ids
 from runs.filters import RANGES, STATES, UNDATED, MomentField, RunFilter, pasted_id
-from runs.models import Run, SavedView, User
+from runs.models import Run, SavedView, StuckRun, User
 from runs.paging import Cursor, Page, moment_of, page_of
 from runs.querysets import COUNT_CAP, RunQuerySet
 from runs.states import RunState
@@ -65,7 +66,9 @@ _SHOWN = (
 
 def rows() -> RunQuerySet:
     """Runs with what a row of the list shows, in one query."""
-    return Run.objects.select_related("workflow", "version").only(*_SHOWN)
+    stuck = StuckRun.objects.filter(run=OuterRef("pk")).order_by("since").values("kind")[:1]
+    shown = Run.objects.select_related("workflow", "version").only(*_SHOWN)
+    return shown.annotate(stuck_kind=Subquery(stuck))
 
 
 class RunsList(PermissionRequiredMixin, View):

@@ -77,6 +77,11 @@ def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str,
             Choice(label, chosen.with_(logs=name).query(), name == chosen.filter.logs)
             for name, label in LOGS.items()
         ],
+        "stuck": Choice(
+            "Stuck",
+            chosen.with_(stuck="" if chosen.filter.stuck else "yes").query(),
+            bool(chosen.filter.stuck),
+        ),
         "logs_words": LOGS.get(chosen.filter.logs, ""),
         "me": Choice(
             request.user.get_username(),

@@ -23,8 +23,8 @@ def test_the_services_of_a_real_portal_are_up_and_unfold_by_keyboard(visit):
     expect(page.locator(".op-svc-more")).to_contain_text("Longest query")
     assert "open=database" in page.url
     # What comes by itself leaves it unfolded, and the focus where it is.
-    page.evaluate("document.getElementById('services').dataset.old = '1'")
-    expect(page.locator("#services[data-old]")).to_have_count(0)
+    page.evaluate("document.getElementById('polled').dataset.old = '1'")
+    expect(page.locator("#polled[data-old]")).to_have_count(0)
     expect(page.locator(".op-svc-more")).to_have_count(1)
     expect(link).to_be_focused()
     assert barriers(page) == []

@@ -10,6 +10,7 @@ from runs.actors import Actor
 from runs.models import Lease, ReadyNode, Run, Workflow
 from runs.rows import NewEvent
 from runs.states import Kind
+from runs.stuck.tasks import find_stuck
 
 LONG_AGO = datetime(2026, 3, 2, 13, 54, 7, 112_000, tzinfo=UTC)
 
@@ -111,6 +112,11 @@ class Story:
         return self.tell(
             *(NewEvent(Kind.NODE_SKIPPED, node=key, data={"reason": reason}) for key in keys)
         )
+
+    def found(self):
+        """What is stuck is looked for, as every 15 seconds."""
+        find_stuck()
+        return self
 
     def log(self, key, message, attempt=1, level="info"):
         told = {"level": level, "message": message}
@@ -306,3 +312,45 @@ def failed_runs(slug, count):
         story.fail("first")
         story.fail_run({"node": "first", "kind": "Boom", "message": "it broke"})
     return story
+
+
+def silent_run(minutes=30):
+    """A worker has its first node for so long, renews its lease, and tells nothing."""
+    zero = timezone.now() - timedelta(minutes=minutes)
+    version = publish(
+        node("collect", executor="samples.collect_runs", input={"day": "$.data.day"}),
+        slug="silent_work",
+    )
+    told = Story(version, zero=zero, data={"day": "2026-03-02"})
+    told.queue("collect").active().at(1).start("collect")
+    own = told.run.nodes.get(key="collect")
+    Lease.objects.create(
+        node=own, run_id=told.id, attempt=1, worker="worker-2", renewed_at=timezone.now(),
+        expires_at=timezone.now() + timedelta(hours=1),
+        deadline=zero + timedelta(minutes=minutes + 1),
+    )  # fmt: skip
+    return told
+
+
+def unserved_run(queue="gpu-large", minutes=9):
+    """Its node waits in a queue that no worker takes from."""
+    told = Story(publish(node("embed"), slug="embedding"))
+    told.zero = told.clock = timezone.now() - timedelta(minutes=minutes)
+    recorder.record({told.id: [NewEvent(Kind.NODE_QUEUED, node="embed")]}, now=told.clock)
+    ReadyNode.objects.filter(run=told.id).update(queue=queue)
+    return told
+
+
+def losing_run():
+    """Two workers ended at the same node; it is to be given to a third."""
+    told = Story(publish(node("render"), slug="rendering"), zero=timezone.now())
+    told.queue("render").active()
+    for number in (1, 2):
+        told.start("render", number, worker=f"gpu-host-{number}")
+        told.fail(
+            "render", number, kind="WorkerLost", again=3_600, lost=True,
+            message=f"worker gpu-host-{number} was ended by SIGKILL",
+        )  # fmt: skip
+    again = told.clock + timedelta(hours=1)
+    ReadyNode.objects.create(node=told.run.nodes.get(key="render"), run_id=told.id, ready_at=again)
+    return told

@@ -459,7 +459,7 @@ def test_a_page_takes_as_many_queries_for_60_nodes_as_for_two(olga, django_asser
     small, large = run_of(2), run_of(60)
     for told in (small, large):
         shown(olga, told)  # definitions are kept
-        with django_assert_num_queries(13):
+        with django_assert_num_queries(12):
             shown(olga, told, "?fragment=overview&node=n1&pane=logs")
     for told in (small, large):
         with django_assert_num_queries(7):

@@ -311,7 +311,7 @@ def test_the_page_shows_what_was_found_and_what_to_do(sees, django_assert_max_nu
     assert "Start a worker." in page
     assert "Nobody keeps watch" not in page
     part = sees.get(PAGE, headers=HTMX).content.decode()
-    assert part.lstrip().startswith('<div id="services"')
+    assert part.lstrip().startswith('<div id="polled"')
 
 
 def test_an_unfolded_worker_links_to_the_runs_that_it_works_on(sees, make_run):

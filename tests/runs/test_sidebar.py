@@ -12,11 +12,11 @@ from tests.runs.visitors import account, visitor
 pytestmark = pytest.mark.django_db
 
 EVERYTHING = {
-    "OPERATE": ["Overview", "Runs", "Decisions", "Automation", "Bulk operations"],
+    "OPERATE": ["Overview", "Runs", "Stuck runs", "Decisions", "Automation", "Bulk operations"],
     "BUILD": ["Workflows", "API"],
     "ANALYZE": ["Duration", "Cost", "Failures"],
     "MANAGE": ["Settings", "Users", "Groups", "Sources", "Executor limits", "Archive", "Audit"],
-    "INFRASTRUCTURE": ["Services"],
+    "INFRASTRUCTURE": ["Services", "Troubleshooting"],
 }
 
 
@@ -38,9 +38,10 @@ def test_a_superuser_sees_what_is_built_and_no_more(rf):
         (
             ("runs.view_run",),
             {
-                "OPERATE": ["Overview", "Runs", "Decisions", "Bulk operations"],
+                "OPERATE": ["Overview", "Runs", "Stuck runs", "Decisions", "Bulk operations"],
                 "BUILD": ["API"],
                 "ANALYZE": ["Duration", "Cost", "Failures"],
+                "INFRASTRUCTURE": ["Troubleshooting"],
             },
         ),
         (("runs.view_workflow",), {"BUILD": ["Workflows"]}),
@@ -49,10 +50,11 @@ def test_a_superuser_sees_what_is_built_and_no_more(rf):
         (
             ("runs.view_run", "runs.view_auditentry"),
             {
-                "OPERATE": ["Overview", "Runs", "Decisions", "Bulk operations"],
+                "OPERATE": ["Overview", "Runs", "Stuck runs", "Decisions", "Bulk operations"],
                 "BUILD": ["API"],
                 "ANALYZE": ["Duration", "Cost", "Failures"],
                 "MANAGE": ["Audit"],
+                "INFRASTRUCTURE": ["Troubleshooting"],
             },
         ),
     ],

@@ -47,6 +47,8 @@ export interface ListInput {
   retried?: "yes" | "recovered" | "no";
   /** Those that have started and ended. */
   timed?: "yes";
+  /** Those that do not get on, or those of one class. */
+  stuck?: "yes" | "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
   /** Where the runs' logs are. */
   logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
@@ -155,6 +157,8 @@ export interface CountsInput {
   retried?: "yes" | "recovered" | "no";
   /** Those that have started and ended. */
   timed?: "yes";
+  /** Those that do not get on, or those of one class. */
+  stuck?: "yes" | "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
   /** Where the runs' logs are. */
   logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
@@ -332,6 +336,8 @@ export interface ExportInput {
   retried?: "yes" | "recovered" | "no";
   /** Those that have started and ended. */
   timed?: "yes";
+  /** Those that do not get on, or those of one class. */
+  stuck?: "yes" | "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
   /** Where the runs' logs are. */
   logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
@@ -435,7 +441,7 @@ export interface RestoreInput {
 
 export interface Bulk {
   id: string;
-  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore";
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore" | "rescue";
   state: "running" | "paused" | "finished" | "aborted";
   reason: string;
   by: string;
@@ -709,7 +715,7 @@ export interface StartBulkInput {
   runs?: string[];
   /** Those for which this operation, which has ended, failed. */
   failed_of?: string;
-  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore";
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore" | "rescue";
   /** Why; kept in the audit. Needed to terminate, delete and hold. */
   reason?: string;
   /** Runs a second at most; null: as fast as it goes. */
@@ -759,6 +765,8 @@ export interface FilterInput {
   retried?: "yes" | "recovered" | "no";
   /** Those that have started and ended. */
   timed?: "yes";
+  /** Those that do not get on, or those of one class. */
+  stuck?: "yes" | "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
   /** Where the runs' logs are. */
   logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
@@ -783,7 +791,7 @@ export interface BulkInput {
 
 export interface BulkDetail {
   id: string;
-  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore";
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore" | "rescue";
   state: "running" | "paused" | "finished" | "aborted";
   reason: string;
   by: string;
@@ -834,13 +842,13 @@ export interface BulksInput {
   limit?: number;
   /** The last given one's: the list goes on behind it. */
   cursor?: string | null;
-  kind?: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore";
+  kind?: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore" | "rescue";
   state?: "running" | "paused" | "finished" | "aborted";
 }
 
 export interface ListedBulk {
   id: string;
-  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore";
+  kind: "retry" | "terminate" | "delete" | "export" | "hold" | "release" | "restore" | "rescue";
   state: "running" | "paused" | "finished" | "aborted";
   reason: string;
   by: string;
@@ -963,6 +971,48 @@ export interface AnswerInput {
   run: string;
   /** The node's id in the workflow. */
   node: string;
+}
+
+export interface StuckInput {
+  /** Most entries that are given. */
+  limit?: number;
+  /** The last given one's: the list goes on behind it. */
+  cursor?: string | null;
+  /** Those of this class. */
+  cause?: "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
+  workflow_id?: string;
+}
+
+export interface ListedStuck {
+  run: string;
+  /** Empty: the run as a whole. */
+  node: string;
+  workflow_id: string;
+  /** The run's. */
+  state: string;
+  /** The class. `lock`: database lock, `crash`: worker lost, `network`: network time-out, `executor`: executor silent, `queue`: queue, `broken`: nothing under way, `source`: source silent, `limit`: limit, `paused`: workflow paused, `person`: person. */
+  cause: "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
+  since: string;
+  /** When it was found in this class first. */
+  found_at: string;
+  /** When it was looked at last. */
+  checked_at: string;
+  words: string;
+  /** What a person can do about it. */
+  act: string;
+  /** What one press of its page does; `rerun`, `hint` and `settle` are also done by `POST /api/runs/{id}/rescue/`. */
+  rescue: "rerun" | "hint" | "settle" | "resume" | "decide" | "close" | "";
+  /** For a shell, or PostgreSQL. */
+  command: string;
+  evidence: Fact[];
+  /** Where the list goes on behind this one. */
+  cursor: string;
+}
+
+export interface Fact {
+  name: string;
+  words: string;
+  at: string | null;
 }
 
 export interface TriggersInput {
@@ -1577,6 +1627,8 @@ export interface FailuresInput {
   retried?: "yes" | "recovered" | "no";
   /** Those that have started and ended. */
   timed?: "yes";
+  /** Those that do not get on, or those of one class. */
+  stuck?: "yes" | "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
   /** Where the runs' logs are. */
   logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
@@ -1690,6 +1742,8 @@ export interface CostInput {
   retried?: "yes" | "recovered" | "no";
   /** Those that have started and ended. */
   timed?: "yes";
+  /** Those that do not get on, or those of one class. */
+  stuck?: "yes" | "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
   /** Where the runs' logs are. */
   logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
@@ -1800,6 +1854,8 @@ export interface DurationInput {
   retried?: "yes" | "recovered" | "no";
   /** Those that have started and ended. */
   timed?: "yes";
+  /** Those that do not get on, or those of one class. */
+  stuck?: "yes" | "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
   /** Where the runs' logs are. */
   logs?: "archived" | "live";
   /** Text of an error; give created or created_from too. */
@@ -1911,6 +1967,8 @@ export interface RunsNow {
   queued: number;
   /** Questions that wait for a person. */
   waiting: number;
+  /** Runs that do not get on. */
+  stuck: number;
 }
 
 export interface Change {
@@ -2268,6 +2326,18 @@ export type AppRouter = TRPCBuiltRouter<
       events: TRPCQueryProcedure<{
         input: EventsInput;
         output: Events;
+        meta: object;
+      }>;
+      /** Runs that do not get on, with what speaks for it; longest stuck first. */
+      stuck: TRPCQueryProcedure<{
+        input: StuckInput | undefined;
+        output: ListedStuck[];
+        meta: object;
+      }>;
+      /** Helps a stuck run: runs its silent nodes again, offers those that nobody takes. */
+      rescue: TRPCMutationProcedure<{
+        input: ActInput;
+        output: Run;
         meta: object;
       }>;
     };

@@ -36,6 +36,7 @@ from runs.filters import (
     RANGES,
     RETRIED,
     SPENT,
+    STUCK,
     TIMED,
     FilterForm,
 )
@@ -168,6 +169,10 @@ class FilterInput(Input):
     timed = OneOf(
         choices=list(TIMED), required=False, help_text="Those that have started and ended."
     )
+    stuck = OneOf(
+        choices=list(STUCK), required=False,
+        help_text="Those that do not get on, or those of one class.",
+    )  # fmt: skip
     logs = OneOf(choices=list(LOGS), required=False, help_text="Where the runs' logs are.")
     q = word(help_text="Text of an error; give created or created_from too.")
 

@@ -13,12 +13,14 @@ import { filterByNode } from "./run_node_filter.js";
 import { applyView } from "./run_zoom.js";
 import { arrowKeys, grow, markSelected, showSelected } from "./run_timeline.js";
 
-const REGIONS = ["run-head", "run-notice", "run-facts", "run-timeline", "run-tab-links"];
+const REGIONS = ["run-head", "run-notice", "run-stuck", "run-facts", "run-timeline", "run-tab-links"];
 // Milliseconds between two looks at the run while it changes; a page that takes long to make is
 // asked for less often.
 const PACE = 400;
 const SLOW_PACE = 1500;
 const AGAIN_AFTER_FAILURE = 3000;
+// What is stuck tells nothing: so long after the last look an open run is looked at all the same.
+const SILENT_PACE = 15_000;
 
 const page = document.getElementById("run");
 const log = new History(Number(page.dataset.lastSeq));
@@ -110,6 +112,14 @@ function followLogs() {
 setInterval(() => {
   if (!document.hidden && document.querySelector("#run-logs[data-moving]")) refreshIn(SLOW_PACE);
 }, SLOW_PACE);
+
+// -- A run of which nothing is heard ------------------------------------------------
+
+setInterval(() => {
+  const isOpen = document.querySelector("#run-head[data-open]");
+  const isSilent = performance.now() - overview.lastAt > SILENT_PACE;
+  if (isOpen && isSilent && !document.hidden) refreshIn(0);
+}, 1000);
 
 // -- The stream ----------------------------------------------------------------
 

@@ -85,5 +85,11 @@ ACTS: dict[str, Act] = {
             BulkKind.RESTORE, "Restore logs", "restored", "Restored", "settings_backup_restore",
             "Restore the logs of {}",
         ),
+        Act(
+            BulkKind.RESCUE, "Rescue", "rescued", "Rescued", "healing", "Rescue {}",
+            (RunState.CREATED, RunState.ACTIVE), "they have ended already", is_ours_alone=True,
+            note="Nodes that have fallen silent run again, nodes that nobody takes are offered"
+            " anew. A run is left alone where it gets on, or where only a person can help it.",
+        ),
     )
 }  # fmt: skip

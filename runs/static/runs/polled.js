@@ -1,4 +1,4 @@
-// The page of services. htmx fetches it anew every five seconds; here stand the light that says how
+// Pages whose part with the id “polled” htmx fetches anew every few seconds: the light that says how
 // fresh it is, and what keeps a fetch from being in the way.
 
 import { ageWords } from "./live.js";
@@ -18,7 +18,7 @@ let heardAt = performance.now();
 let paused = false;
 let pressed = false;
 
-const isPoll = (event) => event.target.id === "services";
+const isPoll = (event) => event.target.id === "polled";
 
 function show() {
   light.hidden = false;
@@ -41,19 +41,20 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (isPoll(event) && (paused || document.hidden)) event.preventDefault();
 });
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.target?.id !== "services") return;
+  if (event.detail.target?.id !== "polled") return;
   // Something else than the part, such as the page to sign in on: leave what is shown.
-  if (!event.detail.xhr.responseText.includes('id="services"')) {
+  if (!event.detail.xhr.responseText.includes('id="polled"')) {
     event.detail.shouldSwap = false;
     return;
   }
   heardAt = performance.now();
-  // What is being pressed stays where it is.
-  if (isPoll({ target: event.detail.elt ?? {} }) && pressed) event.detail.shouldSwap = false;
+  // What is being pressed, and what is open, stays where it is.
+  const isBusy = pressed || document.querySelector("#polled details[open]");
+  if (isPoll({ target: event.detail.elt ?? {} }) && isBusy) event.detail.shouldSwap = false;
 });
 document.addEventListener("htmx:afterSwap", () => {
-  const word = document.getElementById("services")?.dataset.word;
-  const said = document.getElementById("services-said");
+  const word = document.getElementById("polled")?.dataset.word;
+  const said = document.getElementById("polled-said");
   if (word && said.dataset.word !== word) {
     said.textContent = word;
     said.dataset.word = word;
@@ -80,7 +81,7 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) heardAt = performance.now();
 });
 
-document.getElementById("services-said").dataset.word =
-  document.getElementById("services").dataset.word;
+document.getElementById("polled-said").dataset.word =
+  document.getElementById("polled").dataset.word;
 setInterval(show, 1000);
 show();

@@ -1,0 +1,188 @@
+"""Troubleshooting: four verdicts, the gaps of logs by their numbers, and the same as JSON."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from analytics import troubleshooting
+from analytics.troubleshooting_logs import of_run
+from runs import counters, heartbeat
+from runs.models import Source
+from runs.services import broker
+from runs.stuck import usual
+from tests.analytics.pages import text
+from tests.analytics.test_upkeep import begun, end, fail, settled, work
+from tests.runs.api.reports import URL, told
+from tests.runs.archives import archive, in_folder, late
+from tests.runs.stories import Story, node, publish
+from tests.runs.visitors import visitor
+
+PAGE = "/admin/troubleshooting/"
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _alone():
+    heartbeat.forget_all()
+    usual.forget()
+    yield
+    heartbeat.forget_all()
+    usual.forget()
+
+
+def troubles(**more):
+    return troubleshooting.troubles(timezone.now(), **more)
+
+
+def purge(story, *seqs):
+    """Lose some of its events, as no part of the portal does."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('runs.purge', 'on', true)")
+        cursor.execute(
+            "DELETE FROM event_tracking WHERE run_id = %s AND seq = ANY(%s)",
+            [story.id, list(seqs)],
+        )
+
+
+@pytest.fixture
+def version(db):
+    settled()
+    return publish(node("ocr"), slug="intake")
+
+
+def ended(version, ago, seconds=10):
+    story = begun(version, zero=timezone.now() - ago)
+    work(story, "ocr", seconds - 1, at=1)
+    return end(story, after=seconds) or story
+
+
+def test_nothing_to_look_at_is_said_of_all_four():
+    found = troubles()
+    assert [each.name for each in found.sections] == ["stuck", "logs", "failures", "slow"]
+    assert found.worse == []
+    page = text(visitor("runs.view_run").get(PAGE))
+    assert "Every open run gets on, or waits its turn." in page
+    assert "No run has finished yet" in page
+    assert "Look here" not in page
+
+
+def test_what_is_missing_of_a_log_is_told_by_its_numbers(version):
+    whole, broken = ended(version, timedelta(minutes=9)), ended(version, timedelta(minutes=8))
+    broken.lines("ocr", 6)
+    last = broken.run.last_seq
+    assert troubles().logs.verdict.is_fine
+    purge(broken, 3, last - 2, last - 1, last)
+    section = troubles().logs
+    assert not section.verdict.is_fine
+    [log] = section.broken
+    assert (log.public_id, log.missing) == (broken.public_id, 4)
+    assert log.gaps == [(3, 3), (last - 2, last)]
+    one, _ = of_run(broken.public_id)
+    assert one.words == f"4 of {last} events missing: 3, {last - 2}–{last}."
+    one, _ = of_run(whole.run.job_id)
+    assert one.words.startswith("Whole: ")
+    assert of_run("nonsense")[0] is None
+    shown = text(visitor("runs.view_run").get(f"{PAGE}?run={broken.public_id}"))
+    assert f"4 of {last} events missing: 3, {last - 2}–{last}." in shown
+
+
+def test_an_archived_log_is_counted_in_its_object_and_what_came_later_in_the_database(
+    version, settings, tmp_path
+):
+    in_folder(settings, tmp_path)
+    story = ended(version, timedelta(minutes=9))
+    count = story.run.last_seq
+    archive(story)
+    late(story, node="ocr")
+    late(story, node="ocr")
+    one, _ = of_run(story.public_id)
+    assert (one.archived, one.late, one.missing) == (count, 2, 0)
+    assert f"{count:,} in the archive, 2 that came later in the database" in one.words
+    purge(story, count + 1)
+    one, _ = of_run(story.public_id)
+    assert (one.missing, one.gaps) == (1, [(count + 1, count + 1)])
+    assert not troubles().logs.verdict.is_fine
+
+
+def test_sources_are_told_with_what_was_received_and_refused(db):
+    broker.client().delete(counters.KEY)
+    client = visitor("runs.ingest_event", "runs.add_source", "runs.view_run", name="airflow")
+    events = [told("run_created"), told("node_started", node="ocr"), told("node_started")]
+    events.append(told("state_changed", data={"to": "nowhere"}))
+    client.post(URL, events, content_type="application/json")
+    client.post(URL, [told("log", run="r1", data={"message": "x"})], "application/json")
+    counters.flush()
+    [row] = troubles().logs.sources
+    assert row.name == "airflow"
+    # What is no event at all names no source.
+    assert row.received >= 3
+    assert row.last_at is not None
+    Source.objects.update(last_event_at=timezone.now() - timedelta(hours=1))
+    section = troubles().logs
+    assert section.sources[0].is_silent
+    assert section.verdict.words == "airflow has open runs, and tells nothing."
+
+
+def test_a_spike_of_failures_is_told_with_its_group_and_version(version):
+    for hours in range(24, 64, 2):
+        ended(version, timedelta(hours=hours + 2))
+    for minutes in range(8):
+        story = begun(version, zero=timezone.now() - timedelta(minutes=5 + minutes))
+        fail(story, "no space left on disk", at=4)
+    settled()
+    section = troubles().failures
+    assert not section.verdict.is_fine
+    assert section.verdict.words == "100 % of the runs of the last hour failed, usually 0 %."
+    [row] = section.rows
+    assert (row.group.runs, row.group.since, row.usual_words) == (8, "v1", "new")
+    assert "group=" in row.url
+    page = text(visitor("runs.view_run").get(PAGE))
+    assert "100 % of the runs of the last hour failed" in page
+
+
+def test_runs_that_last_longer_than_usual_are_told(version):
+    for hours in range(6):
+        ended(version, timedelta(hours=hours + 1), seconds=20)
+    settled()
+    slow = Story(version, zero=timezone.now() - timedelta(minutes=10)).at(1).active()
+    slow.queue("ocr").start("ocr")
+    section = troubles().slow
+    [row] = section.long_runs
+    assert (row.workflow, row.count) == ("intake", 1)
+    assert row.longest > 500
+    assert 15 < row.usual < 25
+    assert section.verdict.words == "1 run takes longer now than 95 in 100 usually do."
+
+
+def test_workers_that_are_all_busy_are_told_with_their_queue(version):
+    told = {"processes": 1, "tasks": [{"task": "runs.execute"}]}
+    heartbeat.give(heartbeat.Process("worker", "runs@here", ("runs",)), told)
+    story = Story(version, zero=timezone.now() - timedelta(minutes=10))
+    with connection.cursor() as cursor:
+        story.queue("ocr")
+        cursor.execute(
+            "INSERT INTO ready_nodes (node_id, run_id, ready_at, hints)"
+            " SELECT id, run_id, now() - interval '1 minute', 0 FROM nodes"
+        )
+    section = troubles().slow
+    [row] = [each for each in section.queues if each.name == "runs"]
+    assert (row.workers, row.slots, row.busy, row.ready, row.is_full) == (1, 1, 1, 1, True)
+    assert section.verdict.words == "All workers of runs are busy, and nodes wait for them."
+
+
+def test_the_same_by_the_api(version):
+    story = ended(version, timedelta(minutes=9))
+    purge(story, 2)
+    client = visitor("runs.view_run")
+    told = client.get(f"/api/troubleshooting/?run={story.public_id}").json()
+    assert told["is_fine"] is False
+    sections = {each["name"]: each for each in told["sections"]}
+    assert sections["logs"]["verdict"] == "1 run has a log with gaps, of the newest 1."
+    assert sections["logs"]["rows"][0]["gaps"] == "2"
+    assert sections["stuck"]["page"].endswith("/admin/stuck/")
+    assert told["log"]["gaps"] == [[2, 2]]
+    assert client.get("/api/troubleshooting/?run=run_nope").status_code == 404
+    assert client.get("/api/troubleshooting/?rum=1").status_code == 400
+    assert visitor(name="nobody").get("/api/troubleshooting/").status_code == 403
