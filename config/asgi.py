@@ -20,6 +20,7 @@ from django.core.handlers.asgi import ASGIRequest  # noqa: E402
 from config.bodies import Bounded  # noqa: E402
 from config.handler import Handler  # noqa: E402
 from config.health import health, readiness  # noqa: E402
+from config.log_context import Requests  # noqa: E402
 from config.metrics import metrics  # noqa: E402
 from runs.api import ingest_asgi  # noqa: E402
 from runs.api.trpc import subscription  # noqa: E402
@@ -29,10 +30,13 @@ bounded_django = Bounded(Handler())
 ingest = ingest_asgi.Ingest(bounded_django)
 
 
-async def application(scope: Any, receive: Any, send: Any) -> None:
+async def _answer(scope: Any, receive: Any, send: Any) -> None:
     # Neither lifespan nor websockets come here: the server is started without.
     assert scope["type"] == "http"
     await _responder(scope)(scope, receive, send)
+
+
+application = Requests(_answer)
 
 
 def _responder(scope: Any) -> Callable[..., Awaitable[None]]:
