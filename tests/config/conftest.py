@@ -6,10 +6,6 @@ from tests import emptying
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _emptied_quickly(request):
-    # Most tests here need no database, and are not to make one.
-    if "django_db_setup" not in request.fixturenames:
-        yield
-        return
+def _emptied_quickly():
     with emptying.quickly():
         yield
