@@ -191,6 +191,8 @@ else:
 if _flag("DATABASE_PREPARE", default=True):
     # The recorder and the engine send the same few statements all day: planned once a connection.
     DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5
+# Those outlive a transaction, which no connection of a pooler's does; choices of forms use them.
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
 # A restart of the server breaks every connection: each is tried before it is used again.
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
