@@ -1,7 +1,10 @@
 """Behind PgBouncer in transaction mode all works, and nothing is left on its connections."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 import urllib.request
 from contextlib import ExitStack
@@ -65,8 +68,6 @@ def pooled():
 
 
 def _migrate(folder, direct):
-    import os
-
     env = {**os.environ, "DATABASE_URL": direct, "DATA_DIR": str(folder / "portal")}
     child = Child(processes.prepare(folder / "portal", env), capture=True)
     assert child.run() == 0
@@ -74,14 +75,10 @@ def _migrate(folder, direct):
 
 @pytest.fixture(scope="module")
 def token(pooled):
-    import os
-    import subprocess
-    import sys
-
     _, by, _ = pooled
     return subprocess.check_output(
         [sys.executable, "manage.py", "create_token", "admin", "--scopes",
-         "view,execute,export,ingest,retention,terminate"],
+         "view,execute,export,ingest,retention,workflows"],
         env={**os.environ, "DATABASE_URL": by, "DATABASE_PREPARE": "0"}, cwd=PROJECT, text=True,
     ).strip()  # fmt: skip
 

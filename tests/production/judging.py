@@ -132,7 +132,8 @@ def figures(load: Load, seconds: float) -> str:
     executed, runs, events, lost = row
     return (
         f"{executed:,} runs executed ({executed / seconds:.1f}/s), {runs:,} in all,"
-        f" {events:,} events in the tables ({events / seconds:,.0f}/s), {lost} attempts lost and made again"
+        f" {events:,} events in the tables ({events / seconds:,.0f}/s),"
+        f" {lost} attempts lost and made again"
     )
 
 
