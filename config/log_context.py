@@ -7,6 +7,7 @@ answered in the same header, and goes along with the Celery tasks that the reque
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 import time
@@ -14,6 +15,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import celery.apps.worker
 from celery import signals
 from celery.utils.log import LoggingProxy, get_multiprocessing_logger
 from django.conf import settings
@@ -106,6 +108,18 @@ def _begin_logging(**_: Any) -> None:
     """Before Celery has anything to say: it sets Django up only later."""
     configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
     logging.captureWarnings(True)
+    # What a worker says of a signal goes past all logging.
+    celery.apps.worker.safe_say = _say
+
+
+def _say(message: str, *_: Any) -> None:
+    """Within a handler of a signal, where a lock of the log may be held by who was interrupted."""
+    record = logging.makeLogRecord(
+        {"name": "celery.worker", "levelname": "INFO", "levelno": logging.INFO, "msg": message}
+    )
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            os.write(handler.stream.fileno(), f"{handler.format(record)}\n".encode())
 
 
 def _keep_logging(**_: Any) -> None:

@@ -479,6 +479,8 @@ LOGGING = {
         "celery": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "ERROR"},
+        # Of Celery's pool.
+        "multiprocessing": {"level": "ERROR"},
         # The web server has handlers of its own until the application is loaded.
         "uvicorn": {"propagate": True},
         "uvicorn.error": {"propagate": True},

@@ -120,7 +120,8 @@ class Machine:
         services = [unit for unit in units if unit.endswith(".service")]
         if services:
             self.systemctl("stop", *services)
-        if (self.root / "run/nginx.pid").exists():
+        pid = self.root / "run/nginx.pid"
+        if pid.exists() and pid.read_text().strip():
             self.run("nginx -s stop")
         stop(self.servers.values(), grace=15)
 
@@ -194,7 +195,7 @@ done
 exec /usr/bin/install "${words[@]}"
 """
 OWN_NGINX = """\
-if [ "$*" = "-s reload" ] && [ ! -e {root}/run/nginx.pid ]; then
+if [ "$*" = "-s reload" ] && [ ! -s {root}/run/nginx.pid ]; then
     exec /usr/sbin/nginx -p {root}/nginx -c {root}/nginx/nginx.conf
 fi
 exec /usr/sbin/nginx -p {root}/nginx -c {root}/nginx/nginx.conf "$@"
