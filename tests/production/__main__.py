@@ -20,13 +20,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGQUIT
+from typing import TYPE_CHECKING
 
 from config.embedded.processes import stop
 from config.embedded.services import bring_up
-from tests.production.client import Door, Series
-from tests.production.load import HOT_RUNS, Load, wait_for_listeners
 from tests.production.machine import DATABASE_PASSWORD, DOC, Machine, blocks
 from tests.seaweed import Seaweed
+
+if TYPE_CHECKING:
+    from tests.production.client import Series
+    from tests.production.load import Load
 
 QUEUES = "fast"
 Restart = tuple[str, Callable[[], None]]
@@ -58,6 +61,10 @@ class Production:
             at.systemctl("start", f"portal-worker@{QUEUES}")
             self.say("installed as the docs say")
             token = self._prepare()
+            # Only now: these import what has models.
+            from tests.production.client import Door
+            from tests.production.load import Load
+
             load = Load(Door(at), token, events=self._options.events, runs=self._options.runs)
             load.begin()
             windows = self._restart_all(load)
@@ -132,7 +139,7 @@ class Production:
         ]  # fmt: skip
         found: list[Restart] = []
         for unit in units:
-            found.append((f"{unit} restarted", lambda u=unit: at.systemctl("restart", u)))
+            found.append((f"{unit} restarted", lambda u=unit: self._restart(u)))
             found.append((f"{unit} killed", lambda u=unit: self._kill(u)))
         found += [
             ("Redis shut down", lambda: self._server("redis", signal.SIGTERM)),
@@ -147,11 +154,22 @@ class Production:
             found.append(("nginx reloaded", lambda: at.run("nginx -s reload")))
         return found
 
+    def _restart(self, unit: str) -> None:
+        self._at.systemctl("restart", unit)
+        self._await_ready(unit)
+
     def _kill(self, unit: str) -> None:
-        # All of it: what is left of a killed worker ends by itself.
-        os.kill(self._at.pid(unit), SIGKILL)
-        time.sleep(0.5)
-        self._at.systemctl("start", unit)
+        """Itself alone; the unit is started again by who keeps it."""
+        before = self._at.pid(unit)
+        os.kill(before, SIGKILL)
+        while self._at.pid(unit) == before:
+            time.sleep(0.05)
+        self._await_ready(unit)
+
+    def _await_ready(self, unit: str) -> None:
+        port = unit.partition("@")[2]
+        if port.isdecimal():
+            self._at.await_ready(self._at.port(int(port)))
 
     def _server(self, name: str, number: int) -> None:
         child = self._at.servers[name]
@@ -185,6 +203,7 @@ class Production:
 
     def _judge(self, load: Load, windows: list[tuple[str, float, float]]) -> list[str]:
         from tests.production import judging
+        from tests.production.load import HOT_RUNS, wait_for_listeners
 
         seconds = windows[-1][2] - windows[0][1]
         self.say("the load has ended; waiting for the last runs")

@@ -24,6 +24,11 @@ _REPORTED = {
     "a completed node was completed once, and no other was",
     "every node has ended",
     "every attempt has ended",
+    # The load's reports are of another time than they are sent, and of nodes that never began.
+    "a run's version is one of its workflow",
+    "a run of a version has that version's nodes",
+    "a node's status is what its last event left it in",
+    "nothing goes on in a run that has ended",
 }
 
 
@@ -86,20 +91,16 @@ def of_started(started: dict[str, str]) -> list[str]:
 
 
 def of_tables() -> list[str]:
-    holding = [
-        name for name in of_engine.HOLDING if name != "a run costs what its model calls cost"
-    ]
-    found = [f"not so: {name}: {runs}" for name, runs in invariants.broken(*holding).items()]
+    rules = {name: invariants.INVARIANTS[name] for name in of_engine.HOLDING} | of_engine.RULES
+    found = []
     with connection.cursor() as cursor:
-        for name, query in of_engine.RULES.items():
-            own = (
-                f"SELECT * FROM ({query}) AS f(run, what) JOIN jobs ON jobs.id = f.run"
-                " WHERE jobs.source_id IS NULL"
-                if name in _REPORTED
-                else f"SELECT * FROM ({query}) AS f(run, what)"
+        for name, query in rules.items():
+            executed = "JOIN jobs ON jobs.id = f.run AND jobs.source_id IS NULL"
+            cursor.execute(
+                f"SELECT f.* FROM ({query}) AS f(run) {executed if name in _REPORTED else ''}"
+                f" LIMIT {MOST}"
             )
-            cursor.execute(f"{own} LIMIT {MOST}")
-            found += [f"not so: {name}: {row[0]} {row[1]}" for row in cursor.fetchall()]
+            found += [f"not so: {name}: {row}" for row in cursor.fetchall()]
     return found
 
 

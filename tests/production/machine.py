@@ -7,12 +7,15 @@ fills in the environment. All else is the real thing.
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import shutil
 import stat
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from config.embedded.network import free_port
@@ -105,6 +108,18 @@ class Machine:
     def systemctl(self, *words: str) -> None:
         self.run(f"systemctl {' '.join(words)}")
 
+    def await_ready(self, port: int, seconds: float = 60) -> None:
+        """As a load balancer asks, and the docs."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            asking = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            with suppress(OSError, http.client.HTTPException):
+                asking.request("GET", "/readyz")
+                if asking.getresponse().status == 200:
+                    return
+            time.sleep(0.2)
+        raise AssertionError(f"port {port} is not ready:{self.ends_of_logs()}")
+
     def pid(self, unit: str) -> int:
         return int((self.root / "run" / f"{self.told(unit)}.service.pid").read_text())
 
@@ -116,7 +131,7 @@ class Machine:
         )
 
     def end(self) -> None:
-        units = [path.name.removesuffix(".pid") for path in (self.root / "run").glob("*.pid")]
+        units = [path.name.removesuffix(".keeper") for path in (self.root / "run").glob("*.keeper")]
         services = [unit for unit in units if unit.endswith(".service")]
         if services:
             self.systemctl("stop", *services)

@@ -12,11 +12,13 @@ import shlex
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from signal import SIGKILL, SIGTERM
+from signal import SIGKILL, SIGTERM, signal
 
 ROOT = Path(os.environ["MACHINE"])
 UNITS = ROOT / "etc/systemd/system"
+RESTART_SECONDS = 2
 
 
 def main(arguments: list[str]) -> int:
@@ -39,13 +41,13 @@ def expanded(name: str) -> list[str]:
     return [name if name.endswith(".service") else f"{name}.service"]
 
 
-def pid_file(unit: str) -> Path:
-    return ROOT / "run" / f"{unit}.pid"
+def pid_file(unit: str, of: str = "pid") -> Path:
+    return ROOT / "run" / f"{unit}.{of}"
 
 
-def running(unit: str) -> int | None:
+def running(unit: str, of: str = "keeper") -> int | None:
     try:
-        pid = int(pid_file(unit).read_text())
+        pid = int(pid_file(unit, of).read_text())
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, ValueError):
         return None
@@ -53,8 +55,41 @@ def running(unit: str) -> int | None:
 
 
 def start(unit: str) -> None:
+    """Leaves a process behind that keeps the unit up."""
     if running(unit):
         return
+    keeper = subprocess.Popen(
+        [sys.executable, __file__, "keep", unit], stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    pid_file(unit, "keeper").write_text(str(keeper.pid))
+
+
+def keep(unit: str) -> int:
+    """Restart=always, until it is told to end."""
+    over = False
+    process: subprocess.Popen[bytes] | None = None
+
+    def end(*_: object) -> None:
+        nonlocal over
+        over = True
+        if process is not None:
+            process.terminate()
+
+    signal(SIGTERM, end)
+    while not over:
+        process = begin(unit)
+        pid_file(unit).write_text(str(process.pid))
+        process.wait()
+        # As KillMode=mixed: what is left of it is killed.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, SIGKILL)
+        if not over:
+            time.sleep(RESTART_SECONDS)
+    return 0
+
+
+def begin(unit: str) -> subprocess.Popen[bytes]:
     stem, _, instance = unit.removesuffix(".service").partition("@")
     file = UNITS / (f"{stem}@.service" if instance else unit)
     service = file.read_text().partition("[Service]")[2].partition("[Install]")[0]
@@ -69,27 +104,21 @@ def start(unit: str) -> None:
     values = dict(pairs)
     command = values["ExecStart"].replace("%%", "\0").replace("%i", instance).replace("\0", "%")
     with (ROOT / "log" / f"{unit}.log").open("ab") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             shlex.split(command), env=env, cwd=values["WorkingDirectory"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
-    pid_file(unit).write_text(str(process.pid))
 
 
 def stop(units: list[str]) -> None:
-    """As KillMode=mixed: the main process is asked, what is left is killed."""
-    pids = [pid for unit in units if (pid := running(unit))]
-    for pid in pids:
-        os.kill(pid, SIGTERM)
+    for unit in units:
+        if keeper := running(unit):
+            os.kill(keeper, SIGTERM)
     end = time.monotonic() + 60
     while any(running(unit) for unit in units) and time.monotonic() < end:
         time.sleep(0.05)
-    for pid in pids:
-        try:
-            os.killpg(pid, SIGKILL)
-        except ProcessLookupError:
-            continue
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    words = sys.argv[1:]
+    sys.exit(keep(words[1]) if words[0] == "keep" else main(words))
