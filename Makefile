@@ -4,6 +4,7 @@
 #   make test      all tests, with servers and a browser of their own; ARGS goes to pytest
 #   make long      the tests that take too long for every change
 #   make chaos     a long test in which all that can fall over does; ARGS="--seed 7" repeats one
+#   make production   a production-like start under load, while each part is restarted
 #   make check     style, types, who imports whom, migrations, deployment settings
 #   make audit     known vulnerabilities of what the portal is made of; part of make check
 #   make lock      write the lock files anew from pyproject.toml; ARGS=--upgrade for newer versions
@@ -14,7 +15,8 @@ PACKAGES := config runs retention analytics
 # hundred processes, and each would compile the portal anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test long chaos check audit bench screenshots lock installed installed-dev chromium
+.PHONY: run test long chaos production check audit bench screenshots lock installed \
+	installed-dev chromium
 
 run: installed
 	@exec $(PYTHON) -m config.embedded
@@ -32,6 +34,9 @@ long: installed-dev chromium
 
 chaos: installed-dev
 	@exec $(PYTHON) -m tests.chaos $(ARGS)
+
+production: installed-dev
+	@exec $(PYTHON) -m tests.production $(ARGS)
 
 bench: installed-dev
 	$(PYTHON) -m tests.bench $(ARGS)

@@ -21,6 +21,7 @@ from config.bodies import Bounded  # noqa: E402
 from config.guards import Guarded  # noqa: E402
 from config.handler import Handler  # noqa: E402
 from config.health import health, readiness  # noqa: E402
+from config.log_context import Requests  # noqa: E402
 from config.metrics import metrics  # noqa: E402
 from runs.api import ingest_asgi  # noqa: E402
 from runs.api.trpc import subscription  # noqa: E402
@@ -36,7 +37,7 @@ async def _answered(scope: Any, receive: Any, send: Any) -> None:
     await _responder(scope)(scope, receive, send)
 
 
-application = Guarded(_answered)
+application = Requests(Guarded(_answered))
 
 
 def _responder(scope: Any) -> Callable[..., Awaitable[None]]:

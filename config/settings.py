@@ -202,6 +202,8 @@ else:
 if _flag("DATABASE_PREPARE", default=True):
     # The recorder and the engine send the same few statements all day: planned once a connection.
     DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5
+# Those outlive a transaction, which no connection of a pooler's does; choices of forms use them.
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
 # A restart of the server breaks every connection: each is tried before it is used again.
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -478,26 +480,45 @@ UNFOLD = {
 
 # -- Logging ---------------------------------------------------------------------------------
 
+# One JSON object a line for machines, or a line for a person.
+LOG_FORMAT = os.environ.get("LOG_FORMAT") or ("text" if LOCAL else "json")
+if LOG_FORMAT not in ("json", "text"):
+    raise ImproperlyConfigured(f"LOG_FORMAT must be json or text, not {LOG_FORMAT!r}")
+LOG_LEVEL = os.environ.get("LOG_LEVEL") or "INFO"
+if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+    raise ImproperlyConfigured(
+        f"LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL, not {LOG_LEVEL!r}"
+    )
+# A line for each request that was answered.
+ACCESS_LOG = _flag("ACCESS_LOG", default=not LOCAL)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {
+        "text": {
             "()": "config.logs.Formatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
         },
+        "json": {"()": "config.logs.JsonFormatter"},
     },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT},
         "errors": {"class": "config.logs.ErrorCounter", "level": "ERROR"},
     },
-    "root": {"handlers": ["stderr", "errors"], "level": os.environ.get("LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["stderr", "errors"], "level": LOG_LEVEL},
     "loggers": {
         "django.server": {"level": "WARNING"},
         "celery": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "ERROR"},
-        "uvicorn.access": {"level": "WARNING"},
+        # Of Celery's pool.
+        "multiprocessing": {"level": "ERROR"},
+        # The web server has handlers of its own until the application is loaded.
+        "uvicorn": {"propagate": True},
+        "uvicorn.error": {"propagate": True},
+        # Its lines have the query in them, and no request id.
+        "uvicorn.access": {"level": "WARNING", "propagate": True},
+        "portal.access": {"level": "INFO" if ACCESS_LOG else "ERROR"},
     },
 }

@@ -15,6 +15,7 @@ from celery.signals import celeryd_after_setup, task_prerun, worker_process_init
 from celery.worker import state
 from django.conf import settings
 from django.db import close_old_connections
+from kombu.transport.redis import QoS
 
 from config.embedded.processes import die_with_parent
 from runs import heartbeat
@@ -102,6 +103,21 @@ def _how(code: int) -> str:
     return f"was ended by {name}"
 
 
+def _restore_unacked(self: Any, client: Any = None) -> Any:
+    """What kombu does with messages that were not acknowledged when the broker went away. The
+    connection may be closed by then, by which it falls; and the worker with it. The pulse sends
+    hints again that nobody heeded."""
+    try:
+        return _kombus_restore(self, client)
+    except AttributeError:
+        if self.channel.connection.client is not None:
+            raise
+        return []
+
+
+_kombus_restore: Any = QoS.restore_unacked
+
+
 def _limit_memory(**_: Any) -> None:
     """What a node asks for beyond is a MemoryError of its own, and no end of the machine's."""
     if settings.WORKER_MEMORY_MB:
@@ -132,6 +148,7 @@ def install(app: Celery) -> None:
     # A new connection costs PostgreSQL more than the work of a node: nothing is cached or planned
     # on it. Celery would close it after each task, and before.
     app.conf["CELERY_DB_REUSE_MAX"] = REUSED
+    QoS.restore_unacked = _restore_unacked  # type: ignore[method-assign]
     task_prerun.connect(_look_at_connection, weak=False)
     celeryd_after_setup.connect(_take_from_all_queues, weak=False)
     app.steps["consumer"].add(Heartbeat)

@@ -2,8 +2,9 @@
 
 Objects that nothing names are first only noted, and doomed at the end, a day ahead: were they a
 great part of all, then this is more likely another portal's storage, or a database that was
-restored from before. Whoever writes an object dooms it before, and names it in the transaction that
-spares it, so one look at both tables tells what is nobody's.
+restored from before. Where it is known to be restored, they are kept for some weeks. Whoever writes
+an object dooms it before, and names it in the transaction that spares it, so one look at both
+tables tells what is nobody's.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -22,7 +23,7 @@ from retention import check
 from retention.check import Verdict
 from retention.models import Finding
 from retention.taken import Taken
-from runs import archiving, doomed, ids, objects
+from runs import archiving, backups, doomed, ids, objects
 from runs.models import Archive, ExportPart
 from runs.objects import Missing
 
@@ -214,11 +215,20 @@ def _doom(taken: Taken, cursor: dict[str, Any]) -> bool:
     with transaction.atomic():
         # Somebody may have put and named it since.
         names = _nobodys_archives(archives) | _nobodys_parts(parts)
-        doomed.doom(names, f"nothing names it ({execution.public_id})", now=now, after=GRACE)
+        after = _grace(now)
+        doomed.doom(names, f"nothing names it ({execution.public_id})", now=now, after=after)
         done = [row.pk for row in rows if row.object_name in names]
-        Finding.objects.filter(pk__in=done).update(act="it is deleted in a day")
+        when = "in a day" if after == GRACE else f"on {now + after:%Y-%m-%d}, after the restore"
+        Finding.objects.filter(pk__in=done).update(act=f"it is deleted {when}")
         report["doomed"] += len(names)
         return taken.commit({"phase": "doom", "behind": rows[-1].pk}, report=report)
+
+
+def _grace(now: datetime) -> timedelta:
+    """A database that was restored from before does not name what came later, and that may still
+    be wanted: by a later backup, or by the portal whose storage this is."""
+    kept_until = backups.objects_kept_until()
+    return GRACE if kept_until is None else max(GRACE, kept_until - now)
 
 
 def _leftovers(taken: Taken, _: dict[str, Any]) -> bool:

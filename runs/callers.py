@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 
 from django.conf import settings
@@ -17,12 +17,23 @@ def address_of(request: HttpRequest) -> str | None:
     Each proxy adds to X-Forwarded-For the address that it was called from, so only as many of
     them, from the end, are to be believed as there are proxies of ours; the rest is the caller's.
     """
+    forwarded = request.headers.get("X-Forwarded-For", "")
+    return _believed(forwarded, request.META.get("REMOTE_ADDR", ""))
+
+
+def address_in(headers: Iterable[tuple[bytes, bytes]], caller: str) -> str | None:
+    """The same, of a request that is not Django's."""
+    forwarded = [value for name, value in headers if name == b"x-forwarded-for"]
+    return _believed(b",".join(forwarded).decode("latin-1"), caller)
+
+
+def _believed(forwarded: str, caller: str) -> str | None:
     if settings.PROXIES:
-        hops = request.headers.get("X-Forwarded-For", "").split(",")
+        hops = forwarded.split(",")
         found = _clean(hops[-min(settings.PROXIES, len(hops))])
         if found:
             return found
-    return _clean(request.META.get("REMOTE_ADDR", ""))
+    return _clean(caller)
 
 
 def _clean(text: str) -> str | None:

@@ -6,19 +6,26 @@ is shown only when every transaction that began before its own has ended, and cu
 
 So a writing transaction that stays open, anywhere on the server, holds back every reader until it
 ends: `held_back_since` tells.
+
+Transaction numbers belong to a server. One that a dump was loaded into may not have come so far:
+new lines would stand before the cursors, and never be read. `mend_after_restore` sees to that.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Q
 
 from runs.models import OutboxCursor
+
+logger = logging.getLogger(__name__)
 
 _READ = """
 SELECT xid::text::bigint, id, run_id, first_seq, last_seq FROM outbox
@@ -58,9 +65,51 @@ class Line:
     last_seq: int
 
 
+# Whether there are numbers that no transaction of this server has had yet, apart from this one's.
+_IS_FOREIGN = """
+SELECT known >= pg_snapshot_xmax(pg_current_snapshot())
+    AND known > coalesce(pg_current_xact_id_if_assigned(), '0'::xid8)
+FROM (SELECT greatest(
+    (SELECT max(xid) FROM outbox), (SELECT max(xid) FROM outbox_cursors)
+)) AS stored(known)
+"""
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('outbox restored', 7))"
+# All that is there goes before all that comes: 1 is no transaction's number. A cursor keeps its
+# place by the lines' ids, before the first line that its reader may not have seen; some lines may
+# be read twice, which every reader has to bear. One statement, and so one look at both tables.
+_REBASE = """
+WITH moved AS (
+    UPDATE outbox_cursors AS cursors SET xid = '1'::xid8, line = coalesce(
+        (SELECT min(id) - 1 FROM outbox WHERE (outbox.xid, outbox.id) > (cursors.xid, cursors.line)
+            OR outbox.recorded_at > cursors.moved_at),
+        (SELECT max(id) FROM outbox), 0)
+)
+UPDATE outbox SET xid = '1'::xid8
+"""
 _END = """
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint
 """
+
+
+def mend_after_restore() -> bool:
+    """Number lines and cursors anew if they came from a server that was further on; whether it was
+    so. Asked before anything is read or pruned."""
+    with connection.cursor() as cursor:
+        if not _is_foreign(cursor):
+            return False
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_LOCK)
+        if not _is_foreign(cursor):  # another process was first
+            return False
+        cursor.execute(_REBASE)
+    logger.warning("the outbox came from another server, and was numbered anew")
+    return True
+
+
+def _is_foreign(cursor: Any) -> bool:
+    cursor.execute(_IS_FOREIGN)
+    (is_foreign,) = cursor.fetchone()
+    return bool(is_foreign)
 
 
 def begin(reader: str, now: datetime) -> bool:
@@ -95,6 +144,7 @@ def read(reader: str, limit: int = 500) -> list[Line]:
     The cursor's row is locked: where `advance` is called in the same transaction, two processes
     of one reader take turns. Who calls it later may read what another one reads too.
     """
+    mend_after_restore()
     cursor_row, _ = OutboxCursor.objects.get_or_create(
         reader=reader, defaults={"xid": 0, "line": 0, "moved_at": datetime.now().astimezone()}
     )
@@ -121,6 +171,7 @@ def prune(now: datetime, keep: timedelta = timedelta(minutes=10), batch: int = 1
 def prune_all(now: datetime, seconds: float = 20, batch: int = 10_000) -> int:
     """Prune batch after batch until nothing is left to prune or the time is up."""
     end, total = time.monotonic() + seconds, 0
+    mend_after_restore()
     while True:
         pruned = prune(now, batch=batch)
         total += pruned

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from contextvars import copy_context
 from functools import partial
 from io import BytesIO
 from typing import Any, TypeVar
@@ -98,7 +99,9 @@ class Ingest:
             await _send(send, _refused(scope, refused))
 
     async def _in_thread(self, act: Callable[..., T], *given: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, act, *given)
+        # With what the lines of the log are about.
+        own = partial(copy_context().run, act, *given)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, own)
 
     def _called(self, scope: Any, body: bytes) -> HttpResponse:
         response = self._answered(scope, body)

@@ -17,6 +17,7 @@ from functools import partial
 
 from django.conf import settings
 from django.db import connection, transaction
+from structlog.contextvars import bind_contextvars
 
 from runs.engine.clock import clock
 from runs.engine.context import Context
@@ -106,6 +107,7 @@ class Attendant:
                 continue
             if charge is not seen:
                 seen, renew_at = charge, time.monotonic() + RENEW_SECONDS
+                _tell_lines_of(charge.context)
             if self._told.wait(max(0.0, min(renew_at - time.monotonic(), RENEW_SECONDS))):
                 self._told.clear()
                 # Lines that come together go together.
@@ -151,6 +153,11 @@ class Attendant:
                 charge.context.run_id, charge.context.node, GRACE_SECONDS,
             )  # fmt: skip
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _tell_lines_of(context: Context) -> None:
+    """This thread's lines in the log are about this attempt from now on."""
+    bind_contextvars(run_id=context.run_id, node=context.node, attempt=context.attempt)
 
 
 def _end_if_deaf_at(moment: float) -> None:

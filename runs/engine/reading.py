@@ -16,7 +16,7 @@ _READY = """
 SELECT nodes.id, nodes.run_id, nodes.key, nodes.attempts, jobs.version_id,
     ready_nodes.ready_at <= %s, nodes.executor, workflows.id,
     CASE WHEN workflows.paused_at IS NULL THEN workflows.max_active ELSE 0 END,
-    executor_limits.most
+    executor_limits.most, workflows.slug
 FROM ready_nodes
 JOIN nodes ON nodes.id = ready_nodes.node_id JOIN jobs ON jobs.id = nodes.run_id
 JOIN workflows ON workflows.id = jobs.workflow_id
@@ -48,6 +48,8 @@ class Ready(NamedTuple):
     most_active: int | None
     # What the operator allows of the executor; None: what it declares itself.
     most_in_flight: int | None
+    # What the workflow is called.
+    workflow: str
 
 
 def ready(node_id: int, now: datetime) -> Ready | None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
 
-from runs import definitions, recorder
+from runs import definitions, ids, recorder
 from runs.engine import steps
 from runs.engine.patience import is_passing
 from runs.graph import DefinitionError
@@ -71,7 +71,8 @@ def _each(
         except Exception as error:
             if is_passing(error):
                 raise
-            logger.exception("run %s cannot be rescued", run_id)
+            about = {"run_id": ids.encode("run", run_id)}
+            logger.exception("run %s cannot be rescued", run_id, extra=about)
     return count
 
 

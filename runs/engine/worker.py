@@ -16,8 +16,9 @@ from typing import Any
 from billiard.common import terminate_handler_fired
 from django.conf import settings
 from django.db import Error
+from structlog.contextvars import bound_contextvars
 
-from runs import definitions, paths, placeholders, recorder
+from runs import definitions, ids, paths, placeholders, recorder
 from runs.engine import (
     dispatch,
     executors,
@@ -103,7 +104,9 @@ def execute(node_id: int) -> bool:
     node = _ready(node_id)
     if node is None:
         return False
-    done = _execute_ready(node)
+    about = {"run_id": ids.encode("run", node.run_id), "workflow": node.workflow}
+    with bound_contextvars(**about, node=node.key, attempt=node.attempts + 1):
+        done = _execute_ready(node)
     if opened := gates.of_node(node):
         gates.release(opened)
     return done

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -142,3 +143,85 @@ def test_what_an_open_transaction_may_precede_is_not_pruned(make_run):
         other.rollback()
     assert outbox.prune_all(timezone.now(), batch=1) == 1
     assert lines() == [1]
+
+
+# -- After a restore into a server that has not come so far ---------------------------------------
+
+FURTHER = 10**9
+
+
+def come_from_further_on():
+    """What a dump of a server has whose transactions have higher numbers than this one's."""
+    with connection.cursor() as cursor:
+        for table in ("outbox", "outbox_cursors"):
+            cursor.execute(
+                f"UPDATE {table} SET xid = (xid::text::bigint + %s)::text::xid8", [FURTHER]
+            )
+
+
+def unread(reader):
+    with transaction.atomic():
+        return [line.last_seq for line in outbox.read(reader)]
+
+
+def test_what_comes_after_a_restore_is_read_though_its_transactions_have_lower_numbers(told):
+    come_to("done", 26)
+    come_from_further_on()
+    record(told, log())
+    assert unread("done") == [27]
+
+
+def test_a_restore_leaves_each_reader_at_its_place(told):
+    come_to("slow", 13)
+    come_to("fast", 20)
+    come_from_further_on()
+    assert unread("slow") == list(range(14, 27))
+    assert unread("fast") == list(range(21, 27))
+
+
+def test_nothing_new_is_pruned_unread_after_a_restore(told):
+    come_to("slow", 26)
+    come_from_further_on()
+    record(told, log())
+    outbox.prune_all(timezone.now() + HOUR)
+    assert unread("slow") == [27]
+
+
+def test_a_restore_is_noticed_by_the_cursors_alone(make_run):
+    run_id = make_run()
+    come_to("done", 1)
+    OutboxLine.objects.all().delete()
+    come_from_further_on()
+    record(run_id, log())
+    assert unread("done") == [2]
+
+
+def test_what_was_recorded_before_the_restore_was_noticed_is_read_too(told):
+    come_to("done", 26)
+    come_from_further_on()
+    for _ in range(3):
+        record(told, log())
+    assert outbox.mend_after_restore()
+    assert unread("done") == [27, 28, 29]
+    assert not outbox.mend_after_restore()
+
+
+def test_an_own_transaction_is_no_other_server(make_run):
+    with transaction.atomic():
+        make_run()
+        assert not outbox.mend_after_restore()
+
+
+def test_a_server_that_is_further_on_than_the_dump_reads_on(told):
+    come_to("done", 26)
+    assert not outbox.mend_after_restore()
+    record(told, log())
+    assert unread("done") == [27]
+
+
+def test_migrating_mends_the_outbox_before_any_process_starts(told):
+    come_to("done", 26)
+    come_from_further_on()
+    call_command("migrate", verbosity=0)
+    record(told, log())
+    assert unread("done") == [27]
