@@ -19,6 +19,8 @@ ELSEWHERE = {
     "make test\n": "this is it",
     "hexkey": "tests/runs/api/test_hooks_for_real.py",
 }
+# And all those of these pages.
+WHOLE = {"operations.md": "tests/config/test_operations_doc.py"}
 # Refused requests fail, and streams end.
 _CURL = """#!/bin/sh
 for each in "$@"; do [ "$each" = -N ] && endless=1; done
