@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -40,21 +41,34 @@ def value_of(name: str, url: str) -> str:
 
 
 def masked(value: Any) -> Any:
-    """A text, or the texts of a JSON value, without the secrets in them: those that the portal
-    knows, and what looks like one wherever it comes from."""
+    """What people read, a text or the texts of a JSON value, without the secrets in it: those that
+    the portal knows, and what looks like one wherever it comes from."""
+    return _each(value, _without_any)
+
+
+def without_known(value: Any) -> Any:
+    """What the next node takes, without the secrets that the portal knows. What only looks like one
+    may be what that node is to work with."""
+    return _each(value, _without_known)
+
+
+def _each(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
-        return _masked(value)
+        return change(value)
     if isinstance(value, dict):
-        return {masked(key): masked(item) for key, item in value.items()}
+        return {_each(key, change): _each(item, change) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [masked(item) for item in value]
+        return [_each(item, change) for item in value]
     return value
 
 
-def _masked(text: str) -> str:
+def _without_known(text: str) -> str:
     pattern = _pattern()
-    if pattern is not None:
-        text = pattern.sub(MASK, text)
+    return text if pattern is None else pattern.sub(MASK, text)
+
+
+def _without_any(text: str) -> str:
+    text = _without_known(text)
     # Most texts hold none: to look for what all of a kind have is cheaper than to look for them.
     if "runs_" in text or "whsec_" in text:
         text = _OURS.sub(rf"\1{MASK}", text)

@@ -50,7 +50,7 @@ from runs.models import Attempt, WorkflowVersion
 from runs.payload import PayloadError, bounded
 from runs.recorder import Snapshot
 from runs.rows import NewEvent, RunRow
-from runs.secret_values import masked
+from runs.secret_values import without_known
 from runs.states import AttemptStatus
 
 logger = logging.getLogger(__name__)
@@ -285,7 +285,7 @@ def _run_here(work: executors.Work) -> executors.Result:
 
 def _storable(output: Any) -> Any:
     try:
-        return masked(bounded(output, settings.ENGINE_PAYLOAD_BYTES, "the output"))
+        return without_known(bounded(output, settings.ENGINE_PAYLOAD_BYTES, "the output"))
     except PayloadError as error:
         raise OutputInvalid(str(error)) from error
 

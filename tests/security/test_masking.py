@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from runs import secret_values
 from runs.models.token import new_secret
-from runs.secret_values import MASK, masked
+from runs.secret_values import MASK, masked, without_known
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,11 @@ def test_what_looks_like_a_secret_is_masked(text, shown):
 )  # fmt: skip
 def test_what_does_not_is_left_as_it_is(text):
     assert masked(text) == text
+
+
+def test_an_output_goes_to_the_next_node_as_it_is_but_for_known_secrets(settings):
+    given = {"fetch": "ftp://reader:of-theirs@files.example/x", "key": settings.SECRET_KEY}
+    assert without_known(given) == {**given, "key": MASK}
 
 
 def test_no_token_that_is_made_is_shown():
