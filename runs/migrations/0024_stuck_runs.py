@@ -1,4 +1,4 @@
-"""Runs that do not get on: what was found of them last, and the indexes by which they are found."""
+"""Runs that do not get on: what was found of them last; and bulk operations that help them."""
 
 import django.db.models.deletion
 from django.db import migrations, models
@@ -46,14 +46,6 @@ class Migration(migrations.Migration):
                     models.Index(fields=['workflow', 'since', 'id'], name='stuck_runs_workflow'),
                 ],
             },
-        ),
-        migrations.AddIndex(
-            model_name='readynode',
-            index=models.Index(condition=models.Q(('declined_at__isnull', False)), fields=['declined_at'], name='ready_nodes_declined'),
-        ),
-        migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('source__isnull', False), ('state__in', ['created', 'active'])), fields=['source', 'created_at', 'id'], name='jobs_open_elsewhere'),
         ),
         migrations.RemoveConstraint(
             model_name='bulkoperation',
