@@ -161,11 +161,12 @@ class Visitor:
             self._say(line.text)
 
     def go(self, path: str) -> int:
-        """Look at a page; its status, and 0 for a file."""
+        """Look at a page; its status, and 0 where there is none to look at."""
         try:
             answer = self.page.goto(f"{self._base}{path}")
         except Error as error:
-            if "Download is starting" not in str(error):
+            # A file, or an answer with nothing in it.
+            if not re.search("Download is starting|ERR_HTTP_RESPONSE_CODE_FAILURE", str(error)):
                 raise
             return 0
         self.look()
