@@ -6,6 +6,8 @@ import http.client
 import json
 import os
 import re
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -255,3 +257,49 @@ def test_browsers_are_told_to_stay_with_https_where_they_came_by_it(
     asyncio.run(Guarded(answered)(scope, None, send))
     told = dict(sent[0]["headers"]).get(b"strict-transport-security")
     assert told == (b"max-age=31536000; includeSubDomains; preload" if is_told else None)
+
+
+def said_to(port: int, *pieces: bytes) -> bytes:
+    """What comes back for bytes that are sent as they are, until the connection is closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            for piece in pieces:
+                line.sendall(piece)
+        answer = b""
+        with suppress(ConnectionResetError):
+            while piece := line.recv(65_536):
+                answer += piece
+    return answer
+
+
+HEAD = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (HEAD, b"X-Long: ", *[b"a" * 10_000] * 20),
+        (HEAD, *[b"X-Many: a\r\n"] * 20_000),
+        (b"GET /", b"a" * 200_000),
+        (b"\x16\x03\x01\x02\x00\x01\x00" * 100,),
+    ],
+)
+def test_the_head_of_a_request_has_an_end(web, pieces):
+    answer = said_to(web.port, *pieces)
+    assert answer[:12] in (b"HTTP/1.1 400", b"")
+    # And the next one is answered.
+    assert Asking(web.port)("/readyz").status in (200, 503)
+
+
+def test_two_requests_are_not_taken_for_one(web):
+    """What would let somebody speak for another behind a proxy."""
+    twice = b"POST /api/runs/ HTTP/1.1\r\nHost: localhost\r\n"
+    for lengths in (
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        b"Content-Length: 5, 6\r\n",
+        b"Content-Length: +5\r\n",
+    ):
+        assert said_to(
+            web.port, twice + lengths + b"Connection: close\r\n\r\n0\r\n\r\nGET"
+        ).startswith(b"HTTP/1.1 400"), lengths
