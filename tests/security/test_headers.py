@@ -2,6 +2,8 @@
 what is answered to who is refused."""
 
 import asyncio
+import base64
+import hashlib
 import http.client
 import json
 import os
@@ -12,9 +14,11 @@ from dataclasses import dataclass
 
 import pytest
 from django.conf import settings
+from django.template.loader import render_to_string
 from django.utils import timezone
 
 from config.guards import GUARDS, Guarded
+from config.policy import page_policy
 from runs import tokens
 from runs.models import User
 from tests import servers
@@ -131,6 +135,9 @@ def check_page(path: str, answer: Answer) -> None:
     # Nothing in the page that the policy would have to allow, or would stop.
     for attributes, content in re.findall(r"<script\b([^>]*)>(.*?)</script>", body, re.DOTALL):
         assert "src=" in attributes or "application/json" in attributes, (path, content[:200])
+    for content in re.findall(r"<style\b[^>]*>(.*?)</style>", body, re.DOTALL):
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy["style-src-elem"], (path, content[:200])
     assert not re.search(r"<[a-z][^<>]*\son[a-z]+=", body), path
     assert not re.search(r"(?:href|src|action)=[\"']?\s*(?:javascript|data:text)", body, re.I), path
 
@@ -222,6 +229,15 @@ def test_the_answers_of_the_api_are_json_and_nothing_else(somebody, made):
         assert kind.startswith(("application/", "text/event-stream", "text/csv")), (path, kind)
         if "json" in kind and "ndjson" not in kind and answer.body:
             json.loads(answer.body)
+
+
+@pytest.mark.parametrize(
+    "name", ["500.html", "503.html", "403_csrf.html", "runs/services/down.html"]
+)
+def test_pages_for_when_nothing_works_keep_their_look(name):
+    page = render_to_string(name, {"rows": [], "at": timezone.now()})
+    headers = {"content-security-policy": page_policy(evaluates=True)}
+    check_page(name, Answer(500, headers, [], page.encode()))
 
 
 def test_each_guard_is_a_header_of_its_own():
