@@ -285,3 +285,12 @@ def test_every_parameter_of_every_page_is_text(visitor, made):
     for number, path in enumerate(every_page(made)):
         text = SHORT[number % len(SHORT)]
         assert visitor.go(f"{path}?{urlencode(dict.fromkeys(PARAMETERS, text))}") != 500, path
+
+
+@pytest.mark.long
+def test_the_page_of_the_apis_document_is_drawn_under_the_policy(visitor):
+    visitor.go("/api/docs")
+    expect(visitor.page.locator("#api-docs .opblock").nth(30)).to_be_visible()
+    visitor.page.locator("#api-docs .opblock-summary-control").first.click()
+    expect(visitor.page.locator("#api-docs .opblock.is-open")).to_have_count(1)
+    visitor.look()
