@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from analytics.views.troubleshooting import TroubleshootingPage
-from config.home import home
+from config.home import home, search
 from runs.views.api_docs import ApiDocs
 from runs.views.decisions import Decide, Decisions
 from runs.views.my_settings import MySettings
@@ -19,6 +19,7 @@ urlpatterns = [
     # The theme's own index and its page of the app only list models.
     path("admin/", admin.site.admin_view(home)),
     path("admin/runs/", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/search/", admin.site.admin_view(search)),
     path("admin/me/", admin.site.admin_view(MySettings.as_view()), name="my_settings"),
     path("admin/tokens/", admin.site.admin_view(Tokens.as_view()), name="api_tokens"),
     path("admin/decisions/", admin.site.admin_view(Decisions.as_view()), name="decisions"),

@@ -57,6 +57,7 @@ def lock(tmp_path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_a_known_vulnerability_is_named_and_fails(service, lock, capsys):
     found = audit.of_python([lock], service.options)
     assert service.asked == ["sound", "sound", "rotten"]
@@ -65,17 +66,20 @@ def test_a_known_vulnerability_is_named_and_fails(service, lock, capsys):
     assert "VULNERABLE  rotten 1.0: CVE-2026-1, mended in 1.1" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_without_one_it_passes(service, lock, capsys):
     service.knows = False
     assert audit.tell([audit.of_python([lock], service.options)]) == 0
     assert "2 known, 0 vulnerable" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_one_that_was_accepted_with_a_reason_passes(service, lock, monkeypatch):
     monkeypatch.setitem(audit.ACCEPTED, "CVE-2026-1", "the part is not used; see again in May")
     assert audit.tell([audit.of_python([lock], service.options)]) == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trouble", ["away", "broken"])
 def test_a_service_that_cannot_be_asked_is_said_aloud_and_fails_nothing(
     service, lock, trouble, capsys

@@ -2,17 +2,23 @@
 what is answered to who is refused."""
 
 import asyncio
+import base64
+import hashlib
 import http.client
 import json
 import os
 import re
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
 from django.conf import settings
+from django.template.loader import render_to_string
 from django.utils import timezone
 
 from config.guards import GUARDS, Guarded
+from config.policy import page_policy
 from runs import tokens
 from runs.models import User
 from tests import servers
@@ -129,6 +135,9 @@ def check_page(path: str, answer: Answer) -> None:
     # Nothing in the page that the policy would have to allow, or would stop.
     for attributes, content in re.findall(r"<script\b([^>]*)>(.*?)</script>", body, re.DOTALL):
         assert "src=" in attributes or "application/json" in attributes, (path, content[:200])
+    for content in re.findall(r"<style\b[^>]*>(.*?)</style>", body, re.DOTALL):
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy["style-src-elem"], (path, content[:200])
     assert not re.search(r"<[a-z][^<>]*\son[a-z]+=", body), path
     assert not re.search(r"(?:href|src|action)=[\"']?\s*(?:javascript|data:text)", body, re.I), path
 
@@ -222,6 +231,15 @@ def test_the_answers_of_the_api_are_json_and_nothing_else(somebody, made):
             json.loads(answer.body)
 
 
+@pytest.mark.parametrize(
+    "name", ["500.html", "503.html", "403_csrf.html", "runs/services/down.html"]
+)
+def test_pages_for_when_nothing_works_keep_their_look(name):
+    page = render_to_string(name, {"rows": [], "at": timezone.now()})
+    headers = {"content-security-policy": page_policy(evaluates=True)}
+    check_page(name, Answer(500, headers, [], page.encode()))
+
+
 def test_each_guard_is_a_header_of_its_own():
     assert all(name == name.lower() and value for name, value in GUARDS.items())
 
@@ -255,3 +273,49 @@ def test_browsers_are_told_to_stay_with_https_where_they_came_by_it(
     asyncio.run(Guarded(answered)(scope, None, send))
     told = dict(sent[0]["headers"]).get(b"strict-transport-security")
     assert told == (b"max-age=31536000; includeSubDomains; preload" if is_told else None)
+
+
+def said_to(port: int, *pieces: bytes) -> bytes:
+    """What comes back for bytes that are sent as they are, until the connection is closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            for piece in pieces:
+                line.sendall(piece)
+        answer = b""
+        with suppress(ConnectionResetError):
+            while piece := line.recv(65_536):
+                answer += piece
+    return answer
+
+
+HEAD = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (HEAD, b"X-Long: ", *[b"a" * 10_000] * 20),
+        (HEAD, *[b"X-Many: a\r\n"] * 20_000),
+        (b"GET /", b"a" * 200_000),
+        (b"\x16\x03\x01\x02\x00\x01\x00" * 100,),
+    ],
+)
+def test_the_head_of_a_request_has_an_end(web, pieces):
+    answer = said_to(web.port, *pieces)
+    assert answer[:12] in (b"HTTP/1.1 400", b"")
+    # And the next one is answered.
+    assert Asking(web.port)("/readyz").status in (200, 503)
+
+
+def test_two_requests_are_not_taken_for_one(web):
+    """What would let somebody speak for another behind a proxy."""
+    twice = b"POST /api/runs/ HTTP/1.1\r\nHost: localhost\r\n"
+    for lengths in (
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        b"Content-Length: 5, 6\r\n",
+        b"Content-Length: +5\r\n",
+    ):
+        assert said_to(
+            web.port, twice + lengths + b"Connection: close\r\n\r\n0\r\n\r\nGET"
+        ).startswith(b"HTTP/1.1 400"), lengths

@@ -228,6 +228,8 @@ def test_staff_without_permissions_finds_nothing_by_searching(made):
         answer = client.get("/admin/search/", {"s": query})
         assert b"strange" not in answer.content
         assert made["failed"].encode() not in answer.content.replace(query.encode(), b"")
+    for page in ("x", "0", "99", "javascript:1"):
+        assert client.get("/admin/search/", {"s": "a", "page": page}).status_code == 404
     for name in ("user", "group", "source", "backend"):
         given = {"app_label": "runs", "model_name": name, "field_name": "user"}
         assert client.get("/admin/autocomplete/", given).status_code == 403
