@@ -27,7 +27,7 @@ from runs.stuck.world import World
 from runs.timeouts import statement_timeout
 
 # Seconds that one of the questions may take.
-SECONDS = 3.0
+SECONDS = 1.5
 
 _trouble = Trouble(logging.getLogger(__name__), "what is in the way of runs cannot be told")
 
