@@ -45,6 +45,8 @@ def look(now: datetime, runs: Runs = None) -> Seen:
     seen, world = Seen(now), World(now)
     found: dict[tuple[uuid.UUID, str], Finding] = {}
     failed = False
+    # The broker is asked before any transaction is open.
+    is_told = world.told is not None
     # A run or node has one finding: that of the first who finds one.
     for ask, kinds in _QUESTIONS:
         try:
@@ -57,7 +59,7 @@ def look(now: datetime, runs: Runs = None) -> Seen:
             seen.unknown |= kinds
     if not failed:
         _trouble.over()
-    if world.told is None:
+    if not is_told:
         seen.unknown |= {StuckKind.QUEUE}
     seen.findings = list(found.values())
     return seen
