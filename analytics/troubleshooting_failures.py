@@ -41,7 +41,7 @@ class Rate:
 @dataclass(frozen=True, slots=True)
 class GroupRow:
     group: Group
-    # Runs a day, usually.
+    # So many would be usual in a day with as many runs.
     usual: float
     url: str
 
@@ -80,7 +80,7 @@ def section(now: datetime) -> Section:
     before = day.moved(day.since - USUAL_DAYS * DAY, day.since)
     rates = [_rate(scope) for scope in (hour, day, before)]
     of_hour, of_day, usual = rates
-    rows, away = _groups(day, before), _away(now)
+    rows, away = _groups(day, before, of_day, usual), _away(now)
     worse = [row for row in rows if row.is_worse]
     if of_hour.is_worse(usual) or of_day.is_worse(usual):
         which, rate = ("last hour", of_hour) if of_hour.is_worse(usual) else ("last day", of_day)
@@ -141,13 +141,16 @@ def _said(label: str, rate: Rate, usual: Rate, scope: Scope) -> Said:
     return Said(label, figures.percent(rate.share), note, rate.is_worse(usual), runs)
 
 
-def _groups(day: Scope, before: Scope) -> list[GroupRow]:
+def _groups(day: Scope, before: Scope, of_day: Rate, usual_rate: Rate) -> list[GroupRow]:
+    """Compared with as many as usual of as many runs: more runs fail more often."""
+    busier = figures.ratio(of_day.ended * USUAL_DAYS, usual_rate.ended) or 1.0
     groups = failures.failures(day, None).groups
     rows = asking.total(
         before, "analytics_failures", ["group"], ["runs"],
         where='"group" = ANY(%s)', given=[[group.id for group in groups]],
     )  # fmt: skip
-    usual = {row["group"]: int(row["runs"]) / USUAL_DAYS for row in rows}
+    a_day = max(1.0, busier) / USUAL_DAYS
+    usual = {row["group"]: int(row["runs"]) * a_day for row in rows}
     page, own = reverse("analysis_failures"), day.narrowed()
     found = [
         GroupRow(group, usual.get(group.id, 0.0), page + own.with_(group=group.public_id).query())

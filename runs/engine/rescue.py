@@ -39,7 +39,7 @@ def ended(worker: str, how: str, now: datetime) -> int:
     }
 
     def decide(found: Snapshot) -> list[NewEvent]:
-        return _end(found, *held[found.run.id], now, how)
+        return end(found, *held[found.run.id], now, how)
 
     return len(recorder.transact(held, decide, now=now))
 
@@ -96,13 +96,13 @@ def _end_attempts(run_ids: Sequence[uuid.UUID], now: datetime) -> int:
                 ended.setdefault(lease.run_id, (lease.node.key, lease))
         if found.run.id not in ended:
             return []
-        return _end(found, *ended[found.run.id], now)
+        return end(found, *ended[found.run.id], now)
 
     return len(recorder.transact(run_ids, decide, now=now))
 
 
-def _end(found: Snapshot, key: str, lease: Lease, now: datetime, how: str = "") -> list[NewEvent]:
-    """`how` its worker ended, where that is known."""
+def end(found: Snapshot, key: str, lease: Lease, now: datetime, how: str = "") -> list[NewEvent]:
+    """End the attempt that has this lease; `how` its worker ended, where that is known."""
     try:
         spec = definitions.graph_of(found.run.version_id).nodes[key]
     except DefinitionError as problem:
@@ -111,8 +111,8 @@ def _end(found: Snapshot, key: str, lease: Lease, now: datetime, how: str = "") 
         return steps.give_up(found, key, lease.attempt, lease.worker, error, now)
     if how:
         return steps.lose(found, spec, lease.attempt, lease.worker, now, how)
-    end = steps.lose if lease.expires_at < lease.deadline else steps.overrun
-    return end(found, spec, lease.attempt, lease.worker, now)
+    over = steps.lose if lease.expires_at < lease.deadline else steps.overrun
+    return over(found, spec, lease.attempt, lease.worker, now)
 
 
 def _refuse(run_ids: Sequence[uuid.UUID], now: datetime) -> int:

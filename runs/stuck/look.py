@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from django.db import DatabaseError
 
@@ -21,14 +22,17 @@ from runs.models import Run
 from runs.states import RunState
 from runs.stuck import attempts, limits, others, rows, waits
 from runs.stuck.finding import Finding, StuckKind
-from runs.stuck.rows import Attempted, Runs, Waiting
-from runs.stuck.usual import WHOLE, usual
+from runs.stuck.rows import Asked, Attempted, Reported, Runs, Waiting
+from runs.stuck.usual import WHOLE, is_kept, usual
 from runs.stuck.world import World
 from runs.timeouts import statement_timeout
 
-# Seconds that one of the questions may take.
-SECONDS = 3.0
+# Seconds that one of the questions may take, and workflows of which it is asked what is usual:
+# those that are left come with the next look.
+SECONDS = 1.5
+MOST_ASKED = 40
 
+OfWorkflow = TypeVar("OfWorkflow", Attempted, Asked, Reported)
 _trouble = Trouble(logging.getLogger(__name__), "what is in the way of runs cannot be told")
 
 
@@ -45,6 +49,8 @@ def look(now: datetime, runs: Runs = None) -> Seen:
     seen, world = Seen(now), World(now)
     found: dict[tuple[uuid.UUID, str], Finding] = {}
     failed = False
+    # The broker is asked before any transaction is open.
+    is_told = world.told is not None
     # A run or node has one finding: that of the first who finds one.
     for ask, kinds in _QUESTIONS:
         try:
@@ -57,7 +63,7 @@ def look(now: datetime, runs: Runs = None) -> Seen:
             seen.unknown |= kinds
     if not failed:
         _trouble.over()
-    if world.told is None:
+    if not is_told:
         seen.unknown |= {StuckKind.QUEUE}
     seen.findings = list(found.values())
     return seen
@@ -87,10 +93,21 @@ def _attempts(world: World, runs: Runs) -> Iterable[Finding]:
     # How others ended is only asked of those that are likely to be told of.
     doubtful = [row for row in found if _is_doubtful(row, world)]
     before = rows.earlier([row.node_id for row in doubtful])
-    for row in doubtful:
+    for row in _in_turn(doubtful):
         known = usual(row.workflow_id, row.node, now)
         if finding := attempts.judge(row, before.get(row.node_id, ()), known, world):
             yield finding
+
+
+def _in_turn(found: Iterable[OfWorkflow]) -> Iterable[OfWorkflow]:
+    """Those of workflows of which it is known what is usual, or few enough to be asked about."""
+    asked: set[int] = set()
+    for row in found:
+        if row.workflow_id not in asked and not is_kept(row.workflow_id):
+            if len(asked) == MOST_ASKED:
+                continue
+            asked.add(row.workflow_id)
+        yield row
 
 
 def _is_doubtful(row: Attempted, world: World) -> bool:
@@ -129,13 +146,13 @@ def _all_waiting(world: World) -> tuple[list[Waiting], list[Waiting]]:
 
 def _persons(world: World, runs: Runs) -> Iterable[Finding]:
     cut = world.now - min(limits.PERSON_FLOOR, limits.person())
-    for row in rows.asked(cut, runs):
+    for row in _in_turn(rows.asked(cut, runs)):
         if found := others.person(row, usual(row.workflow_id, row.node, world.now), world):
             yield found
 
 
 def _reported(world: World, runs: Runs) -> Iterable[Finding]:
-    for row in rows.reported(world.now - limits.source(), runs):
+    for row in _in_turn(rows.reported(world.now - limits.source(), runs)):
         if found := others.source(row, usual(row.workflow_id, WHOLE, world.now), world):
             yield found
 

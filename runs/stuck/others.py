@@ -85,11 +85,10 @@ def broken(row: Idle, world: World) -> Finding:
     nodes = ", ".join(f"{count} {status}" for status, count in sorted(row.nodes.items()))
     return Finding(
         row.run_id, row.workflow_id, "", StuckKind.BROKEN, row.last_at,
-        f"The run is open, and nothing of it is under way for {age_words(world.now - row.last_at)}:"
-        " no worker has any of its nodes, and none is ready.",
-        "This should not be possible, as after a restored backup or a change by hand. Going on"
-        " judges the run anew from where it is: its next nodes are queued, what no worker has is"
-        " run again, or the run ends.",
+        f"Nothing of the run has been under way for {age_words(world.now - row.last_at)}: no worker"
+        " has any of its nodes, and none is ready.",
+        "It can be so after a restored backup or a change by hand. Going on queues what is next,"
+        " runs again what is lost, or ends the run.",
         Rescue.SETTLE,
         [
             Fact("Last event", _event(row.last_seq, row.last_kind), row.last_at),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -82,6 +84,11 @@ def _row(finding: Finding) -> dict[str, Any]:
 
 def _plain(text: str) -> str:
     return text.replace("\0", "")[:500]
+
+
+def forget(run_ids: Iterable[uuid.UUID]) -> None:
+    """Of runs that were helped; the next look tells whether that was of use."""
+    StuckRun.objects.filter(run__in=list(run_ids)).delete()
 
 
 def by_class() -> dict[StuckKind, tuple[int, datetime]]:

@@ -18,6 +18,7 @@ from runs import definitions, ids, recorder, workflow_state
 from runs.actors import Actor
 from runs.driver import plain_cursor
 from runs.engine import dispatch, gates, steps
+from runs.engine import rescue as engine_rescue
 from runs.graph import DefinitionError
 from runs.lifecycle import BATCH, Outcome
 from runs.models import AuditEntry, Lease, ReadyNode, Run, Workflow
@@ -26,7 +27,7 @@ from runs.recorder import Snapshot
 from runs.rows import NewEvent
 from runs.services.finding import age_words
 from runs.states import Kind, NodeStatus
-from runs.stuck import look
+from runs.stuck import look, record
 from runs.stuck.finding import Finding, Rescue
 
 PERMISSIONS: dict[Rescue, str] = {
@@ -105,6 +106,7 @@ def rescue(
                 said = f"{reason}: {words}" if reason else words
                 AuditEntry.objects.note(by, "rescue", ("run", ids.encode("run", run_id)), said)
         if outcome.done:
+            record.forget(outcome.done)
             dispatch.wake(gates.of_runs(outcome.done))
     return outcome
 
@@ -187,10 +189,9 @@ def _rerun(found: Snapshot, each: Finding, by: Actor, now: datetime) -> list[New
     lease = Lease.objects.filter(run=found.run.id, node__key=each.node).first()
     if lease is None or lease.attempt != each.attempt:
         return []
-    spec = definitions.graph_of(found.run.version_id).nodes[each.node]
     silent = age_words(now - each.since)
     how = f"was silent for {silent}; {by.name} had its node run again"
-    return steps.lose(found, spec, each.attempt, lease.worker, now, how)
+    return engine_rescue.end(found, each.node, lease, now, how)
 
 
 def _settle(found: Snapshot, by: Actor, now: datetime) -> list[NewEvent]:

@@ -73,16 +73,22 @@ def usual(workflow_id: int, node: str, now: datetime) -> Usual | None:
 
 
 def times(workflow_id: int, now: datetime) -> Times:
-    with _lock:
-        kept = _kept.get(workflow_id)
-    if kept is not None and time.monotonic() - kept[0] < KEPT:
-        return kept[1]
+    if is_kept(workflow_id):
+        with _lock:
+            if kept := _kept.get(workflow_id):
+                return kept[1]
     found = {**_of_newest(workflow_id), **_counted(workflow_id, now)}
     with _lock:
         if len(_kept) >= MOST:
             _kept.clear()
         _kept[workflow_id] = time.monotonic(), found
     return found
+
+
+def is_kept(workflow_id: int) -> bool:
+    with _lock:
+        kept = _kept.get(workflow_id)
+    return kept is not None and time.monotonic() - kept[0] < KEPT
 
 
 def forget() -> None:

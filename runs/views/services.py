@@ -16,7 +16,8 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.views.generic import View
 
-from runs.models import Node, Service, User
+from runs import contents
+from runs.models import Node, Run, Service, User
 from runs.models.service import SEVERITY, Kind, Status
 from runs.services import history, live, probing
 from runs.services.finding import Finding, span_words
@@ -126,6 +127,7 @@ class ServicesPage(PermissionRequiredMixin, View):
             "broker_is_down": any(r.key == "broker" and r.status == Status.DOWN for r in rows),
             "looked_at": looked_at,
             "address": request.get_full_path(),
+            "stuck": _stuck() if user.has_perm("runs.view_run") else 0,
             "can_add": user.has_perm("runs.add_backend"),
             "has_backends": any(row.kind == Kind.BACKEND for row in rows),
         }
@@ -137,6 +139,11 @@ class ServicesPage(PermissionRequiredMixin, View):
         answer = render(request, template, context)
         answer.headers["Cache-Control"] = "no-store"
         return answer
+
+
+def _stuck() -> int:
+    """Runs that do not get on, counted to the cap."""
+    return contents.stuck(Run.objects.all(), "").capped_count()
 
 
 def _bar(piece: history.Piece) -> str:

@@ -170,8 +170,6 @@ class StuckPage(PermissionRequiredMixin, View):
         except rescue.NotDone as error:
             messages.warning(request, f"Nothing was done: {error}.")
         else:
-            # What the next look would do, so that the row is gone when the page comes again.
-            StuckRun.objects.filter(run=run.pk, node=done.node).delete()
             messages.success(request, done_words(done))
         return redirect(back)
 

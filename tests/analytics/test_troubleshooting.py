@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from analytics import troubleshooting
 from analytics.troubleshooting_logs import of_run
+from analytics.usual import node_times
 from runs import counters, heartbeat
 from runs.models import Source
 from runs.services import broker
@@ -154,6 +155,23 @@ def test_runs_that_last_longer_than_usual_are_told(version):
     assert row.longest > 500
     assert 15 < row.usual < 25
     assert section.verdict.words == "1 run takes longer now than 95 in 100 usually do."
+
+
+def test_what_is_usual_for_nodes_comes_from_the_rollups(version):
+    now = timezone.now()
+    for hours in range(3):
+        ended(version, timedelta(hours=hours + 1), seconds=20)
+    settled()
+    # Too few: the newest runs tell it.
+    assert node_times(version.workflow_id, now) == {}
+    assert usual.times(version.workflow_id, now)["ocr"].of == 3
+    for hours in range(3):
+        ended(version, timedelta(hours=hours + 4), seconds=20)
+    settled()
+    usual.forget()
+    told = usual.times(version.workflow_id, now)
+    assert (told["ocr"].of, told[""].of) == (6, 6)
+    assert told["ocr"].p95 == pytest.approx(19, rel=0.05)
 
 
 def test_workers_that_are_all_busy_are_told_with_their_queue(version):

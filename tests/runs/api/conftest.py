@@ -15,6 +15,7 @@ from runs.models import (
     AuditEntry,
     Event,
     Firing,
+    Lease,
     Node,
     OutboxLine,
     ReadyNode,
@@ -154,14 +155,19 @@ def archived(run):
 
 @pytest.fixture
 def run_in(workflow, publish):
-    """Make a run and bring it into a state, one of a run's, “waiting” for a person or “held”;
-    `seconds` is how long it then took."""
+    """Make a run and bring it into a state, one of a run's, “waiting” for a person, “held” or
+    “stuck”, with a lease that nobody renews; `seconds` is how long it then took."""
 
     def make(state=RunState.CREATED, *, seconds=2.0, **fields):
         if state == "waiting":
             return waiting(publish)
         if state == "archived":
             return archived(make("completed", **fields))
+        if state == "stuck":
+            run = make("active", **fields)
+            over = timezone.now() - timedelta(minutes=1)
+            Lease.objects.filter(run=run.pk).update(expires_at=over, renewed_at=over)
+            return run
         if state == "held":
             run = make("created", **fields)
             lifecycle.hold(Run.objects.filter(pk=run.pk), by=ANNA, reason="court", audited=False)

@@ -38,6 +38,8 @@ ADDRESSES = [
     ("post", "/api/runs/{run}/terminate/", {}, "terminate_run", "active", 200),
     ("post", "/api/runs/{run}/hold/", {"reason": "court"}, "hold_run", "created", 200),
     ("post", "/api/runs/{run}/restore/", {}, "restore_run", "archived", 202),
+    ("post", "/api/runs/{run}/rescue/", {}, "retry_run", "stuck", 200),
+    ("get", "/api/stuck/", None, "view_run", "created", 200),
     ("post", "/api/runs/{run}/release/", {}, "hold_run", "held", 200),
     ("get", "/api/bulk/", None, "view_run", "created", 200),
     ("post", "/api/bulk/", BULK, "retry_run", "failed", 202),
@@ -196,7 +198,8 @@ def test_every_operation_of_the_document_is_asked_here():
         (method, filled(path))
         for path, operations in document()["paths"].items()
         # Of upper apps, whose tests ask there.
-        if not path.startswith("/api/retention/") and "/analysis/" not in path
+        if not path.startswith(("/api/retention/", "/api/troubleshooting/"))
+        and "/analysis/" not in path
         for method in operations
     }
     asked = {(method, address) for method, address, *_ in ADDRESSES}

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from config import metrics
 from runs.models import AuditEntry, Lease, Run, StuckRun
 from runs.stuck import tasks
 from tests.runs.stuck.test_look import QUEUED, begun, serves
@@ -89,3 +90,11 @@ def test_runs_are_filtered_by_whether_they_are_stuck_and_marked(lost, make_run):
     assert lost.public_id not in text(client.get(f"{LIST}?stuck=lock"))
     counts = client.get(f"{LIST}?stuck=yes&part=counts")
     assert counts.status_code == 200
+
+
+def test_stuck_runs_stand_on_services_in_the_metrics_and_behind_other_questions(lost):
+    client = visitor(SEES, "runs.view_service", "runs.export_run")
+    assert "1 stuck run</a>" in text(client.get("/admin/services/"))
+    assert 'portal_runs_stuck{class="crash"} 1' in metrics.collect()
+    assert client.get("/admin/analysis/failures/?stuck=yes&created=24h").status_code == 200
+    assert client.get("/api/runs/export/?stuck=yes").status_code == 200

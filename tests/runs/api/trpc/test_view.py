@@ -44,6 +44,8 @@ CALLS = [
     ("runs.hold", {"id": "{run}", "reason": "court"}, "hold_run", "created"),
     ("runs.restore", {"id": "{run}"}, "restore_run", "archived"),
     ("runs.release", {"id": "{run}"}, "hold_run", "held"),
+    ("runs.stuck", {}, "view_run", "created"),
+    ("runs.rescue", {"id": "{run}"}, "retry_run", "stuck"),
     ("bulk.start", {"kind": "retry", "filter": {"status": "failed"}}, "retry_run", "failed"),
     ("bulk.get", {"id": "{run}"}, "view_run", "bulk"),
     ("bulk.list", {}, "view_run", "bulk"),
