@@ -170,6 +170,9 @@ class Production:
         port = unit.partition("@")[2]
         if port.isdecimal():
             self._at.await_ready(self._at.port(int(port)))
+        else:
+            # One that was stopped is missed at once; one that was killed only later.
+            self._at.await_ready(self._at.port(8001), path="/healthz")
 
     def _server(self, name: str, number: int) -> None:
         child = self._at.servers[name]

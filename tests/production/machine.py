@@ -108,13 +108,13 @@ class Machine:
     def systemctl(self, *words: str) -> None:
         self.run(f"systemctl {' '.join(words)}")
 
-    def await_ready(self, port: int, seconds: float = 60) -> None:
+    def await_ready(self, port: int, path: str = "/readyz", seconds: float = 60) -> None:
         """As a load balancer asks, and the docs."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             asking = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
             with suppress(OSError, http.client.HTTPException):
-                asking.request("GET", "/readyz")
+                asking.request("GET", path)
                 if asking.getresponse().status == 200:
                     return
             time.sleep(0.2)

@@ -45,6 +45,13 @@ def pid_file(unit: str, of: str = "pid") -> Path:
     return ROOT / "run" / f"{unit}.{of}"
 
 
+def write(file: Path, pid: int) -> None:
+    """At once: it is read all the while."""
+    draft = file.with_suffix(".draft")
+    draft.write_text(str(pid))
+    draft.replace(file)
+
+
 def running(unit: str, of: str = "keeper") -> int | None:
     try:
         pid = int(pid_file(unit, of).read_text())
@@ -62,7 +69,7 @@ def start(unit: str) -> None:
         [sys.executable, __file__, "keep", unit], stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
-    pid_file(unit, "keeper").write_text(str(keeper.pid))
+    write(pid_file(unit, "keeper"), keeper.pid)
 
 
 def keep(unit: str) -> int:
@@ -79,7 +86,7 @@ def keep(unit: str) -> int:
     signal(SIGTERM, end)
     while not over:
         process = begin(unit)
-        pid_file(unit).write_text(str(process.pid))
+        write(pid_file(unit), process.pid)
         process.wait()
         # As KillMode=mixed: what is left of it is killed.
         with suppress(ProcessLookupError):
