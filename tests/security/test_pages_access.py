@@ -45,6 +45,8 @@ PAGES: dict[str, object] = {
     "admin/me/": STAFF,
     "admin/tokens/": STAFF,
     "admin/decisions/": VIEW,
+    "admin/stuck/": VIEW,
+    "admin/troubleshooting/": VIEW,
     "admin/decisions/<str:run_id>/<str:node>/": VIEW,
     "admin/services/": ("runs.view_service",),
     "admin/bulk/": VIEW,
