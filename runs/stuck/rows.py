@@ -77,7 +77,6 @@ class Waiting(NamedTuple):
     gate: str
     held: bool
     declined_at: datetime | None
-    state: str
     slug: str
     max_active: int | None
     paused_at: datetime | None
@@ -115,11 +114,8 @@ class Reported(NamedTuple):
     workflow_id: int
     node: str
     external_id: str
-    source_id: int
     source: str
     source_at: datetime | None
-    terminate_url: str
-    started_at: datetime | None
     last_seq: int
     last_kind: str
     last_at: datetime
@@ -130,7 +126,6 @@ class Idle(NamedTuple):
 
     run_id: uuid.UUID
     workflow_id: int
-    state: str
     last_seq: int
     last_kind: str
     last_at: datetime

@@ -25,7 +25,7 @@ WAITING = """
 SELECT jobs.id, jobs.workflow_id, jobs.version_id, nodes.id, nodes.key, nodes.kind, nodes.executor,
     nodes.attempts, nodes.failures, nodes.error_kind, nodes.error_message, nodes.queued_at,
     ready.ready_at, ready.hint_due, ready.hints, ready.queue, ready.gate, ready.held,
-    ready.declined_at, jobs.state, workflows.slug, workflows.max_active, workflows.paused_at,
+    ready.declined_at, workflows.slug, workflows.max_active, workflows.paused_at,
     workflows.paused_by, workflows.pause_reason, jobs.last_seq
 FROM (
     SELECT * FROM ready_nodes AS ready WHERE {which} ORDER BY ready_at, node_id LIMIT %(most)s
@@ -69,9 +69,8 @@ WHERE {which} AND decided_at IS NULL AND asked_at < %(cut)s
 ORDER BY asked_at, decisions.node_id LIMIT %(most)s
 """
 REPORTED = """
-SELECT jobs.id, jobs.workflow_id, jobs.current_node, jobs.external_id, sources.id, sources.name,
-    sources.last_event_at, sources.terminate_url, jobs.started_at, jobs.last_seq, last.kind,
-    last.recorded_at
+SELECT jobs.id, jobs.workflow_id, jobs.current_node, jobs.external_id, sources.name,
+    sources.last_event_at, jobs.last_seq, last.kind, last.recorded_at
 FROM (
     SELECT * FROM jobs
     WHERE source_id IS NOT NULL AND state IN ('created', 'active') AND {which}
@@ -83,13 +82,13 @@ WHERE last.recorded_at < %(cut)s
 """
 # Whatever is under way has a row in one of three tables, since the same transaction.
 IDLE = """
-SELECT runs.id, runs.workflow_id, runs.state, runs.last_seq, last.kind, last.recorded_at, (
+SELECT runs.id, runs.workflow_id, runs.last_seq, last.kind, last.recorded_at, (
     SELECT jsonb_object_agg(status, count)::text FROM (
         SELECT status, count(*) FROM nodes WHERE nodes.run_id = runs.id GROUP BY status
     ) AS of_status
 )
 FROM (
-    SELECT id, workflow_id, state, last_seq FROM jobs
+    SELECT id, workflow_id, last_seq FROM jobs
     WHERE state = ANY(%(states)s) AND source_id IS NULL AND {which}
     ORDER BY created_at, id LIMIT %(open)s
 ) AS runs
