@@ -4,37 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
-import redis
 from django.db import connection
 from django.urls import reverse
 
 from analytics import asking, figures
 from analytics.scope import DAY, Scope, scope_of
 from analytics.troubleshooting_parts import Said, Section, Table, Verdict
+from analytics.troubleshooting_workers import (
+    LONG_WAIT,
+    QueueRow,
+    Served,
+    queues_of,
+    told_by_broker,
+    waits,
+)
 from analytics.workflow_times import WorkflowTime, workflow_times
-from runs import heartbeat
 from runs.filters import RunFilter
-from runs.graph import USUAL_QUEUE
 from runs.models import Workflow
-from runs.services import broker, database
-from runs.services.own_connection import own_connection
 from runs.stuck.usual import WHOLE, times
 from runs.templatetags.runs_ui import duration_words
 from runs.timeouts import statement_timeout
 
 USUAL_DAYS = 7
 SHOWN = 6
-# Open runs that are looked at, the oldest; the newest runs whose nodes' waits are.
-MOST_OPEN, WAITED_RUNS = 2_000, 200
+# Open runs that are looked at, the oldest.
+MOST_OPEN = 2_000
 SECONDS = 3.0
 # A node that took this share more of all time than usual, or so much longer, is a bottleneck.
 POINTS, SLOWER, ENOUGH = 0.10, 1.5, 20
-# Waits for a worker, 95 in 100, from which they are worth a look.
-LONG_WAIT = 30.0
-# The portal's own work.
-NOT_FOR_NODES = frozenset({"control", "bulk"})
 
 _OPEN = """
 SELECT workflow_id, count(*), extract(epoch FROM %(now)s - min(started_at))::float,
@@ -43,20 +41,6 @@ FROM (
     SELECT workflow_id, started_at FROM jobs
     WHERE state = 'active' AND started_at IS NOT NULL ORDER BY created_at, id LIMIT %(most)s
 ) AS open GROUP BY workflow_id
-"""
-# The first attempt of each node: what is tried again waits for its pause.
-_WAITS = """
-SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY waited)::float,
-    percentile_cont(0.95) WITHIN GROUP (ORDER BY waited)::float
-FROM (
-    SELECT greatest(extract(epoch FROM nodes.started_at - nodes.queued_at), 0) AS waited
-    FROM (
-        SELECT id FROM jobs WHERE created_at > %(since)s AND source_id IS NULL
-        ORDER BY created_at DESC, id DESC LIMIT %(most)s
-    ) AS newest JOIN nodes ON nodes.run_id = newest.id
-    WHERE nodes.attempts = 1 AND nodes.started_at IS NOT NULL AND nodes.queued_at IS NOT NULL
-        AND nodes.reused_from IS NULL
-) AS waits
 """
 
 
@@ -117,54 +101,6 @@ class Bottleneck:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """Living workers, those of a queue or all, and of their slots those that are busy."""
-
-    workers: int
-    slots: int
-    busy: int
-
-    @classmethod
-    def of(cls, told: broker.Told | None, queue: str = "") -> Served:
-        signs = [
-            sign
-            for sign in (told.signs if told else ())
-            if sign.process.kind == "worker"
-            and sign.age <= heartbeat.ALIVE
-            and (queue in sign.process.queues if queue else _takes_nodes(sign))
-        ]
-        slots = [int(sign.told.get("processes", 1)) for sign in signs]
-        busy = [min(n, len(s.told.get("tasks", ()))) for n, s in zip(slots, signs, strict=True)]
-        return cls(len(signs), sum(slots), sum(busy))
-
-
-def _takes_nodes(sign: heartbeat.Sign) -> bool:
-    return not NOT_FOR_NODES.issuperset(sign.process.queues)
-
-
-@dataclass(frozen=True, slots=True)
-class QueueRow:
-    """Who takes from a queue, and what waits there."""
-
-    name: str
-    workers: int
-    slots: int
-    busy: int
-    messages: int
-    ready: int
-    # Seconds that the first of them has waited.
-    waited: float
-
-    @property
-    def is_full(self) -> bool:
-        return bool(self.ready) and (not self.slots or self.busy >= self.slots)
-
-    @property
-    def waited_words(self) -> str:
-        return duration_words(timedelta(seconds=self.waited)) if self.ready else "–"
-
-
-@dataclass(frozen=True, slots=True)
 class SlowSection(Section):
     long_runs: list[LongRun] = field(default_factory=list)
     bottlenecks: list[Bottleneck] = field(default_factory=list)
@@ -180,9 +116,9 @@ def section(now: datetime) -> Section:
     slower = [
         each for each in workflow_times(day, before) if each.is_slower or each.is_less_efficient
     ][:SHOWN]
-    told = _broker()
-    queues, every = _queues(told), Served.of(told)
-    nodes, half, most = _waits(now)
+    told = told_by_broker()
+    queues, every = queues_of(told), Served.of(told)
+    nodes, half, most = waits(now)
     slots, busy = every.slots, every.busy
     is_full = any(queue.is_full and queue.waited > LONG_WAIT for queue in queues)
     worse = [each for each in bottlenecks if each.is_worse]
@@ -303,38 +239,3 @@ def _by_workflow(rows: list[asking.Row]) -> dict[int, float]:
 def _efficiency(scope: Scope) -> float | None:
     [row] = asking.total(scope, "analytics_samples", sums=["actual_ms", "ideal_ms"])
     return figures.ratio(float(min(row["ideal_ms"], row["actual_ms"])), float(row["actual_ms"]))
-
-
-# -- Workers and queues ----------------------------------------------------------------------
-
-
-def _waits(now: datetime) -> tuple[int, float | None, float | None]:
-    given: dict[str, Any] = {"since": now - timedelta(hours=1), "most": WAITED_RUNS}
-    with statement_timeout(SECONDS), connection.cursor() as cursor:
-        cursor.execute(_WAITS, given)
-        row: Any = cursor.fetchone()
-    return row
-
-
-def _broker() -> broker.Told | None:
-    try:
-        return broker.look()
-    except (redis.RedisError, OSError):
-        return None
-
-
-def _queues(told: broker.Told | None) -> list[QueueRow]:
-    """Those from which nodes are taken."""
-    with own_connection(SECONDS) as own:
-        ready = {queue or USUAL_QUEUE: found for queue, found in database.ready(own).items()}
-    depths = told.depths if told else {}
-    names = sorted({*ready, *(name for name in depths if name not in NOT_FOR_NODES)})
-    rows = []
-    for name in names:
-        served = Served.of(told, name)
-        count, waited = ready.get(name, (0, 0.0))
-        rows.append(
-            QueueRow(name, served.workers, served.slots, served.busy, depths.get(name, 0), count,
-                     waited)
-        )  # fmt: skip
-    return rows

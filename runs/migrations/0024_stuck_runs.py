@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 KINDS = [('lock', 'Database lock'), ('crash', 'Worker lost'), ('network', 'Network time-out'), ('executor', 'Executor silent'), ('queue', 'Queue'), ('broken', 'Nothing under way'), ('source', 'Source silent'), ('limit', 'Limit'), ('paused', 'Workflow paused'), ('person', 'Person')]
-RESCUES = [('rerun', 'Run it again'), ('hint', 'Offer it again'), ('settle', 'Go on'), ('resume', 'Resume the workflow'), ('decide', 'Decide'), ('close', 'Close it here'), ('', '–')]
+RESCUES = [('rerun', 'Run it again'), ('hint', 'Offer it again'), ('settle', 'Go on'), ('resume', 'Resume'), ('decide', 'Decide'), ('close', 'Close it here'), ('', '–')]
 BULK_KINDS = [('retry', 'Retry'), ('terminate', 'Terminate'), ('delete', 'Delete'), ('export', 'Export'), ('hold', 'Legal hold'), ('release', 'End of legal hold'), ('restore', 'Restore logs'), ('rescue', 'Rescue')]
 
 

@@ -30,7 +30,7 @@ class Rescue(models.TextChoices):
     RERUN = "rerun", "Run it again"
     HINT = "hint", "Offer it again"
     SETTLE = "settle", "Go on"
-    RESUME = "resume", "Resume the workflow"
+    RESUME = "resume", "Resume"
     DECIDE = "decide", "Decide"
     CLOSE = "close", "Close it here"
     NONE = "", "–"
