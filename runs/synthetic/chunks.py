@@ -47,10 +47,14 @@ class Order:
     checked: bool = False
     # Whether some problems begin before the end: see `problems`.
     planted: bool = False
+    # Whether all have ended: beside a portal that goes on, others would be stuck.
+    ended: bool = False
 
     @property
     def open(self) -> int:
         """Newest runs that have not ended yet."""
+        if self.ended:
+            return 0
         return min(40, max(4, self.runs // 250)) if self.runs >= 10 else 0
 
     @property
@@ -182,7 +186,8 @@ class _Stretch:
         template = self._template(kind_place, version, number, at)
         stretch = rng.uniform(0.7, 1.5)
         if at + template.length * stretch > self.teller.calendar.until:
-            template = self._open_template(kind_place, version)
+            if not order.ended:
+                template = self._open_template(kind_place, version)
             room = max(0, self.teller.calendar.until - at)
             stretch = min(stretch, room / max(1, template.length))
         run = run_id(at, rng)

@@ -146,6 +146,14 @@ def test_the_newest_runs_have_nodes_and_the_newest_of_those_their_log():
     assert {*Event.objects.values_list("run", flat=True)} == {*newest[:50]}
 
 
+def test_runs_that_are_added_to_a_portal_that_goes_on_have_all_ended():
+    load(300, "--days", "1", "--add", "--check")
+    assert broken() == {}
+    assert Run.objects.count() == 300
+    assert not Run.objects.open().exists()
+    assert not Run.objects.filter(completed_at__gt=parse_datetime(UNTIL)).exists()
+
+
 def told():
     columns = ("id", "workflow__slug", "version__number", "state", "created_at", "cost", "ref_id")
     return list(Run.objects.order_by("id").values_list(*columns))

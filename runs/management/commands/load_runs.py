@@ -41,7 +41,7 @@ class Command(BaseCommand):
             "--planted", action="store_true",
             help="have problems begin 20 hours before the end, for the analysis to find",
         )  # fmt: skip
-        add("--add", action="store_true", help="also where there are runs already")
+        add("--add", action="store_true", help="also where there are runs already; all end")
         add(
             "--hot-run", type=int, nargs=2, metavar=("NODES", "EVENTS"),
             help="make one run with so many nodes and events too, such as 1000 50000",
@@ -69,6 +69,7 @@ class Command(BaseCommand):
                     workflows=load.publish(until, options["days"], planted=options["planted"]),
                     checked=options["check"],
                     planted=options["planted"],
+                    ended=options["add"],
                 )
                 done = load.load(order, max(1, options["processes"]), self._progress)
                 self._tell(done, order)
