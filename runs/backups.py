@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -89,6 +90,7 @@ def backup(folder: Path, *, now: datetime, say: Say, jobs: int = JOBS) -> dict[s
             "migrations": _migrations(own),
             "tables": _tables(own),
             "sequences": _sequences(own),
+            "helpers": _helpers(own),
             "files": _files(draft / DUMP),
         }
     (draft / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
@@ -124,11 +126,20 @@ def restore(folder: Path, *, now: datetime, say: Say, jobs: int = JOBS) -> dict[
         )
     program, version = _program("pg_restore", max(server, manifest["program"]))
     say(f"Restoring with pg_restore {version} into a PostgreSQL {server}.")
-    command: list[str | Path] = [
-        program, "--format=directory", f"--jobs={jobs}", "--exit-on-error", "--no-owner",
-        "--no-privileges", "--no-comments", f"--dbname={_parameters()['dbname']}", folder / DUMP,
-    ]  # fmt: skip
-    _run(command)
+    with connection.cursor() as cursor:
+        for helper in manifest["helpers"]:
+            cursor.execute(helper)
+    with tempfile.NamedTemporaryFile("w", suffix=".list") as wanted:
+        # The extension may be there, and be somebody else's: then its comment is refused.
+        listed = _run([program, "--list", folder / DUMP]).splitlines(keepends=True)
+        wanted.writelines(line for line in listed if " COMMENT - EXTENSION " not in line)
+        wanted.flush()
+        command: list[str | Path] = [
+            program, "--format=directory", f"--jobs={jobs}", "--exit-on-error", "--no-owner",
+            "--no-privileges", f"--use-list={wanted.name}",
+            f"--dbname={_parameters()['dbname']}", folder / DUMP,
+        ]  # fmt: skip
+        _run(command)
     say("Counting what is there.")
     if differences := verify(folder):
         words = "\n".join(f"  {each}" for each in differences)
@@ -230,6 +241,17 @@ def _sequences(own: psycopg.Connection[Any]) -> dict[str, int]:
     )
 
 
+def _helpers(own: psycopg.Connection[Any]) -> list[str]:
+    """Functions that the tables' triggers call, and that stand in another schema than theirs."""
+    rows = own.execute(
+        "SELECT pg_get_functiondef(p.oid) FROM pg_proc p JOIN pg_namespace n"
+        " ON n.oid = p.pronamespace WHERE n.nspname <> %s AND starts_with(p.proname, '_pgtrigger_')"
+        " ORDER BY 1",
+        [settings.RUNS_SCHEMA],
+    )
+    return [text for (text,) in rows]
+
+
 def _migrations(own: psycopg.Connection[Any]) -> list[str]:
     table = sql.Identifier(settings.RUNS_SCHEMA, "django_migrations")
     rows = own.execute(sql.SQL("SELECT app || '.' || name FROM {} ORDER BY id").format(table))
@@ -289,10 +311,10 @@ def _files(folder: Path) -> dict[str, str]:
 # -- Programs and connections ----------------------------------------------------------------
 
 
-def _run(command: list[str | Path]) -> None:
+def _run(command: list[str | Path]) -> str:
     before = os.umask(0o077)
     try:
-        postgres_programs.run(command, postgres_programs.environment(_parameters()))
+        return postgres_programs.run(command, postgres_programs.environment(_parameters()))
     except ProgramError as error:
         raise BackupError(str(error)) from None
     finally:
