@@ -121,9 +121,16 @@ def stop(units: list[str]) -> None:
     for unit in units:
         if keeper := running(unit):
             os.kill(keeper, SIGTERM)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 40
     while any(running(unit) for unit in units) and time.monotonic() < end:
         time.sleep(0.05)
+    # As after TimeoutStopSec.
+    for unit in units:
+        if keeper := running(unit):
+            with suppress(OSError, ValueError):
+                os.killpg(int(pid_file(unit).read_text()), SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(keeper, SIGKILL)
 
 
 if __name__ == "__main__":
