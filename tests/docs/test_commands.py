@@ -18,6 +18,7 @@ ELSEWHERE = {
     "make run\n": "each test that starts a portal, without make",
     "make test\n": "this is it",
     "hexkey": "tests/runs/api/test_hooks_for_real.py",
+    "load_runs": "tests/runs/test_load_runs.py",
 }
 # And all those of these pages.
 WHOLE = {"operations.md": "tests/config/test_operations_doc.py"}
@@ -87,7 +88,11 @@ def token(shell):
 
 
 def _own(language: str) -> list[Block]:
-    return [each for each in blocks(language) if not any(word in each.text for word in ELSEWHERE)]
+    return [
+        each
+        for each in blocks(language)
+        if each.page not in WHOLE and not any(word in each.text for word in ELSEWHERE)
+    ]
 
 
 @pytest.mark.parametrize("document", sorted({each.page for each in _own("sh")}))
@@ -107,7 +112,7 @@ def test_a_refused_request_fails(shell, token):
         shell("curl http://127.0.0.1:8000/api/runs/?state=nonsense", TOKEN=token)
 
 
-@pytest.mark.parametrize("block", list(blocks("json")), ids=lambda each: each.page)
+@pytest.mark.parametrize("block", _own("json"), ids=lambda each: each.page)
 def test_definitions_and_rules_are_right(block):
     text = block.text.strip()
     given = json.loads(text if text.count('{"id"') == 0 or '"nodes"' in text else f"[{text}]")
@@ -127,6 +132,7 @@ def test_python_that_reports(portal, token):
     _python(text.replace("http://127.0.0.1:8000", portal.url), token)
 
 
+@pytest.mark.long
 def test_python_that_asks_and_acts(portal, token):
     """Its last loop has no end: a change of the list is enough."""
     [block] = [each for each in blocks("python") if "portal.changes()" in each.text]

@@ -213,7 +213,9 @@ def test_what_runs_come_to_is_told(portal, run_in):
         told = portal.analysis(of, state="failed", created="24h", sort="")
         assert told["filter"] == {"state": "failed", "created": "24h"}
     assert portal.analysis("failures", trigger="manual")["figures"][0]["value"] == 1
-    assert set(portal.analysis("overview")["now"]) == {"active", "queued", "waiting"}
+    assert set(portal.analysis("overview")["now"]) == {
+        "active", "queued", "stuck", "waiting"
+    }  # fmt: skip
     group = portal.run_analysis(str(run))["failure"]["group"]
     # It is known of once it was counted.
     with pytest.raises(Refused) as refused:
