@@ -72,6 +72,7 @@ def test_orphans_and_losses_are_found_in_the_order_of_names(version, settings, b
     assert archive_keys(bucket) == sorted(set(names) - {names[4]})
 
 
+@pytest.mark.long
 def test_a_server_that_dies_in_the_middle_stops_it_and_it_goes_on_after(
     version, settings, bucket, seaweed
 ):

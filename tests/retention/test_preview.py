@@ -145,6 +145,7 @@ def test_nothing_is_due(version):
     assert found.saved.oldest is None
 
 
+@pytest.mark.long
 def test_runs_are_counted_by_the_index_alone():
     call_command("load_runs", "--runs", "20000", "--nodes-for", "0", stdout=StringIO())
     with connection.cursor() as cursor:

@@ -104,6 +104,7 @@ def xid_of(url):
         return int(there.execute("SELECT pg_current_xact_id()::text").fetchone()[0])
 
 
+@pytest.mark.long
 def test_every_row_comes_back_and_readers_go_on_where_they_were(filled, empty, tmp_path):
     folder = tmp_path / "backup"
     call_command("backup", folder)

@@ -194,6 +194,7 @@ def test_a_run_as_large_as_wanted_can_be_made():
     assert broken() == {}
 
 
+@pytest.mark.long
 def test_made_up_runs_are_heard_of_by_those_who_count_by_the_hour():
     load(300, "--days", "2")
     told = Run.objects.filter(pk__in=OutboxLine.objects.values("run_id"))

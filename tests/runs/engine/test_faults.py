@@ -57,6 +57,7 @@ def test_a_lost_node_that_is_not_idempotent_is_failed_not_run_again(
     assert len(marks(tmp_path)) == 1
 
 
+@pytest.mark.long
 def test_a_zombies_late_result_is_refused_and_kept_in_the_log(start_worker, beat, begin, tmp_path):
     zombie = start_worker()
     run = begin(waiting(tmp_path), executor_node("b", needs=["a"]))

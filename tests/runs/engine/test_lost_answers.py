@@ -48,6 +48,7 @@ def assert_told_once(run, attempts):
     assert run.cost == Decimal("0.01") * LINES * len(attempts)
 
 
+@pytest.mark.long
 def test_each_line_call_and_result_stands_once_whatever_commits_are_not_answered(
     start_worker, beat, begin, lossy, lossy_url
 ):

@@ -154,6 +154,7 @@ def test_an_old_hint_does_not_cut_a_pause_short(make_run):
     assert ReadyNode.objects.get(node=node).hint_due is None
 
 
+@pytest.mark.long
 def test_two_pulses_at_once_do_nothing_twice(make_run, publish, broker):
     broker.delete("runs")
     soon = publish(executor_node("first"), slug="soon", start_deadline_seconds=1)

@@ -50,6 +50,7 @@ def test_random_reconnects_lose_and_double_nothing(listen, make_run):
     assert differences(received, stored(run)) == []
 
 
+@pytest.mark.long
 def test_many_writers_and_readers_of_one_run(listen, make_run):
     run = make_run()
     streams = [listen(run, after=0) for _ in range(10)]
@@ -128,6 +129,7 @@ def test_the_web_process_restarts(web, listen, make_run, number):
     assert differences(gather(stream, run, received), stored(run)) == []
 
 
+@pytest.mark.long
 def test_open_streams_do_not_hold_up_a_shutdown(web, listen, listen_to_list, make_run):
     runs = [make_run() for _ in range(5)]
     streams = [listen(run) for run in runs for _ in range(4)] + [listen_to_list()]
@@ -268,6 +270,7 @@ def test_everything_falls_over_and_over(web, listen, make_run, mortal_broker):
         assert differences(gather(stream, browser.run_id, received), stored(browser.run_id)) == []
 
 
+@pytest.mark.long
 def test_streams_need_three_database_connections_at_most(listen, make_run):
     runs = [make_run() for _ in range(10)]
     streams = [listen(run, after=0) for run in runs for _ in range(10)]

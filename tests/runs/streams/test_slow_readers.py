@@ -11,6 +11,7 @@ from tests.runs.streams.conftest import log, stored
 MEGABYTE = 1_000_000
 
 
+@pytest.mark.long
 @pytest.mark.django_db(transaction=True)
 def test_slow_readers_cost_no_memory_and_lose_nothing(web, listen, make_run):
     run = make_run()
