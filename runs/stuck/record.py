@@ -78,7 +78,7 @@ def _row(finding: Finding) -> dict[str, Any]:
         "words": _plain(finding.words),
         "act": _plain(finding.act),
         "rescue": finding.rescue,
-        "details": json.loads(json.dumps(finding.details).replace("\\u0000", "")),
+        "details": _storable(finding.details),
     }
 
 
@@ -86,9 +86,23 @@ def _plain(text: str) -> str:
     return text.replace("\0", "")[:500]
 
 
+def _storable(value: Any) -> Any:
+    """PostgreSQL's texts hold no zero character; a backslash and what looks like one they do."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {key: _storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    return value
+
+
 def forget(run_ids: Iterable[uuid.UUID]) -> None:
     """Of runs that were helped; the next look tells whether that was of use."""
-    StuckRun.objects.filter(run__in=list(run_ids)).delete()
+    rows = StuckRun.objects.filter(run__in=list(run_ids)).order_by("run_id", "node")
+    # In order of the key, as they are kept.
+    locked = list(rows.select_for_update().values_list("pk", flat=True))
+    StuckRun.objects.filter(pk__in=locked).delete()
 
 
 def by_class() -> dict[StuckKind, tuple[int, datetime]]:

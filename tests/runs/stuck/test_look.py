@@ -17,7 +17,7 @@ from runs.models import Decision, Lease, ReadyNode, Run, Source, StuckRun, Workf
 from runs.rows import NewEvent
 from runs.states import Kind
 from runs.stuck import look, record, rescue, tasks
-from runs.stuck.finding import Rescue, StuckKind
+from runs.stuck.finding import Fact, Finding, Rescue, StuckKind
 from tests.runs.conftest import ANNA, changed
 from tests.runs.visitors import account
 
@@ -108,6 +108,32 @@ def test_how_long_a_node_may_be_silent_is_told_by_how_long_it_usually_takes(make
     assert found_of(run_id) == []
     finding = only(other)
     assert "usually it ends within 1 min" in finding.words
+
+
+def _faulty(workflow_id, now):
+    raise ZeroDivisionError("nothing was counted")
+
+
+def test_stuck_runs_are_found_where_who_tells_what_is_usual_is_at_fault(make_run, settings, caplog):
+    settings.STUCK_FLOOR_SECONDS = 60
+    settings.USUAL_TIMES = f"{__name__}._faulty"
+    serves("runs", members=["here-1"])
+    begun(make_run(QUEUED), ago=3_000)
+    tasks.find_stuck()
+    assert StuckRun.objects.get().kind == StuckKind.EXECUTOR
+    assert "ZeroDivisionError: nothing was counted" in caplog.text
+
+
+def test_words_that_look_like_an_escape_are_kept_as_they_are(make_run):
+    run = Run.objects.get(pk=make_run(QUEUED))
+    said = r"\u0000 cannot be converted to text"
+    told = [Fact("Last error", f"DataError: {said}\0")]
+    now = timezone.now()
+    finding = Finding(
+        run.pk, run.workflow_id, "first", StuckKind.NETWORK, now, "It failed.", facts=told,
+    )  # fmt: skip
+    record.keep(look.Seen(now, [finding]))
+    assert StuckRun.objects.get().details["facts"] == [["Last error", f"DataError: {said}", None]]
 
 
 def test_a_lease_that_ended_and_that_nobody_took_is_a_lost_worker(make_run):
