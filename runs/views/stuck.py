@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -122,6 +122,11 @@ def _is_of_executor(finding: Finding) -> bool:
     return any(fact.label == "Held by" and fact.words.startswith("exec") for fact in finding.facts)
 
 
+def given(values: QueryDict, name: str, most: int) -> str:
+    """A field as PostgreSQL takes it, which has no zero characters."""
+    return values.get(name, "").replace("\0", "").strip()[:most]
+
+
 def done_words(finding: Finding) -> str:
     return _DONE[finding.rescue].format(finding.node)
 
@@ -164,8 +169,8 @@ class StuckPage(PermissionRequiredMixin, View):
             return redirect(back)
         try:
             done = rescue.one(
-                run, request.POST.get("node", "")[:64], by=user.as_actor(), may=user.has_perm,
-                reason=request.POST.get("reason", "").strip()[:500], now=self.now,
+                run, given(request.POST, "node", 64), by=user.as_actor(), may=user.has_perm,
+                reason=given(request.POST, "reason", 500), now=self.now,
             )  # fmt: skip
         except rescue.NotDone as error:
             messages.warning(request, f"Nothing was done: {error}.")
@@ -179,7 +184,7 @@ class StuckPage(PermissionRequiredMixin, View):
         kind = request.GET.get("class", "")
         return {
             "class": kind if kind in StuckKind.values else "",
-            "workflow": request.GET.get("workflow", "")[:64],
+            "workflow": given(request.GET, "workflow", 64),
         }
 
     def _query(self, **more: object) -> str:
