@@ -18,7 +18,8 @@ from runs.services import broker
 from runs.states import AT_HAND, LogState
 from runs.timeouts import statement_timeout
 
-# Finished runs that are looked at, the newest, and how many events they may have together.
+# Finished runs that are looked at, the newest, and how many events they may have together; a
+# longer log is looked at where its run is asked for.
 SAMPLE, SAMPLE_EVENTS = 200, 50_000
 # Gaps of one log that are told; sources that are.
 MOST_GAPS, MOST_SOURCES = 100, 50
@@ -32,6 +33,7 @@ WITH newest AS (
 ), chosen AS MATERIALIZED (
     SELECT id, state, last_seq, logs FROM (
         SELECT *, sum(last_seq) OVER (ORDER BY created_at DESC, id DESC) AS events FROM newest
+        WHERE last_seq <= %(events)s
     ) AS newest WHERE events <= %(events)s ORDER BY created_at DESC, id DESC LIMIT %(most)s
 )
 SELECT chosen.id, chosen.last_seq, chosen.logs, archives.last_seq, archives.verified_at,
