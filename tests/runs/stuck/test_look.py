@@ -18,7 +18,7 @@ from runs.rows import NewEvent
 from runs.states import Kind
 from runs.stuck import look, record, rescue, tasks
 from runs.stuck.finding import Fact, Finding, Rescue, StuckKind
-from tests.runs.conftest import ANNA, changed
+from tests.runs.conftest import ANNA, changed, executor_node
 from tests.runs.visitors import account
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -154,6 +154,21 @@ def test_a_lease_that_ended_and_that_nobody_took_is_a_lost_worker(make_run):
     assert "anna had its node run again" in lost.data["error"]["message"]
     # Again it does nothing: the node waits for a worker.
     assert rescue.rescue(Run.objects.filter(pk=run_id), by=ANNA).done == {}
+
+
+def test_many_at_once_are_not_made_to_fail(make_run, publish, settings):
+    settings.STUCK_FLOOR_SECONDS = 60
+    serves("runs", members=["here-1"])
+    version = publish(executor_node("first", idempotent=False))
+    run_id = make_run(QUEUED, of=version, keys=("first",))
+    begun(run_id, ago=3_000)
+    runs = Run.objects.filter(pk=run_id)
+    outcome = rescue.rescue(runs, by=ANNA)
+    assert (outcome.done, outcome.skipped) == ({}, {run_id: rescue.FAILS})
+    assert runs.get().state == "active"
+    # Who means this one was asked before.
+    rescue.one(runs.get(), "first", by=ANNA, may=bool, reason="", now=timezone.now())
+    assert runs.get().state == "failed"
 
 
 def test_a_node_that_loses_one_worker_after_the_other_is_told_with_how_they_ended(make_run):
