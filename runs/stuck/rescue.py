@@ -38,7 +38,7 @@ PERMISSIONS: dict[Rescue, str] = {
     Rescue.CLOSE: "runs.terminate_run",
     Rescue.DECIDE: "runs.decide_decision",
 }
-# What can be done to many runs at once: nothing of it is meant to end one, or concerns others beside it.
+# What can be done to many runs at once: nothing of it ends one on purpose, or concerns others.
 FOR_MANY = frozenset({Rescue.RERUN, Rescue.HINT, Rescue.SETTLE})
 GETS_ON = "it is not stuck"
 FAILS = "its node cannot be run again, so the run would fail: rescue it on its page"
