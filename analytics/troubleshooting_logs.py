@@ -225,9 +225,10 @@ def _sources(now: datetime) -> list[SourceRow]:
     except (redis.RedisError, OSError):
         counts = None
     with connection.cursor() as cursor:
+        # One look into the index for each of them, however many runs are open.
         cursor.execute(
-            "SELECT DISTINCT source_id FROM jobs WHERE source_id IS NOT NULL"
-            " AND state IN ('created', 'active')"
+            "SELECT id FROM sources WHERE EXISTS (SELECT FROM jobs"
+            " WHERE source_id = sources.id AND state IN ('created', 'active'))"
         )
         opened = {source for (source,) in cursor.fetchall()}
     rows = []
