@@ -12,7 +12,6 @@ from django.db import connection, transaction
 from django.db.models import Count, Min
 
 from runs.models.stuck import StuckKind, StuckRun
-from runs.states import FINAL_STATES
 from runs.stuck.finding import Finding
 from runs.stuck.limits import MOST
 from runs.stuck.look import Seen
@@ -107,7 +106,7 @@ def forget(run_ids: Iterable[uuid.UUID]) -> None:
 
 def by_class() -> dict[StuckKind, tuple[int, datetime]]:
     """How many findings there are of open runs, and since when the oldest, in order of classes."""
-    rows = StuckRun.objects.exclude(run__state__in=FINAL_STATES).order_by().values("kind")
+    rows = StuckRun.objects.open().order_by().values("kind")
     found = {
         row["kind"]: (row["count"], row["oldest"])
         for row in rows.annotate(count=Count("pk"), oldest=Min("since"))

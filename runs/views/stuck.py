@@ -21,7 +21,6 @@ from runs import ids
 from runs.filters import RunFilter
 from runs.models import Run, Service, StuckRun, User, Workflow
 from runs.models.stuck import Rescue, StuckKind
-from runs.states import FINAL_STATES
 from runs.stuck import rescue
 from runs.stuck.finding import Finding, of_row
 
@@ -131,11 +130,6 @@ def done_words(finding: Finding) -> str:
     return _DONE[finding.rescue].format(finding.node)
 
 
-def open_rows() -> QuerySet[StuckRun]:
-    """Of runs that have not ended since they were found."""
-    return StuckRun.objects.exclude(run__state__in=FINAL_STATES)
-
-
 @dataclass(frozen=True, slots=True)
 class Choice:
     label: str
@@ -194,7 +188,7 @@ class StuckPage(PermissionRequiredMixin, View):
     def _shown(self, request: HttpRequest) -> HttpResponse:
         asked = self._asked(request)
         user: User = request.user  # type: ignore[assignment]
-        rows = open_rows().select_related("run__workflow", "run__version")
+        rows = StuckRun.objects.open().select_related("run__workflow", "run__version")
         rows = rows.defer("run__version__definition")
         workflow = Workflow.objects.filter(slug=asked["workflow"]).first()
         if asked["workflow"]:
@@ -262,7 +256,12 @@ class StuckPage(PermissionRequiredMixin, View):
         ]  # fmt: skip
 
     def _workflows(self, asked: dict[str, str]) -> list[Choice]:
-        rows = open_rows().order_by().values_list("workflow__slug").annotate(count=Count("pk"))
+        rows = (
+            StuckRun.objects.open()
+            .order_by()
+            .values_list("workflow__slug")
+            .annotate(count=Count("pk"))
+        )
         return [
             Choice(slug, self._query(**{"class": asked["class"]}, workflow=slug), count,
                    slug == asked["workflow"])
