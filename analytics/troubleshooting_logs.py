@@ -18,7 +18,8 @@ from runs.services import broker
 from runs.states import AT_HAND, LogState
 from runs.timeouts import statement_timeout
 
-# Finished runs that are looked at, the newest, and how many events they may have together.
+# Finished runs that are looked at, the newest, and how many events they may have together; a
+# longer log is looked at where its run is asked for.
 SAMPLE, SAMPLE_EVENTS = 200, 50_000
 # Gaps of one log that are told; sources that are.
 MOST_GAPS, MOST_SOURCES = 100, 50
@@ -32,6 +33,7 @@ WITH newest AS (
 ), chosen AS MATERIALIZED (
     SELECT id, state, last_seq, logs FROM (
         SELECT *, sum(last_seq) OVER (ORDER BY created_at DESC, id DESC) AS events FROM newest
+        WHERE last_seq <= %(events)s
     ) AS newest WHERE events <= %(events)s ORDER BY created_at DESC, id DESC LIMIT %(most)s
 )
 SELECT chosen.id, chosen.last_seq, chosen.logs, archives.last_seq, archives.verified_at,
@@ -223,9 +225,10 @@ def _sources(now: datetime) -> list[SourceRow]:
     except (redis.RedisError, OSError):
         counts = None
     with connection.cursor() as cursor:
+        # One look into the index for each of them, however many runs are open.
         cursor.execute(
-            "SELECT DISTINCT source_id FROM jobs WHERE source_id IS NOT NULL"
-            " AND state IN ('created', 'active')"
+            "SELECT id FROM sources WHERE EXISTS (SELECT FROM jobs"
+            " WHERE source_id = sources.id AND state IN ('created', 'active'))"
         )
         opened = {source for (source,) in cursor.fetchall()}
     rows = []

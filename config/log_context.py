@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import quote
 
 import celery.apps.worker
 from celery import signals
@@ -32,6 +33,7 @@ access = logging.getLogger("portal.access")
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 HEADER = b"x-request-id"
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:+/=-]{0,127}")
+_PLAIN = "/:@!$&'()*+,;=~"
 # Asked for every few seconds, for ever: told only when they go wrong.
 _PROBES = ("/healthz", "/readyz", "/metrics")
 
@@ -71,7 +73,8 @@ def _given(scope: Any) -> str:
 
 def _write(scope: Any, status: int, seconds: float) -> None:
     # Without the query: it may hold a token, or what somebody searched for.
-    method, path = scope["method"], scope["path"]
+    # And quoted: a line break in it would begin a line of its own.
+    method, path = scope["method"], quote(scope["path"], safe=_PLAIN)
     if not access.isEnabledFor(logging.INFO) or (path in _PROBES and status == 200):
         return
     told = {

@@ -336,8 +336,15 @@ def _parameters() -> dict[str, Any]:
 
 
 def _own_connection() -> psycopg.Connection[Any]:
-    """Apart from Django's: its transaction stays open as long as it takes to count."""
-    return psycopg.connect(**_parameters())
+    """Apart from Django's: its transaction stays open as long as it takes to dump and count."""
+    own = psycopg.connect(**_parameters())
+    # An operator's limits for all others; pg_dump lifts them for itself too.
+    limits = ["statement_timeout", "idle_in_transaction_session_timeout"]
+    if own.info.server_version >= 170_000:
+        limits.append("transaction_timeout")
+    for limit in limits:
+        own.execute(sql.SQL("SET LOCAL {} = 0").format(sql.Identifier(limit)))
+    return own
 
 
 def _row(own: psycopg.Connection[Any], query: Any) -> tuple[Any, ...]:

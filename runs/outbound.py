@@ -108,8 +108,8 @@ def request(
             if answer.status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
                 yield answer
                 return
-            url = urljoin(url, location)
-            if urlsplit(url)[:2] != parts[:2]:
+            url = _joined(url, location)
+            if _parts(url)[:2] != parts[:2]:
                 headers = {k: v for k, v in headers.items() if k.lower() in _SENT_ON}
     raise OutboundError(f"more than {MAX_REDIRECTS} redirects")
 
@@ -175,6 +175,14 @@ def _parts(url: str) -> SplitResult:
         raise Refused(f"“{_shown(url)}” holds characters that no address has")
     named = f"[{host}]" if ":" in host else host
     return parts._replace(netloc=named if port is None else f"{named}:{port}")
+
+
+def _joined(url: str, location: str) -> str:
+    """Where an answer leads. Raises Refused."""
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise Refused(f"“{_shown(location)}” is no address: {error}") from None
 
 
 def _ascii(host: str) -> str:

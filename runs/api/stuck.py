@@ -20,7 +20,6 @@ from runs.api.serializers import StampField
 from runs.api.views import ApiViewSet
 from runs.models import StuckRun
 from runs.models.stuck import Rescue, StuckKind
-from runs.states import FINAL_STATES
 from runs.stuck.finding import of_row
 
 CLASSES = [str(kind) for kind in StuckKind.values]
@@ -77,7 +76,7 @@ class StuckPages(KeyPages):
 
 def listed(cause: str, workflow: str) -> QuerySet[StuckRun]:
     """Of runs that have not ended meanwhile. Raises NotFound for a workflow that is none."""
-    rows = StuckRun.objects.exclude(run__state__in=FINAL_STATES).select_related("run", "workflow")
+    rows = StuckRun.objects.open().select_related("run", "workflow")
     if cause:
         rows = rows.filter(kind=cause)
     return rows.filter(workflow=find_workflow(workflow).pk) if workflow else rows

@@ -26,7 +26,11 @@ _web_address = URLValidator(schemes=["http", "https"])
 
 def check_without_password(field: str, address: str) -> None:
     """It is shown to all who may see it, and stands in the audit."""
-    if "@" in urlsplit(address).netloc:
+    try:
+        named = urlsplit(address).netloc
+    except ValueError:  # the field itself says that it is none
+        return
+    if "@" in named:
         raise ValidationError({field: "Leave the user name and password out of the address."})
 
 

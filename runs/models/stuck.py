@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from runs.models.run import Run
 from runs.models.workflow import Workflow
+from runs.states import FINAL_STATES
 
 
 class StuckKind(models.TextChoices):
@@ -37,8 +38,9 @@ class Rescue(models.TextChoices):
 
 
 class StuckQuerySet(models.QuerySet["StuckRun"]):
-    def listed(self) -> StuckQuerySet:
-        return self.order_by("since", "id")
+    def open(self) -> StuckQuerySet:
+        """Of runs that have not ended since they were found."""
+        return self.exclude(run__state__in=FINAL_STATES)
 
 
 class StuckRun(models.Model):

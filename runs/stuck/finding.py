@@ -44,6 +44,11 @@ class Finding:
         return self.run_id, self.node
 
     @property
+    def fails(self) -> bool:
+        """Whether what helps fails the run, which is what is asked before."""
+        return self.rescue == Rescue.RERUN and bool(self.confirm)
+
+    @property
     def details(self) -> dict[str, Any]:
         return {
             "facts": [

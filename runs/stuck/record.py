@@ -12,7 +12,6 @@ from django.db import connection, transaction
 from django.db.models import Count, Min
 
 from runs.models.stuck import StuckKind, StuckRun
-from runs.states import FINAL_STATES
 from runs.stuck.finding import Finding
 from runs.stuck.limits import MOST
 from runs.stuck.look import Seen
@@ -78,7 +77,7 @@ def _row(finding: Finding) -> dict[str, Any]:
         "words": _plain(finding.words),
         "act": _plain(finding.act),
         "rescue": finding.rescue,
-        "details": json.loads(json.dumps(finding.details).replace("\\u0000", "")),
+        "details": _storable(finding.details),
     }
 
 
@@ -86,14 +85,28 @@ def _plain(text: str) -> str:
     return text.replace("\0", "")[:500]
 
 
+def _storable(value: Any) -> Any:
+    """PostgreSQL's texts hold no zero character; a backslash and what looks like one they do."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {key: _storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    return value
+
+
 def forget(run_ids: Iterable[uuid.UUID]) -> None:
     """Of runs that were helped; the next look tells whether that was of use."""
-    StuckRun.objects.filter(run__in=list(run_ids)).delete()
+    rows = StuckRun.objects.filter(run__in=list(run_ids)).order_by("run_id", "node")
+    # In order of the key, as they are kept.
+    locked = list(rows.select_for_update().values_list("pk", flat=True))
+    StuckRun.objects.filter(pk__in=locked).delete()
 
 
 def by_class() -> dict[StuckKind, tuple[int, datetime]]:
     """How many findings there are of open runs, and since when the oldest, in order of classes."""
-    rows = StuckRun.objects.exclude(run__state__in=FINAL_STATES).order_by().values("kind")
+    rows = StuckRun.objects.open().order_by().values("kind")
     found = {
         row["kind"]: (row["count"], row["oldest"])
         for row in rows.annotate(count=Count("pk"), oldest=Min("since"))

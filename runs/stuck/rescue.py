@@ -38,9 +38,10 @@ PERMISSIONS: dict[Rescue, str] = {
     Rescue.CLOSE: "runs.terminate_run",
     Rescue.DECIDE: "runs.decide_decision",
 }
-# What can be done to many runs at once: nothing of it ends one, or concerns others beside it.
+# What can be done to many runs at once: nothing of it ends one on purpose, or concerns others.
 FOR_MANY = frozenset({Rescue.RERUN, Rescue.HINT, Rescue.SETTLE})
 GETS_ON = "it is not stuck"
+FAILS = "its node cannot be run again, so the run would fail: rescue it on its page"
 _WHY_NOT = {
     Rescue.NONE: "nothing done here helps it: {}",
     Rescue.RESUME: "its workflow is paused: resume it",
@@ -67,13 +68,14 @@ def rescue(
     now: datetime | None = None,
     audited: bool = True,
     allowed: Collection[Rescue] = FOR_MANY,
+    may_end: bool = False,
     findings: Sequence[Finding] | None = None,
 ) -> Outcome:
     """Do to each what helps it now.
 
-    Only what is `allowed` is done: a workflow is resumed, and a run closed, by who means this very
-    one. As all acts it is safe to repeat: what gets on meanwhile is left alone. The broker is asked
-    for what is found; give `findings_of` where a transaction is open.
+    Only what is `allowed` is done: a workflow is resumed, and a run closed or (`may_end`) failed,
+    by who means this very one. As all acts it is safe to repeat: what gets on meanwhile is left
+    alone. The broker is asked for what is found; give `findings_of` where a transaction is open.
     """
     now = now or timezone.now()
     run_ids = list(runs.order_by("id").values_list("id", flat=True)[:BATCH])
@@ -81,18 +83,14 @@ def rescue(
     found: dict[uuid.UUID, list[Finding]] = {}
     for each in findings_of(run_ids, now) if findings is None else findings:
         found.setdefault(each.run_id, []).append(each)
+    chosen: dict[uuid.UUID, list[Finding]] = {}
     for run_id in run_ids:
         own = found.get(run_id, [])
-        if not own:
-            outcome.skipped[run_id] = GETS_ON
-        elif not any(each.rescue in allowed for each in own):
-            outcome.skipped[run_id] = _WHY_NOT.get(own[0].rescue, "{}").format(own[0].act)[:300]
-    chosen = {
-        run_id: [each for each in own if each.rescue in allowed]
-        for run_id in run_ids
-        if run_id not in outcome.skipped
-        for own in (found[run_id],)
-    }
+        fit = [each for each in own if each.rescue in allowed and (may_end or not each.fails)]
+        if fit:
+            chosen[run_id] = fit
+        else:
+            outcome.skipped[run_id] = _why_not(own)
     with transaction.atomic():
         done = _record(chosen, by, reason, now) | _offer(chosen, now) | _resume(chosen, by)
         for run_id in chosen:
@@ -109,6 +107,14 @@ def rescue(
             record.forget(outcome.done)
             dispatch.wake(gates.of_runs(outcome.done))
     return outcome
+
+
+def _why_not(own: Sequence[Finding]) -> str:
+    if not own:
+        return GETS_ON
+    if any(each.fails for each in own):
+        return FAILS
+    return _WHY_NOT.get(own[0].rescue, "{}").format(own[0].act)[:300]
 
 
 def findings_of(run_ids: Collection[uuid.UUID], now: datetime) -> list[Finding]:
@@ -137,7 +143,9 @@ def one(
     if not may(needed):
         raise NotAllowed("your account may not do what would help it")
     runs = Run.objects.filter(pk=run.pk)
-    outcome = rescue(runs, by=by, reason=reason, now=now, allowed={found.rescue}, findings=[found])
+    outcome = rescue(
+        runs, by=by, reason=reason, now=now, allowed={found.rescue}, may_end=True, findings=[found]
+    )
     if run.pk not in outcome.done:
         raise NotDone(outcome.skipped.get(run.pk, GETS_ON))
     return found

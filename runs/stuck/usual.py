@@ -6,6 +6,7 @@ completed runs do. What was told is kept for some minutes.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -18,6 +19,7 @@ from django.db import DatabaseError
 from django.utils.module_loading import import_string
 
 from runs.driver import plain_cursor
+from runs.engine.trouble import Trouble
 from runs.timeouts import statement_timeout
 
 # Seconds for which an answer is kept, and that a question may take.
@@ -58,6 +60,9 @@ class Usual(NamedTuple):
 Times = Mapping[str, Usual]
 _lock = threading.Lock()
 _kept: dict[int, tuple[float, Times]] = {}
+_trouble = Trouble(
+    logging.getLogger(__name__), "what USUAL_TIMES names does not tell what is usual"
+)
 
 
 def _forget() -> None:
@@ -99,11 +104,17 @@ def forget() -> None:
 def _counted(workflow_id: int, now: datetime) -> Times:
     tell: Callable[[int, datetime], Mapping[str, tuple[float, float, int]]]
     tell = import_string(settings.USUAL_TIMES)
+    # Where it takes too long or is at fault, what is known without it has to do.
     try:
         with statement_timeout(SECONDS):
-            return {node: Usual(*told) for node, told in tell(workflow_id, now).items()}
-    except DatabaseError:  # it takes too long: what is known without it has to do
+            found = {node: Usual(*told) for node, told in tell(workflow_id, now).items()}
+    except DatabaseError:
         return {}
+    except Exception as error:
+        _trouble.met(error)
+        return {}
+    _trouble.over()
+    return found
 
 
 def _of_newest(workflow_id: int) -> Times:

@@ -516,9 +516,9 @@ class RunPage(PermissionRequiredMixin, View):
         given, user = self.request.POST, self.request.user
         try:
             done = rescue.one(
-                self.run, given.get("node", "")[:64], now=self.now,
+                self.run, stuck.given(given, "node", 64), now=self.now,
                 by=user.as_actor(),  # type: ignore[union-attr]
-                may=user.has_perm, reason=given.get("reason", "").strip()[:500],
+                may=user.has_perm, reason=stuck.given(given, "reason", 500),
             )  # fmt: skip
         except rescue.NotDone as error:
             status = 403 if isinstance(error, rescue.NotAllowed) else 409

@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -21,7 +21,6 @@ from runs import ids
 from runs.filters import RunFilter
 from runs.models import Run, Service, StuckRun, User, Workflow
 from runs.models.stuck import Rescue, StuckKind
-from runs.states import FINAL_STATES
 from runs.stuck import rescue
 from runs.stuck.finding import Finding, of_row
 
@@ -122,13 +121,13 @@ def _is_of_executor(finding: Finding) -> bool:
     return any(fact.label == "Held by" and fact.words.startswith("exec") for fact in finding.facts)
 
 
+def given(values: QueryDict, name: str, most: int) -> str:
+    """A field as PostgreSQL takes it, which has no zero characters."""
+    return values.get(name, "").replace("\0", "").strip()[:most]
+
+
 def done_words(finding: Finding) -> str:
     return _DONE[finding.rescue].format(finding.node)
-
-
-def open_rows() -> QuerySet[StuckRun]:
-    """Of runs that have not ended since they were found."""
-    return StuckRun.objects.exclude(run__state__in=FINAL_STATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +163,8 @@ class StuckPage(PermissionRequiredMixin, View):
             return redirect(back)
         try:
             done = rescue.one(
-                run, request.POST.get("node", "")[:64], by=user.as_actor(), may=user.has_perm,
-                reason=request.POST.get("reason", "").strip()[:500], now=self.now,
+                run, given(request.POST, "node", 64), by=user.as_actor(), may=user.has_perm,
+                reason=given(request.POST, "reason", 500), now=self.now,
             )  # fmt: skip
         except rescue.NotDone as error:
             messages.warning(request, f"Nothing was done: {error}.")
@@ -179,7 +178,7 @@ class StuckPage(PermissionRequiredMixin, View):
         kind = request.GET.get("class", "")
         return {
             "class": kind if kind in StuckKind.values else "",
-            "workflow": request.GET.get("workflow", "")[:64],
+            "workflow": given(request.GET, "workflow", 64),
         }
 
     def _query(self, **more: object) -> str:
@@ -189,7 +188,7 @@ class StuckPage(PermissionRequiredMixin, View):
     def _shown(self, request: HttpRequest) -> HttpResponse:
         asked = self._asked(request)
         user: User = request.user  # type: ignore[assignment]
-        rows = open_rows().select_related("run__workflow", "run__version")
+        rows = StuckRun.objects.open().select_related("run__workflow", "run__version")
         rows = rows.defer("run__version__definition")
         workflow = Workflow.objects.filter(slug=asked["workflow"]).first()
         if asked["workflow"]:
@@ -257,7 +256,12 @@ class StuckPage(PermissionRequiredMixin, View):
         ]  # fmt: skip
 
     def _workflows(self, asked: dict[str, str]) -> list[Choice]:
-        rows = open_rows().order_by().values_list("workflow__slug").annotate(count=Count("pk"))
+        rows = (
+            StuckRun.objects.open()
+            .order_by()
+            .values_list("workflow__slug")
+            .annotate(count=Count("pk"))
+        )
         return [
             Choice(slug, self._query(**{"class": asked["class"]}, workflow=slug), count,
                    slug == asked["workflow"])

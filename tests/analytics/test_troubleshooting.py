@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from analytics import troubleshooting
+from analytics import troubleshooting, troubleshooting_logs
 from analytics.troubleshooting_logs import of_run
 from analytics.usual import node_times
 from runs import counters, heartbeat
@@ -67,6 +67,15 @@ def test_nothing_to_look_at_is_said_of_all_four():
     assert "Every open run gets on, or waits its turn." in page
     assert "No run has finished yet" in page
     assert "Look here" not in page
+
+
+def test_a_log_that_is_too_long_to_check_hides_none_that_ended_before(version, monkeypatch):
+    broken, long = ended(version, timedelta(minutes=9)), ended(version, timedelta(minutes=8))
+    long.lines("ocr", 30)
+    purge(broken, 3)
+    monkeypatch.setattr(troubleshooting_logs, "SAMPLE_EVENTS", 30)
+    [log] = troubles().logs.broken
+    assert log.public_id == broken.run.public_id
 
 
 def test_what_is_missing_of_a_log_is_told_by_its_numbers(version):

@@ -1,6 +1,7 @@
 """What web, worker and beat write to their logs: one JSON object a line, each with what it is
 about, and no secret."""
 
+import asyncio
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ from django.conf import settings
 from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
-from config import logs
+from config import log_context, logs
 from config.embedded.network import free_port
 from config.embedded.processes import wait_until
 from runs import secret_values, tokens
@@ -77,6 +78,19 @@ def test_a_secret_is_masked_also_where_json_would_write_it_another_way(settings)
 def test_no_line_is_endless_and_none_is_lost_for_what_is_in_it():
     assert len(json.dumps(written("x" * 100_000))) < logs.LONGEST + 300
     assert written("odd \ud800 name")["message"] == "odd ? name"
+
+
+def test_a_path_writes_no_line_of_its_own(caplog):
+    async def refuse(scope, receive, send):
+        await send({"type": "http.response.start", "status": 404})
+
+    async def nowhere(message):
+        pass
+
+    scope = {"type": "http", "method": "GET", "path": "/a\nfake\x1b[2J", "headers": []}
+    with caplog.at_level("INFO", "portal.access"):
+        asyncio.run(log_context.Requests(refuse)(scope, None, nowhere))
+    assert caplog.messages == ["GET /a%0Afake%1B%5B2J 404"]
 
 
 # -- Real processes ------------------------------------------------------------------------------

@@ -205,6 +205,19 @@ def test_nobody_else_can_read_a_backup_and_no_command_shows_the_password(filled,
     assert env["PGPASSWORD"] == connection.settings_dict["PASSWORD"]
 
 
+def test_an_operators_time_limits_are_not_a_backups(filled, tmp_path):
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    limit = f"ALTER DATABASE {name} {{}} idle_in_transaction_session_timeout {{}}"
+    with connection.cursor() as cursor:
+        cursor.execute(limit.format("SET", "= '50ms'"))
+    try:
+        call_command("backup", tmp_path / "backup")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(limit.format("RESET", ""))
+    assert backups.verify(tmp_path / "backup") == []
+
+
 def test_no_fitting_program_is_said_so(monkeypatch, tmp_path):
     with pytest.raises(postgres_programs.ProgramError, match="Install postgresql-client-99"):
         postgres_programs.find("pg_dump", 99)

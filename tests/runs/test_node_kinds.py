@@ -40,6 +40,7 @@ def test_what_a_definition_leaves_out_has_sound_values():
         ({"url": "ftp://shop.example/"}, "begins with http:// or https://"),
         ({"url": "https://{{ id }}.example/"}, "the name of a host"),
         ({"url": "https://me:secret@shop.example/"}, "the name of a host"),
+        ({"url": "https://[shop]/"}, "the name of a host"),
         ({"url": "https://shop.example/{{ nobody }}"}, "“{{nobody}}” is no input of this node"),
         ({"url": "https://shop.example/{{ secret.KEY }}"}, "secrets stand in headers only"),
         ({"url": ""}, "needs “url”"),

@@ -195,6 +195,7 @@ def server(settings):
     [
         f"http://{METADATA}/", "http://localhost:1/", "http://[::1]/", "file:///etc/passwd",
         "//10.0.0.1/x", "gopher://127.0.0.1/", "http://me:pw@127.0.0.1/", "http://127.0.0.1:25/",
+        "http://[shop]/",
     ],
 )  # fmt: skip
 def test_a_redirect_is_judged_as_the_first_address_was(server, location):
@@ -207,6 +208,14 @@ def test_a_redirect_is_judged_as_the_first_address_was(server, location):
 def test_a_redirect_within_the_host_is_followed(server):
     server.location = "/end"
     assert call(f"{server.url}/x") == (200, b"reached")
+
+
+def test_a_host_in_capitals_is_the_same_one_after_a_redirect(server, settings):
+    settings.PRIVATE_HOSTS = frozenset({f"localhost:{server.server_port}"})
+    server.location = "/end"
+    given = {"X-Api-Key": "k"}
+    call(f"http://LocalHost:{server.server_port}/x", headers=given)
+    assert [sent.get("X-Api-Key") for _, sent in server.asked] == ["k", "k"]
 
 
 def test_redirects_come_to_an_end(server):
@@ -248,6 +257,8 @@ def test_a_source_keeps_no_password_in_an_address(field):
         source.clean()
     assert list(refused.value.message_dict) == [field]
     Source(name="erp", **{field: "https://erp.example/a@b"}).clean()
+    with pytest.raises(ValidationError, match="valid URL"):
+        Source(name="erp", **{field: "https://[erp]/"}).full_clean(validate_unique=False)
 
 
 def test_a_backend_keeps_no_password_in_its_address():

@@ -43,9 +43,12 @@ def address(fields: Fields, name: str, inputs: dict[str, Any]) -> str:
     url = fields.text(name, needed=True, most=2_000)
     if not url:
         return ""
-    parts = urlsplit(url.replace("{{", "").replace("}}", ""))
+    try:
+        scheme = urlsplit(url.replace("{{", "").replace("}}", "")).scheme
+    except ValueError:  # brackets with no address of IPv6 in them
+        scheme = ""
     host = url.partition("://")[2].partition("/")[0].partition("?")[0]
-    if parts.scheme not in ("http", "https") or not host or re.search(r"[\s{}@]", host):
+    if scheme not in ("http", "https") or not host or re.search(r"[\s{}@]", host):
         fields.say(f"“{name}” begins with http:// or https:// and the name of a host")
     fields.places(name, url, inputs)
     return url

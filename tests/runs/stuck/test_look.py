@@ -17,8 +17,8 @@ from runs.models import Decision, Lease, ReadyNode, Run, Source, StuckRun, Workf
 from runs.rows import NewEvent
 from runs.states import Kind
 from runs.stuck import look, record, rescue, tasks
-from runs.stuck.finding import Rescue, StuckKind
-from tests.runs.conftest import ANNA, changed
+from runs.stuck.finding import Fact, Finding, Rescue, StuckKind
+from tests.runs.conftest import ANNA, changed, executor_node
 from tests.runs.visitors import account
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -110,6 +110,32 @@ def test_how_long_a_node_may_be_silent_is_told_by_how_long_it_usually_takes(make
     assert "usually it ends within 1 min" in finding.words
 
 
+def _faulty(workflow_id, now):
+    raise ZeroDivisionError("nothing was counted")
+
+
+def test_stuck_runs_are_found_where_who_tells_what_is_usual_is_at_fault(make_run, settings, caplog):
+    settings.STUCK_FLOOR_SECONDS = 60
+    settings.USUAL_TIMES = f"{__name__}._faulty"
+    serves("runs", members=["here-1"])
+    begun(make_run(QUEUED), ago=3_000)
+    tasks.find_stuck()
+    assert StuckRun.objects.get().kind == StuckKind.EXECUTOR
+    assert "ZeroDivisionError: nothing was counted" in caplog.text
+
+
+def test_words_that_look_like_an_escape_are_kept_as_they_are(make_run):
+    run = Run.objects.get(pk=make_run(QUEUED))
+    said = r"\u0000 cannot be converted to text"
+    told = [Fact("Last error", f"DataError: {said}\0")]
+    now = timezone.now()
+    finding = Finding(
+        run.pk, run.workflow_id, "first", StuckKind.NETWORK, now, "It failed.", facts=told,
+    )  # fmt: skip
+    record.keep(look.Seen(now, [finding]))
+    assert StuckRun.objects.get().details["facts"] == [["Last error", f"DataError: {said}", None]]
+
+
 def test_a_lease_that_ended_and_that_nobody_took_is_a_lost_worker(make_run):
     serves("runs", members=["here-2"])
     run_id = make_run(QUEUED)
@@ -128,6 +154,21 @@ def test_a_lease_that_ended_and_that_nobody_took_is_a_lost_worker(make_run):
     assert "anna had its node run again" in lost.data["error"]["message"]
     # Again it does nothing: the node waits for a worker.
     assert rescue.rescue(Run.objects.filter(pk=run_id), by=ANNA).done == {}
+
+
+def test_many_at_once_are_not_made_to_fail(make_run, publish, settings):
+    settings.STUCK_FLOOR_SECONDS = 60
+    serves("runs", members=["here-1"])
+    version = publish(executor_node("first", idempotent=False))
+    run_id = make_run(QUEUED, of=version, keys=("first",))
+    begun(run_id, ago=3_000)
+    runs = Run.objects.filter(pk=run_id)
+    outcome = rescue.rescue(runs, by=ANNA)
+    assert (outcome.done, outcome.skipped) == ({}, {run_id: rescue.FAILS})
+    assert runs.get().state == "active"
+    # Who means this one was asked before.
+    rescue.one(runs.get(), "first", by=ANNA, may=bool, reason="", now=timezone.now())
+    assert runs.get().state == "failed"
 
 
 def test_a_node_that_loses_one_worker_after_the_other_is_told_with_how_they_ended(make_run):

@@ -53,6 +53,17 @@ def test_the_card_tells_the_evidence_and_one_press_runs_the_node_again(lost):
     assert again.status_code == 409
 
 
+def test_zero_characters_in_what_is_given_do_no_harm(lost):
+    client = visitor(SEES, "runs.retry_run")
+    assert client.get(f"{PAGE}?workflow=%00&class=%00&after=%00").status_code == 200
+    given = {"run": lost.public_id, "node": "first", "reason": "it\0 hangs"}
+    assert "runs again" in text(client.post(PAGE, given, follow=True))
+    assert AuditEntry.objects.get(action="rescue").reason.startswith("it hangs: ")
+    # On the run's own page there is nothing to rescue any more.
+    page = f"{LIST}{lost.public_id}/"
+    assert client.post(page, {**given, "act": "rescue"}).status_code == 409
+
+
 def test_who_may_not_retry_sees_the_card_without_a_button(lost):
     client = visitor(SEES)
     page = f"{LIST}{lost.public_id}/"
