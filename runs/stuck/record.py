@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +43,12 @@ DELETE FROM stuck_runs WHERE id IN (
             SELECT FROM jobs WHERE jobs.id = run_id AND jobs.state IN ('created', 'active')
         )
     ) ORDER BY run_id, node FOR UPDATE SKIP LOCKED
+)
+"""
+_FORGET_PAUSED = """
+DELETE FROM stuck_runs WHERE id IN (
+    SELECT id FROM stuck_runs WHERE workflow_id = ANY(%(workflows)s) AND kind = 'paused'
+    ORDER BY run_id, node FOR UPDATE SKIP LOCKED
 )
 """
 # Rows that are written in one statement.
@@ -89,6 +95,13 @@ def _plain(text: str) -> str:
 def forget(run_ids: Iterable[uuid.UUID]) -> None:
     """Of runs that were helped; the next look tells whether that was of use."""
     StuckRun.objects.filter(run__in=list(run_ids)).delete()
+
+
+def forget_paused(workflow_ids: Collection[int]) -> None:
+    """Of all runs that the pause of these workflows held, beside the one that was helped."""
+    if workflow_ids:
+        with connection.cursor() as cursor:
+            cursor.execute(_FORGET_PAUSED, {"workflows": list(workflow_ids)})
 
 
 def by_class() -> dict[StuckKind, tuple[int, datetime]]:
