@@ -130,6 +130,10 @@ def section(now: datetime) -> Section:
         if not full.workers:
             words = f"No worker takes from {full.name}, and nodes wait there."
         verdict = Verdict(False, words)
+    elif told is None:
+        verdict = Verdict(
+            False, "The broker does not answer: nobody can tell whether workers keep up."
+        )
     elif count:
         runs = "1 run takes" if count == 1 else f"{count:,} runs take"
         verdict = Verdict(False, f"{runs} longer now than 95 in 100 usually do.")
@@ -143,8 +147,9 @@ def section(now: datetime) -> Section:
         "slow", "Slow runs", verdict,
         figures=[
             Said("Longer than usual", f"{count:,}", "of the runs that go on now", count > 0),
-            Said("Workers busy", f"{busy:,} of {slots:,}" if slots else "none",
-                 "slots of all workers", bool(slots) and busy >= slots),
+            Said("Workers busy", f"{busy:,} of {slots:,}" if slots else "none" if told else "–",
+                 "slots of all workers" if told else "the broker does not answer",
+                 bool(slots) and busy >= slots),
             Said("Wait for a worker", _seconds(half),
                  f"95 in 100 within {_seconds(most)}" if nodes else "no node began lately",
                  (most or 0) > LONG_WAIT),

@@ -78,10 +78,12 @@ class QueueRow:
     ready: int
     # Seconds that the first of them has waited.
     waited: float
+    # Whether the broker answered: without it nobody can tell who takes from it.
+    is_known: bool = True
 
     @property
     def is_full(self) -> bool:
-        return bool(self.ready) and (not self.slots or self.busy >= self.slots)
+        return self.is_known and bool(self.ready) and (not self.slots or self.busy >= self.slots)
 
     @property
     def waited_words(self) -> str:
@@ -115,6 +117,6 @@ def queues_of(told: broker.Told | None) -> list[QueueRow]:
         count, waited = ready.get(name, (0, 0.0))
         rows.append(
             QueueRow(name, served.workers, served.slots, served.busy, depths.get(name, 0), count,
-                     waited)
+                     waited, told is not None)
         )  # fmt: skip
     return rows

@@ -84,7 +84,7 @@ async def readiness(_scope: object, _receive: object, send: Send) -> None:
 
 async def _tell(parts: Parts, send: Send) -> None:
     up = set(parts.values()) == {"ok"}
-    body = json.dumps({"status": "ok" if up else "starting", "parts": parts}).encode()
+    body = json.dumps({"status": "ok" if up else "not ready", "parts": parts}).encode()
     headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": 200 if up else 503, "headers": headers})
     await send({"type": "http.response.body", "body": body})

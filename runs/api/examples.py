@@ -91,7 +91,7 @@ STUCK = OpenApiExample(
         "found_at": "2026-11-26T17:44:15.010Z",
         "checked_at": "2026-11-26T17:52:30.012Z",
         "words": "embed has waited for 9 min: no worker takes from the queue gpu.",
-        "act": "Start one: celery -A config.celery worker -Q gpu",
+        "act": "Start a worker for gpu, or have one that runs take from it too.",
         "rescue": "",
         "command": "celery -A config.celery worker -Q gpu",
         "evidence": [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -42,6 +42,12 @@ DELETE FROM stuck_runs WHERE id IN (
             SELECT FROM jobs WHERE jobs.id = run_id AND jobs.state IN ('created', 'active')
         )
     ) ORDER BY run_id, node FOR UPDATE SKIP LOCKED
+)
+"""
+_FORGET_PAUSED = """
+DELETE FROM stuck_runs WHERE id IN (
+    SELECT id FROM stuck_runs WHERE workflow_id = ANY(%(workflows)s) AND kind = 'paused'
+    ORDER BY run_id, node FOR UPDATE SKIP LOCKED
 )
 """
 # Rows that are written in one statement.
@@ -102,6 +108,13 @@ def forget(run_ids: Iterable[uuid.UUID]) -> None:
     # In order of the key, as they are kept.
     locked = list(rows.select_for_update().values_list("pk", flat=True))
     StuckRun.objects.filter(pk__in=locked).delete()
+
+
+def forget_paused(workflow_ids: Collection[int]) -> None:
+    """Of all runs that the pause of these workflows held, beside the one that was helped."""
+    if workflow_ids:
+        with connection.cursor() as cursor:
+            cursor.execute(_FORGET_PAUSED, {"workflows": list(workflow_ids)})
 
 
 def by_class() -> dict[StuckKind, tuple[int, datetime]]:

@@ -105,6 +105,7 @@ def rescue(
                 AuditEntry.objects.note(by, "rescue", ("run", ids.encode("run", run_id)), said)
         if outcome.done:
             record.forget(outcome.done)
+            record.forget_paused(_resumed(chosen, outcome.done))
             dispatch.wake(gates.of_runs(outcome.done))
     return outcome
 
@@ -139,7 +140,7 @@ def one(
         raise NotDone(GETS_ON)
     needed = PERMISSIONS.get(found.rescue)
     if needed is None:
-        raise NotDone(_WHY_NOT[Rescue.NONE].format(found.act))
+        raise NotDone(_WHY_NOT[Rescue.NONE].format(found.act.rstrip(".")))
     if not may(needed):
         raise NotAllowed("your account may not do what would help it")
     runs = Run.objects.filter(pk=run.pk)
@@ -245,6 +246,16 @@ def _offer(chosen: Mapping[uuid.UUID, list[Finding]], now: datetime) -> set[uuid
     with plain_cursor() as cursor:
         cursor.execute(_OFFER, {"now": now, "runs": list(run_ids), "keys": list(keys)})
         return {run_id for (run_id,) in cursor.fetchall()}
+
+
+def _resumed(chosen: Mapping[uuid.UUID, list[Finding]], done: Collection[uuid.UUID]) -> set[int]:
+    """Workflows that are not paused any more."""
+    return {
+        each.workflow_id
+        for run_id in done
+        for each in chosen[run_id]
+        if each.rescue == Rescue.RESUME
+    }
 
 
 def _resume(chosen: Mapping[uuid.UUID, list[Finding]], by: Actor) -> set[uuid.UUID]:

@@ -59,7 +59,8 @@ def why(row: Waiting, world: World) -> Wait | None:
         start = f"celery -A config.celery worker -Q {queue}"
         return Wait(
             StuckKind.QUEUE, f"no worker takes from the queue {queue}",
-            f"Start one: {start}", limits.queue(), command=start,
+            f"Start a worker for {queue}, or have one that runs take from it too.",
+            limits.queue(), command=start,
         )  # fmt: skip
     # It was offered once at least, and nobody came; or nobody is there who offers it.
     is_unheeded = row.hints >= UNHEEDED or (not row.hints and world.has_beat is False)
@@ -102,10 +103,10 @@ def judge(row: Waiting, world: World) -> Finding | None:
 def _held_by_workflow(row: Waiting) -> Wait:
     if row.paused_at is not None:
         by = f" by {row.paused_by}" if row.paused_by else ""
-        reason = f": {row.pause_reason}" if row.pause_reason else "."
+        reason = f": {row.pause_reason.rstrip(' .')}" if row.pause_reason else ""
         return Wait(
             StuckKind.PAUSED, f"the workflow {row.slug} is paused",
-            f"It was paused{by}{reason} Its queued runs start when it is resumed.", limits.held(),
+            f"It was paused{by}{reason}. Its queued runs start when it is resumed.", limits.held(),
             Rescue.RESUME, since=max(row.paused_at, row.since),
         )  # fmt: skip
     most = row.max_active

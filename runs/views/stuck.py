@@ -3,6 +3,7 @@ shows it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +26,12 @@ from runs.stuck import rescue
 from runs.stuck.finding import Finding, of_row
 
 PAGE_SIZE = 100
+# Classes of which a press helps some at least, many at once.
+HELPED = frozenset(
+    {StuckKind.CRASH, StuckKind.EXECUTOR, StuckKind.NETWORK, StuckKind.QUEUE, StuckKind.BROKEN}
+)
+# Advice that several rows share stands above them: so many of these at most.
+MOST_SHARED = 5
 # The design's name of the colour, and an icon.
 LOOKS = {
     StuckKind.LOCK: ("failed", "lock"),
@@ -76,6 +83,11 @@ class Card:
         return f"stuck-{self.public_id}-{self.finding.node}"
 
     @property
+    def advice(self) -> tuple[object, ...]:
+        """What makes two rows' advice the same."""
+        return self.finding.kind, self.finding.act, self.finding.command, self.place
+
+    @property
     def label(self) -> str:
         return self.finding.kind.label
 
@@ -90,7 +102,8 @@ def card(finding: Finding, run: Run, user: Any, now: datetime) -> Card:  # noqa:
     may = needed is not None and user.has_perm(needed)
     link = None
     if finding.rescue == Rescue.DECIDE:
-        link = "Decide", reverse("decide", args=[run.public_id, finding.node])
+        if may:
+            link = "Decide", reverse("decide", args=[run.public_id, finding.node])
         may = False
     button = finding.rescue.label if may else ""
     return Card(
@@ -124,6 +137,25 @@ def _is_of_executor(finding: Finding) -> bool:
 def given(values: QueryDict, name: str, most: int) -> str:
     """A field as PostgreSQL takes it, which has no zero characters."""
     return values.get(name, "").replace("\0", "").strip()[:most]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    row: StuckRun
+    card: Card
+    # Whether what helps stands above the list, as it is the same for others.
+    is_shared: bool
+
+
+def _rows(found: Sequence[tuple[StuckRun, Card]]) -> tuple[list[Card], list[Row]]:
+    """What helps several rows, which is said once, and the rows."""
+    of_advice: dict[Any, list[Card]] = {}
+    for _, each in found:
+        of_advice.setdefault(each.advice, []).append(each)
+    several = [cards for cards in of_advice.values() if len(cards) > 1]
+    shared = [cards[0] for cards in sorted(several, key=len, reverse=True)[:MOST_SHARED]]
+    above = {each.advice for each in shared}
+    return shared, [Row(row, each, each.advice in above) for row, each in found]
 
 
 def done_words(finding: Finding) -> str:
@@ -198,10 +230,13 @@ class StuckPage(PermissionRequiredMixin, View):
             rows = rows.filter(kind=asked["class"])
         page = list(self._behind(rows, request.GET.get("after", ""))[: PAGE_SIZE + 1])
         shown = page[:PAGE_SIZE]
+        advice, shown_rows = _rows([(row, card(of_row(row), row.run, user, self.now))
+                                    for row in shown])  # fmt: skip
         context = {
             "title": "Stuck runs",
             "now": self.now,
-            "rows": [(row, card(of_row(row), row.run, user, self.now)) for row in shown],
+            "rows": shown_rows,
+            "advice": advice,
             "next_url": self._query(**asked, after=shown[-1].pk) if len(page) > PAGE_SIZE else "",
             "is_first": not request.GET.get("after"),
             "first_url": self._query(**asked),
@@ -215,7 +250,8 @@ class StuckPage(PermissionRequiredMixin, View):
             "runs_url": reverse("admin:runs_run_changelist") + self._filter(asked),
             "is_watched": Service.objects.present().filter(key="beat", status="up").exists(),
             "address": request.get_full_path(),
-            "can_rescue": user.has_perm("runs.retry_run"),
+            "can_rescue": user.has_perm("runs.retry_run")
+            and bool(HELPED.intersection([asked["class"]] if asked["class"] else of_class)),
         }
         template = "runs/stuck/_list.html"
         if not request.headers.get("HX-Request"):

@@ -9,6 +9,7 @@ from django.utils import timezone
 from analytics import troubleshooting, troubleshooting_logs
 from analytics.troubleshooting_logs import of_run
 from analytics.usual import node_times
+from config.embedded.network import free_port
 from runs import counters, heartbeat
 from runs.models import Source
 from runs.services import broker
@@ -197,6 +198,25 @@ def test_workers_that_are_all_busy_are_told_with_their_queue(version):
     [row] = [each for each in section.queues if each.name == "runs"]
     assert (row.workers, row.slots, row.busy, row.ready, row.is_full) == (1, 1, 1, 1, True)
     assert section.verdict.words == "All workers of runs are busy, and nodes wait for them."
+
+
+def test_without_the_broker_nobody_claims_that_no_worker_takes(version, settings):
+    story = Story(version, zero=timezone.now() - timedelta(minutes=10))
+    with connection.cursor() as cursor:
+        story.queue("ocr")
+        cursor.execute(
+            "INSERT INTO ready_nodes (node_id, run_id, ready_at, hints)"
+            " SELECT id, run_id, now() - interval '1 minute', 0 FROM nodes"
+        )
+    assert troubles().slow.verdict.words == "No worker takes from runs, and nodes wait there."
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    section = troubles().slow
+    assert section.verdict.words == (
+        "The broker does not answer: nobody can tell whether workers keep up."
+    )
+    [row] = section.queues
+    assert (row.ready, row.is_known, row.is_full) == (1, False, False)
+    assert "runs – – 1 1 m" in text(visitor("runs.view_run").get(PAGE))
 
 
 def test_the_same_by_the_api(version):

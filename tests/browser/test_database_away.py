@@ -14,6 +14,7 @@ from tests.portal import Portal
 
 # Connections of the pool are tried one after the other, each for as long as it may be silent.
 PATIENCE = 3 * WAIT
+SERVICES = "/admin/services/"
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +78,22 @@ def test_a_database_that_is_frozen_gives_an_answer_and_no_page_that_never_comes(
             assert barriers_of_plain(page) == []
     page.goto(f"{lonely.url}{LIST}")
     expect(page.locator("h2", has_text="No runs yet")).to_be_visible()
+
+
+@pytest.mark.long
+def test_the_services_of_a_frozen_database_ask_on_and_leave_the_focus_where_it_is(lonely, page):
+    with frozen(lonely):
+        answer = page.goto(f"{lonely.url}{SERVICES}")
+        assert answer.status == 503
+        expect(page.locator("h1")).to_have_text("PostgreSQL does not answer")
+        expect(page.get_by_role("row", name="Valkey")).to_contain_text("Up")
+        page.keyboard.press("Tab")
+        link = page.get_by_role("link", name="Ask now")
+        expect(link).to_be_focused()
+        asked = page.locator("#asked").inner_text()
+        expect(page.locator("#asked")).not_to_have_text(asked, timeout=PATIENCE)
+        expect(link).to_be_focused()
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            assert barriers_of_plain(page) == []
+    expect(page.locator(".op-svc")).to_be_visible(timeout=PATIENCE)

@@ -60,7 +60,7 @@ def test_a_queue_without_a_worker_shows():
     heartbeat.give(WORKER)
     heartbeat.give(BEAT)
     status, answer = ask()
-    assert (status, answer["status"]) == (503, "starting")
+    assert (status, answer["status"]) == (503, "not ready")
     assert answer["parts"]["worker"] == "missing for bulk, control"
     assert answer["parts"]["beat"] == "ok"
 

@@ -268,8 +268,15 @@ def test_what_a_pause_holds_is_told_and_resumed_by_who_may(make_run, version):
     run = Run.objects.get(pk=run_id)
     with pytest.raises(rescue.NotAllowed):
         rescue.one(run, "first", by=ANNA, may=lambda _: False, reason="", now=timezone.now())
+    other = make_run(QUEUED)
+    assert not worker.execute(Run.objects.get(pk=other).nodes.get(key="first").pk)
+    waited(other, 3_000)
+    tasks.find_stuck()
+    assert StuckRun.objects.filter(kind="paused").count() == 2
     rescue.one(run, "first", by=ANNA, may=lambda _: True, reason="", now=timezone.now())
     assert Workflow.objects.get(pk=run.workflow_id).paused_at is None
+    # What else the pause held does not stand there as paused until the next look.
+    assert not StuckRun.objects.exists()
     assert found_of(run_id) == []
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from config import metrics
 from runs.models import AuditEntry, Lease, Run, StuckRun
 from runs.stuck import tasks
-from tests.runs.stuck.test_look import QUEUED, begun, serves
+from tests.runs.stuck.test_look import QUEUED, begun, serves, waited
 from tests.runs.visitors import visitor
 
 PAGE = "/admin/stuck/"
@@ -86,6 +86,31 @@ def test_the_list_of_stuck_runs_counts_by_class_and_rescues_a_row(lost):
     assert "runs again." in text(done)
     assert lost.public_id not in text(done)
     assert "Nothing is stuck" in text(done)
+
+
+def test_advice_that_is_the_same_for_several_is_said_once(make_run):
+    serves("bulk", "control")
+    for _ in range(2):
+        waited(make_run(QUEUED), 90)
+    tasks.find_stuck()
+    assert StuckRun.objects.filter(kind="queue").count() == 2
+    client = visitor(SEES, "runs.retry_run")
+    page = text(client.get(PAGE))
+    assert page.count("Start a worker for runs") == 1
+    assert page.count("no worker takes from the queue runs") == 2
+    StuckRun.objects.exclude(pk=StuckRun.objects.order_by("pk")[0].pk).delete()
+    alone = text(client.get(PAGE))
+    assert alone.count("Start a worker for runs") == 1
+    assert "What helps several" not in alone
+
+
+def test_who_may_not_decide_and_what_no_press_helps_get_no_button(lost):
+    StuckRun.objects.update(kind="person", rescue="decide")
+    seen = text(visitor(SEES, "runs.retry_run").get(PAGE))
+    assert "Person" in seen
+    assert "Decide</a>" not in seen
+    assert "Rescue these" not in seen
+    assert "Decide</a>" in text(visitor(SEES, "runs.decide_decision", name="ida").get(PAGE))
 
 
 def test_runs_are_filtered_by_whether_they_are_stuck_and_marked(lost, make_run):
