@@ -101,7 +101,8 @@ def test_requests_use_the_same_connection_until_it_breaks(handler):
 
     def end(pid):
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(%s)", [int(pid)])
+            # And wait until it is gone.
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [int(pid)])
         connection.close()
 
     first, second, (status, third) = asyncio.run(backends())

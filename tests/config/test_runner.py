@@ -148,6 +148,7 @@ def test_a_signal_ends_everything_within_five_seconds(own):
     assert own.processes() == {}
 
 
+@pytest.mark.long
 def test_ctrl_c_in_the_middle_of_a_start_leaves_nothing(tmp_path):
     early = Portal(temporary_folder() / "early")
     early.begin()

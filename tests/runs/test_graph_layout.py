@@ -3,6 +3,7 @@
 import random
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ def test_every_node_is_drawn_below_all_that_it_needs(needs):
     assert all(row[key] == 0 for key, others in needs.items() if not others)
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None)
 @given(graphs(cyclic=True))
 def test_no_box_covers_another_and_all_is_inside(needs):
@@ -48,6 +50,7 @@ def test_no_box_covers_another_and_all_is_inside(needs):
         assert all(b - a >= WIDTH for a, b in pairwise(places))
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None)
 @given(graphs(cyclic=True))
 def test_every_need_is_a_line_between_its_boxes(needs):

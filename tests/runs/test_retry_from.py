@@ -203,6 +203,7 @@ def test_outputs_at_the_limit_are_copied_whole(publish, tmp_path, settings):
     assert len(kept.data["output"]["text"]) == size
 
 
+@pytest.mark.long
 def test_a_thousand_nodes_are_taken_over_in_few_statements(publish, tmp_path):
     count = 998
     keys = [f"n{number}" for number in range(count)]

@@ -113,6 +113,7 @@ ENDS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("end", "why"), ENDS)
 @pytest.mark.parametrize(("method", "address", "body", "permission", "state", "status"), ADDRESSES)
 def test_a_token_that_has_ended_is_told_401_and_nothing_is_stored(

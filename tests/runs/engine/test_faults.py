@@ -44,6 +44,7 @@ def test_a_killed_worker_costs_an_attempt_not_the_run(start_worker, beat, begin,
     assert kinds(run, "a").count("node_completed") == 1
 
 
+@pytest.mark.long
 def test_a_lost_node_that_is_not_idempotent_is_failed_not_run_again(
     start_worker, beat, begin, tmp_path
 ):
@@ -132,6 +133,7 @@ def test_an_executor_is_told_to_stop(start_worker, begin, tmp_path):
     assert run.events.get(kind="late_result").data["output"] == {"stopped": True}
 
 
+@pytest.mark.long
 def test_a_draining_node_whose_worker_dies_is_closed(start_worker, beat, begin, tmp_path):
     worker = start_worker()
     run = begin(waiting(tmp_path))
@@ -178,6 +180,7 @@ def test_two_beats_and_two_control_workers_do_nothing_twice(start_worker, beat, 
     assert len(marks(tmp_path)) == 2
 
 
+@pytest.mark.long
 def test_a_result_waits_for_the_database(start_worker, begin, tmp_path):
     from django.db import connection
 

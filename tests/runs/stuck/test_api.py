@@ -49,6 +49,12 @@ def test_the_list_has_the_evidence_and_is_filtered_by_class(lost):
     assert visitor(name="nobody").get("/api/stuck/").status_code == 403
 
 
+@pytest.mark.parametrize("workflow", ["nothing", "\0", "example\0"])
+def test_stuck_runs_of_a_workflow_that_is_not_there_are_not_found(lost, workflow):
+    answer = visitor("runs.view_run").get("/api/stuck/", {"workflow": workflow})
+    assert answer.status_code == 404
+
+
 def test_a_run_is_rescued_once_and_then_refused(lost):
     client = visitor("runs.view_run", "runs.retry_run")
     url = f"/api/runs/{lost.public_id}/rescue/"
