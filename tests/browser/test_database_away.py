@@ -65,6 +65,7 @@ def frozen(portal: Portal):
             os.kill(process, signal.SIGCONT)
 
 
+@pytest.mark.long
 def test_a_database_that_is_frozen_gives_an_answer_and_no_page_that_never_comes(lonely, page):
     page.goto(f"{lonely.url}{LIST}")
     expect(page.locator("h2", has_text="No runs yet")).to_be_visible()

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.checks import WAIT, live, order, row, rows, three
@@ -136,6 +137,7 @@ def test_pausing_holds_still_and_resuming_catches_up(visit, teller):
     expect(page.get_by_role("button", name="1 new run — show")).to_be_visible()
 
 
+@pytest.mark.long
 def test_without_the_stream_the_page_says_so_keeps_its_rows_and_catches_up(visit, teller):
     made = three(teller, "live_cut")
 

@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.checks import PHONE, barriers, is_no_wider, live
@@ -25,6 +26,7 @@ def counted(page, run):
     raise AssertionError("the runs are not counted")
 
 
+@pytest.mark.long
 def test_the_usual_is_drawn_under_the_bars_until_somebody_turns_it_off(visit_run, teller):
     run = teller.tell("slow_scan")
     page = visit_run(run)

@@ -1,5 +1,6 @@
 """The page of a run without JavaScript, on a phone, in the dark, enlarged, with hostile text."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.checks import (
@@ -50,6 +51,7 @@ def test_code_in_the_panel_of_a_node_goes_on_below_and_is_copied(visit_run, tell
     expect(page.locator("#run-node").get_by_role("button", name="Copy")).to_have_count(1)
 
 
+@pytest.mark.long
 def test_hostile_text_stays_text(visit_run, teller):
     run = teller.tell("hostile_run")
     for query in (
@@ -106,6 +108,7 @@ def test_what_opens_over_the_page_has_no_barriers(visit_run, teller):
         page.keyboard.press("Escape")
 
 
+@pytest.mark.long
 def test_at_twice_the_size_nothing_sticks_out(visit_run, teller):
     run = teller.tell("failed_invoice")
     for query in ("", "?view=table&node=extract_text", "?tab=context", "?tab=job", "?tab=lineage"):

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.checks import WAIT, at_rest, events, is_gapless, live, seqs, wheel
@@ -123,6 +124,7 @@ def test_a_large_payload_is_fetched_when_it_is_unfolded(visit_run, teller):
     expect(page.locator("#run-node pre")).to_contain_text('"name": "row 7"')
 
 
+@pytest.mark.long
 def test_five_hundred_events_a_second_do_not_block_the_page(visit_run, teller):
     run = teller.tell("long_run", 300)
     page = live(visit_run(run))

@@ -1,5 +1,6 @@
 """Stuck runs and troubleshooting in a browser: evidence, one press, and the run completes."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.checks import PHONE, barriers, is_no_wider, live
@@ -36,6 +37,7 @@ def test_a_silent_run_shows_its_evidence_and_one_press_has_it_complete(visit_run
     expect(listed.locator("tbody tr")).to_have_count(0)
 
 
+@pytest.mark.long
 def test_stuck_runs_and_troubleshooting_on_a_phone_and_without_javascript(visit, teller):
     run = teller.tell("unserved_run")
     teller.go_on(run, ["found"])

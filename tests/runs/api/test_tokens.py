@@ -59,6 +59,7 @@ def test_a_token_with_the_scope_may(
     assert ask(client, method, address, body, run).status_code == status
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("method", "address", "body", "permission", "state", "status"), ADDRESSES)
 def test_a_token_without_the_scope_is_refused_and_told_which(
     token_of, run_in, method, address, body, permission, state, status

@@ -162,6 +162,7 @@ def test_staff_with_the_permission_may(login, made, path, given, permission, sta
     assert response["Cache-Control"] == "no-store"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("path", "given", "permission", "state"), CALLS)
 def test_staff_without_the_permission_is_refused(login, made, path, given, permission, state):
     run, others = made(state), set(ALL) - {permission}
@@ -172,6 +173,7 @@ def test_staff_without_the_permission_is_refused(login, made, path, given, permi
     assert stored() == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("path", "given", "permission", "state"), CALLS)
 def test_nobody_is_told_to_sign_in(made, path, given, permission, state):
     run = made(state)
@@ -182,6 +184,7 @@ def test_nobody_is_told_to_sign_in(made, path, given, permission, state):
     assert stored() == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("path", "given", "permission", "state"), CALLS)
 def test_an_account_that_is_no_staff_is_refused(login, made, path, given, permission, state):
     run = made(state)
