@@ -110,8 +110,9 @@ def test_an_idle_stream_is_kept_alive(listen, listen_to_list, make_run):
     run = make_run()
     for open_stream in (lambda: listen(run), listen_to_list):
         stream = open_stream()
-        list(stream.events(1.3))
-        assert stream.comments.count("keep-alive") == 2
+        # One each half a second; on a busy machine one may be late.
+        list(stream.events(3))
+        assert 2 <= stream.comments.count("keep-alive") <= 6
 
 
 def test_a_stream_begins_with_what_is_recorded_from_now_on(listen, make_run):
