@@ -52,6 +52,10 @@ class BackupError(Exception):
     """The words are for the person at the command line."""
 
 
+# What a backup or a restore ends with, such as a full disk or a database that goes away.
+FAILURES = (BackupError, OSError, psycopg.Error)
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     what: str

@@ -12,7 +12,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browsers import launch_options
+from tests.browsers import launch_options, sign_in
 from tests.portal import PROJECT, Portal
 from tests.small_png import smaller
 
@@ -60,11 +60,7 @@ def visit(browser: Browser, portal: Portal, size: dict[str, int], theme: str) ->
     """A page of somebody who has logged in and chosen this theme."""
     context = browser.new_context(viewport=size, color_scheme=theme)
     page = context.new_page()
-    page.goto(f"{portal.url}/admin/login/")
-    page.fill("input[name=username]", "admin")
-    page.fill("input[name=password]", portal.password)
-    page.press("input[name=password]", "Enter")
-    page.wait_for_load_state()
+    sign_in(page, portal)
     yield page
     context.close()
 

@@ -122,7 +122,13 @@ class AnalysisPage(PermissionRequiredMixin, View):
             for choice in menus.menus(self.address, self.now)["ranges"]
             if choice.url and not choice.chosen
         ][:3]
-        found = {"why": why, "shorter": shorter, "bare": self.request.path}
+        # Another time helps where there is too much of something, not where there is none of it.
+        found = {
+            "why": why,
+            "icon": "search_off" if why.status == 404 else "timer_off",
+            "shorter": shorter if why.status != 404 else [],
+            "bare": self.request.path,
+        }
         return self._page("analytics/unanswered.html", found, why.status)
 
     def asked(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from tests import servers
 from tests.browser.checks import LIST, WAIT, WIDE
 from tests.browser.teller import Teller
+from tests.browsers import remembered
 from tests.portal import Portal
 
 expect.set_options(timeout=WAIT)
@@ -33,17 +34,7 @@ def teller(portal):
 
 @pytest.fixture(scope="session")
 def signed_in(portal, browser):
-    """What a browser remembers of somebody who signed in."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{portal.url}/admin/login/")
-    page.fill("input[name=username]", "admin")
-    page.fill("input[name=password]", portal.password)
-    page.press("input[name=password]", "Enter")
-    page.wait_for_url(re.compile(r"/admin/(?!login)"))
-    state = context.storage_state()
-    context.close()
-    return state
+    return remembered(browser, portal)
 
 
 @pytest.fixture

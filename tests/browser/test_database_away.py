@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from tests import servers
 from tests.browser.checks import LIST, WAIT, WIDE, barriers_of_plain
+from tests.browsers import sign_in
 from tests.portal import Portal
 
 # Connections of the pool are tried one after the other, each for as long as it may be silent.
@@ -29,11 +30,7 @@ def lonely():
 def page(lonely, browser):
     context = browser.new_context(viewport=WIDE)
     page = context.new_page()
-    page.goto(f"{lonely.url}/admin/login/")
-    page.fill("input[name=username]", "admin")
-    page.fill("input[name=password]", lonely.password)
-    page.press("input[name=password]", "Enter")
-    page.wait_for_url("**/admin/**")
+    sign_in(page, lonely)
     page.set_default_navigation_timeout(PATIENCE)
     yield page
     context.close()

@@ -16,6 +16,7 @@ from playwright.sync_api import Error, Page, expect
 
 from tests import servers
 from tests.browser.checks import WAIT
+from tests.browsers import remembered
 from tests.portal import PROJECT, Portal
 from tests.security import places
 from tests.security.payloads import SHORT
@@ -125,16 +126,7 @@ def made(seeding):
 
 @pytest.fixture(scope="module")
 def signed_in(portal, browser):
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{portal.url}/admin/login/")
-    page.fill("input[name=username]", "admin")
-    page.fill("input[name=password]", portal.password)
-    page.press("input[name=password]", "Enter")
-    page.wait_for_url(re.compile(r"/admin/(?!login)"))
-    state = context.storage_state()
-    context.close()
-    return state
+    return remembered(browser, portal)
 
 
 class Visitor:

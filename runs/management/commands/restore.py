@@ -25,7 +25,7 @@ class Command(BaseCommand):
         folder, jobs = options["folder"], options["jobs"]
         try:
             manifest = backups.restore(folder, now=timezone.now(), say=self.stdout.write, jobs=jobs)
-        except backups.BackupError as error:
+        except backups.FAILURES as error:
             raise CommandError(str(error)) from None
         rows = sum(table["rows"] for table in manifest["tables"].values())
         self.stdout.write(

@@ -1,4 +1,4 @@
-"""By which stuck runs are found: nodes that workers gave back, and open runs that others execute."""
+"""By which stuck runs are found: nodes that workers gave back."""
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
@@ -16,9 +16,5 @@ class Migration(migrations.Migration):
         AddIndexConcurrently(
             model_name='readynode',
             index=models.Index(condition=models.Q(('declined_at__isnull', False)), fields=['declined_at'], name='ready_nodes_declined'),
-        ),
-        AddIndexConcurrently(
-            model_name='run',
-            index=models.Index(condition=models.Q(('source__isnull', False), ('state__in', ['created', 'active'])), fields=['source', 'created_at', 'id'], name='jobs_open_elsewhere'),
         ),
     ]
