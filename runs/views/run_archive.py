@@ -33,6 +33,8 @@ class Archived:
     operation: BulkOperation | None
     # For how many days it comes back.
     days: int
+    # It came or went while the page was made, which shows it as it was before.
+    has_moved: bool = False
 
     @property
     def is_away(self) -> bool:
@@ -42,7 +44,7 @@ class Archived:
     def is_moving(self) -> bool:
         """Whether it is on its way, so that the page looks again by itself."""
         on_its_way = self.run.logs in (LogState.ARCHIVING, LogState.RESTORING)
-        return on_its_way or (self.is_away and self.operation is not None)
+        return on_its_way or self.has_moved or (self.is_away and self.operation is not None)
 
     @property
     def is_restoring(self) -> bool:
@@ -83,7 +85,11 @@ def archived(run: Run) -> Archived | None:
     if run.logs == LogState.LIVE:
         return None
     archive = Archive.objects.filter(pk=run.pk).defer("senders").first()
-    return Archived(run, archive, restoring(run), restore_days.usual())
+    operation = restoring(run)
+    # The operation may have ended after the run was read: nothing else would look again.
+    now = Run.objects.filter(pk=run.pk).values_list("logs", flat=True).first()
+    has_moved = now is not None and now != run.logs
+    return Archived(run, archive, operation, restore_days.usual(), has_moved)
 
 
 def restoring(run: Run) -> BulkOperation | None:

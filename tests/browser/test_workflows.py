@@ -104,6 +104,24 @@ def test_a_workflow_is_written_checked_as_one_types_saved_and_run(desk, complain
     assert not complaints
 
 
+def test_what_is_typed_before_the_page_is_whole_is_checked(desk, complaints):
+    held = []
+
+    def hold(route):
+        held.append(route)
+
+    desk.route(re.compile(r"/workflow_editor[^/]*\.js"), hold)
+    desk.goto(f"{desk.base}{LIST}add/", wait_until="commit")
+    area = desk.locator("#definition")
+    area.fill(area.input_value().replace("samples.extract_items", "samples.nothing"))
+    desk.wait_for_timeout(1000)
+    expect(desk.locator("#verdict")).to_have_text(re.compile("No problems"))
+    for route in held:
+        route.continue_()
+    expect(desk.locator("#verdict")).to_have_text(re.compile("1 problem"))
+    assert not complaints
+
+
 FORM = {
     "type": "object",
     "required": ["document"],

@@ -49,7 +49,11 @@ def say(ctx, lines=3):
 
 
 @executor("probe.fail")
-def fail(ctx, message="no", permanent=False):
+def fail(ctx, message="no", permanent=False, after=""):
+    """Fail, but not before there is a file `after`."""
+    ended = time.monotonic() + 30
+    while after and not Path(after).exists() and time.monotonic() < ended:
+        time.sleep(0.02)
     if permanent:
         raise Permanent(message)
     raise Broken(message)

@@ -170,6 +170,24 @@ def test_one_click_restores_and_the_page_says_how_it_goes(rita, story):
     assert AuditEntry.objects.filter(action="bulk restore").count() == 1
 
 
+def test_a_page_that_was_made_while_the_log_came_back_looks_again(rita, story, monkeypatch):
+    post(rita, story, act="restore")
+    asked = run_archive.restoring
+
+    def ended_before(run):
+        work.work(BulkOperation.objects.get().pk)
+        return asked(run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_archive, "restoring", ended_before)
+        page = shown(rita, story)
+    assert story.run.logs == LogState.RESTORED
+    assert "Its log is being restored." in words(page)
+    assert "data-moving" in page
+    assert 'value="restore"' not in page
+    assert "data-moving" not in shown(rita, story)
+
+
 def test_storage_that_is_away_shows_on_the_page(rita, story):
     post(rita, story, act="restore")
     with storage_away():

@@ -42,6 +42,10 @@ export function edit(root) {
   area.form?.addEventListener("submit", (event) => {
     if (isTooLong(area)) event.preventDefault();
   });
+  // Nothing heard what was typed before the page was whole.
+  window.addEventListener("load", () => {
+    if (area.value !== area.defaultValue) area.dispatchEvent(new Event("typed-early"));
+  });
   current = { root, area };
   return current;
 }

@@ -10,7 +10,7 @@ const SCROLL_KEY = `workflow-editor:${location.pathname}`;
 
 const form = document.querySelector("[data-editor-form]");
 const { area } = edit(document.querySelector("[data-editor]"));
-const before = area.value;
+const before = area.defaultValue;
 let sending = false;
 
 followCursor(area);

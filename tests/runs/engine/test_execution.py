@@ -135,10 +135,10 @@ def test_a_permanent_error_is_not_repeated(worker, begin):
 
 
 def test_nodes_in_flight_finish_before_a_failing_run_ends(worker, begin, tmp_path):
-    go = tmp_path / "go"
+    go, begun = tmp_path / "go", str(tmp_path / "begun")
     run = begin(
-        executor_node("slow", "probe.wait_for", input={"path": str(go)}),
-        executor_node("bad", "probe.fail", input={"message": "x"}),
+        executor_node("slow", "probe.wait_for", input={"path": str(go), "mark": begun}),
+        executor_node("bad", "probe.fail", input={"message": "x", "after": begun}),
         executor_node("after", needs=["slow"]),
     )
     wait_for_node(run, "bad", "failed")
