@@ -174,7 +174,9 @@ def _of_broker(told: broker.Told, made: dict[str, Metric]) -> None:
         made["portal_queue_messages"].set(depth, queue=queue)
     alive = [sign for sign in told.signs if sign.age <= heartbeat.ALIVE]
     workers = [sign.process for sign in alive if sign.process.kind == "worker"]
-    for queue in told.depths:
+    # Nodes may wait for a queue that nobody has ever served.
+    waited_for = {labels["queue"] for labels, _ in made["portal_queue_ready_nodes"].samples}
+    for queue in sorted(waited_for.union(told.depths)):
         taking = sum(queue in worker.queues for worker in workers)
         made["portal_workers"].set(taking, queue=queue)
     made["portal_beat_alive"].set(any(sign.process.kind == "beat" for sign in alive))

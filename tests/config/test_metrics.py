@@ -13,7 +13,7 @@ from config import health, metrics
 from config.exposition import Metric, written
 from retention.models import Execution
 from runs import counters, heartbeat, recorder
-from runs.models import Event, OutboxCursor, Source
+from runs.models import Event, Node, OutboxCursor, ReadyNode, Source
 from runs.rows import NewEvent
 from runs.services import broker, tasks
 from runs.states import Kind
@@ -114,6 +114,18 @@ def test_every_documented_name_is_there(busy):
     assert 3600 <= samples["portal_archive_age_seconds"][frozenset()] < 3700
     assert samples["portal_ingest_lag_seconds"][frozenset()] >= 2.9
     assert set(samples["portal_scrape_ok"].values()) == {1}
+
+
+def test_a_queue_that_nobody_ever_served_has_no_worker(make_run):  # noqa: F811
+    node = Node.objects.create(run_id=make_run(), key="scan", position=0, status="queued")
+    ReadyNode.objects.create(
+        node=node, run_id=node.run_id, ready_at=timezone.now() - timedelta(minutes=5), queue="gpu"
+    )
+    samples, _ = parsed(ask(metrics.metrics)[1])
+    key = frozenset({("queue", "gpu")})
+    assert samples["portal_queue_ready_nodes"][key] == 1
+    assert samples["portal_queue_wait_seconds"][key] >= 300
+    assert samples["portal_workers"][key] == 0
 
 
 def test_the_documentation_names_what_there_is():
