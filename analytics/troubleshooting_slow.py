@@ -33,6 +33,9 @@ MOST_OPEN = 2_000
 SECONDS = 3.0
 # A node that took this share more of all time than usual, or so much longer, is a bottleneck.
 POINTS, SLOWER, ENOUGH = 0.10, 1.5, 20
+# Some open runs are always beyond what 95 in 100 take. They are worth a look where one lasts so
+# many times as long, or where so many would hardly ever come together by chance.
+FAR, HARDLY_EVER = 3, 0.01
 
 _OPEN = """
 SELECT workflow_id, count(*), extract(epoch FROM %(now)s - min(started_at))::float,
@@ -50,9 +53,15 @@ class LongRun:
 
     workflow: str
     count: int
+    # All of its active runs that were looked at.
+    among: int
     longest: float
     usual: float
     url: str
+
+    @property
+    def is_worse(self) -> bool:
+        return self.longest > FAR * self.usual or by_chance(self.count, self.among) < HARDLY_EVER
 
     @property
     def longest_words(self) -> str:
@@ -124,6 +133,7 @@ def section(now: datetime) -> Section:
     worse = [each for each in bottlenecks if each.is_worse]
     efficiency, usual_efficiency = _efficiency(day), _efficiency(before)
     count = sum(each.count for each in long_runs)
+    too_many = sum(each.count for each in long_runs if each.is_worse)
     if is_full:
         full = next(queue for queue in queues if queue.is_full and queue.waited > LONG_WAIT)
         words = f"All workers of {full.name} are busy, and nodes wait for them."
@@ -134,8 +144,8 @@ def section(now: datetime) -> Section:
         verdict = Verdict(
             False, "The broker does not answer: nobody can tell whether workers keep up."
         )
-    elif count:
-        runs = "1 run takes" if count == 1 else f"{count:,} runs take"
+    elif too_many:
+        runs = "1 run takes" if too_many == 1 else f"{too_many:,} runs take"
         verdict = Verdict(False, f"{runs} longer now than 95 in 100 usually do.")
     elif slower:
         verdict = Verdict(False, f"{slower[0].name} takes longer than in the seven days before.")
@@ -146,7 +156,7 @@ def section(now: datetime) -> Section:
     return SlowSection(
         "slow", "Slow runs", verdict,
         figures=[
-            Said("Longer than usual", f"{count:,}", "of the runs that go on now", count > 0),
+            Said("Longer than usual", f"{count:,}", "of the runs that go on now", too_many > 0),
             Said("Workers busy", f"{busy:,} of {slots:,}" if slots else "none" if told else "–",
                  "slots of all workers" if told else "the broker does not answer",
                  bool(slots) and busy >= slots),
@@ -196,8 +206,20 @@ def _long_runs(now: datetime) -> list[LongRun]:
             slug = slugs.get(workflow_id, "")
             wanted = RunFilter(state="running", workflow=slug, created="30d")
             url = reverse("admin:runs_run_changelist") + wanted.query(sort="duration")
-            found.append(LongRun(slug, len(long), longest, usual.p95, url))
-    return sorted(found, key=lambda each: -each.longest / max(each.usual, 1.0))[:SHOWN]
+            found.append(LongRun(slug, len(long), len(lasts), longest, usual.p95, url))
+    worst_first = sorted(
+        found, key=lambda each: (not each.is_worse, -each.longest / max(each.usual, 1.0))
+    )
+    return worst_first[:SHOWN]
+
+
+def by_chance(count: int, among: int, share: float = 0.05) -> float:
+    """How likely it is that so many, or more, `among` these are of those `share` of all."""
+    fewer, exactly = 0.0, (1 - share) ** among
+    for number in range(count):
+        fewer += exactly
+        exactly *= (among - number) / (number + 1) * share / (1 - share)
+    return max(0.0, 1.0 - fewer)
 
 
 def _bottlenecks(day: Scope, before: Scope) -> list[Bottleneck]:

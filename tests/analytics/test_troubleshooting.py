@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from analytics import troubleshooting, troubleshooting_logs
 from analytics.troubleshooting_logs import of_run
+from analytics.troubleshooting_slow import by_chance
 from analytics.usual import node_times
 from config.embedded.network import free_port
 from runs import counters, heartbeat
@@ -165,6 +166,31 @@ def test_runs_that_last_longer_than_usual_are_told(version):
     assert row.longest > 500
     assert 15 < row.usual < 25
     assert section.verdict.words == "1 run takes longer now than 95 in 100 usually do."
+
+
+@pytest.mark.parametrize(("long", "is_fine"), [(1, True), (4, False)])
+def test_as_many_long_runs_as_there_always_are_are_no_trouble(version, long, is_fine):
+    for hours in range(6):
+        ended(version, timedelta(hours=hours + 1), seconds=20)
+    settled()
+    for number in range(10):
+        lasts = timedelta(seconds=35 if number < long else 5)
+        slow = Story(version, zero=timezone.now() - lasts).at(1).active()
+        slow.queue("ocr").start("ocr")
+    section = troubles().slow
+    [row] = section.long_runs
+    assert (row.count, row.among, row.is_worse) == (long, 10, not is_fine)
+    words = f"{long} runs take longer now than 95 in 100 usually do."
+    assert (section.verdict.words == words) is not is_fine
+    assert section.figures[0].is_worse is not is_fine
+
+
+def test_how_likely_so_many_long_runs_are():
+    assert by_chance(0, 10) == 1
+    assert by_chance(1, 1) == pytest.approx(0.05)
+    assert by_chance(1, 2) == pytest.approx(1 - 0.95**2)
+    assert by_chance(2, 2) == pytest.approx(0.05**2)
+    assert by_chance(150, 2000) < 0.01 < by_chance(110, 2000)
 
 
 def test_what_is_usual_for_nodes_comes_from_the_rollups(version):
