@@ -21,6 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 run: installed
 	@exec $(PYTHON) -m config.embedded
 
+# A browser's tests run apart: what drives it leaves a loop running, in which Django asks no database.
 test: installed-dev chromium
 ifdef ARGS
 	$(PYTHON) -m pytest $(ARGS)
@@ -30,7 +31,8 @@ else
 endif
 
 long: installed-dev chromium
-	$(PYTHON) -m pytest -n 2 --dist loadfile -m long $(ARGS)
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m "long and not browser" $(ARGS)
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m "long and browser" $(ARGS)
 
 chaos: installed-dev
 	@exec $(PYTHON) -m tests.chaos $(ARGS)
