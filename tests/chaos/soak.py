@@ -33,6 +33,9 @@ PROGRESS_SECONDS = 10.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
+    # One account has them all, and those of both processes where one is away; a stream that was
+    # cut counts until its process has heard of it.
+    os.environ["STREAMS_PER_ACCOUNT"] = str(4 * (options.clients + options.pages))
     plan = (
         f"{options.clients} clients and {options.pages} pages,"
         f" {options.events:,} events in {options.runs} runs over {options.seconds:.0f} s"
