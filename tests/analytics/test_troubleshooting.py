@@ -12,7 +12,7 @@ from analytics.troubleshooting_slow import by_chance
 from analytics.usual import node_times
 from config.embedded.network import free_port
 from runs import counters, heartbeat
-from runs.models import Source
+from runs.models import Decision, Source
 from runs.services import broker
 from runs.stuck import usual
 from tests.analytics.pages import text
@@ -166,6 +166,25 @@ def test_runs_that_last_longer_than_usual_are_told(version):
     assert row.longest > 500
     assert 15 < row.usual < 25
     assert section.verdict.words == "1 run takes longer now than 95 in 100 usually do."
+
+
+@pytest.mark.parametrize(
+    ("took", "count"), [(None, 0), (timedelta(minutes=9, seconds=55), 0), (timedelta(seconds=5), 1)]
+)
+def test_what_a_person_takes_is_not_slow(version, took, count):
+    for hours in range(6):
+        ended(version, timedelta(hours=hours + 1), seconds=20)
+    settled()
+    asked_at = timezone.now() - timedelta(minutes=10)
+    story = Story(version, zero=asked_at).at(0).active()
+    story.queue("ocr").start("ocr")
+    Decision.objects.create(
+        node=story.run.nodes.get(key="ocr"), run=story.run, title="Pay?", people=[], groups=[],
+        asked_at=asked_at, decided_at=asked_at + took if took else None,
+    )  # fmt: skip
+    section = troubles().slow
+    assert [row.count for row in section.long_runs] == [1] * count
+    assert section.figures[0].is_worse is bool(count)
 
 
 @pytest.mark.parametrize(("long", "is_fine"), [(1, True), (4, False)])
