@@ -23,13 +23,11 @@ chosen AS (
             round(date_part('epoch', completed_at - started_at) * 1000)::bigint END AS ms
     FROM jobs WHERE {condition}
 )""".replace("{hour}", HOUR_OF)
-# Whether a run was retried, and whether a retry of it completed. Few failed: each is looked up.
-_RETRIED = """
-LEFT JOIN LATERAL (
-    SELECT true AS is_retried, bool_or(retry.state = 'completed') AS is_recovered
-    FROM jobs AS retry WHERE chosen.state = 'failed' AND retry.retry_of_id = chosen.id
-    HAVING count(*) > 0
-) AS retried ON true"""
+# Of a failed run whether a retry of it completed; null: it was not retried. Few failed: only for
+# these is it looked up, and once, which OFFSET sees to where it is used.
+_RECOVERED = """CASE WHEN state = 'failed' THEN (
+    SELECT bool_or(retry.state = 'completed') FROM jobs AS retry WHERE retry.retry_of_id = chosen.id
+) END AS is_recovered"""
 _KEY = "workflow_id, version_id, at"
 # What is in a histogram's step is summed first and these sums then, so that rows are read once.
 _STEPS = """
@@ -48,14 +46,16 @@ RUN_COLUMNS = (
 )  # fmt: skip
 _RUN_KEY = f"{_KEY}, state, is_retry"
 RUNS = f"""
-WITH {_CHOSEN}, stepped AS (
+WITH {_CHOSEN}, looked AS (
+    SELECT chosen.*, {_RECOVERED} FROM chosen OFFSET 0
+), stepped AS (
     SELECT {_RUN_KEY}, {_stepped("ms")}, count(*)::int AS number, count(ms) AS timed,
         sum(round(date_part('epoch', started_at - created_at) * 1000)) AS waited_ms,
         sum(cost) AS cost, max(cost) AS dearest, sum(input_tokens) AS input_tokens,
         sum(output_tokens) AS output_tokens, sum(cached_tokens) AS cached_tokens,
-        count(is_retried) AS retried, count(*) FILTER (WHERE is_recovered) AS recovered,
+        count(is_recovered) AS retried, count(*) FILTER (WHERE is_recovered) AS recovered,
         sum(ms) AS duration_ms, max(ms) AS longest_ms
-    FROM chosen {_RETRIED} GROUP BY {_RUN_KEY}, step
+    FROM looked GROUP BY {_RUN_KEY}, step
 )
 SELECT workflow_id, version_id, 0::smallint AS span, at, state, is_retry, sum(number)::int AS runs,
     sum(timed)::int AS timed, coalesce(sum(waited_ms), 0)::bigint AS waited_ms, sum(cost) AS cost,
@@ -143,13 +143,13 @@ FAILURE_COLUMNS = (
 _FAILURE_KEY = f"{_KEY}, error_group"
 FAILURES = f"""
 WITH {_CHOSEN}, failed AS (
-    SELECT chosen.*, is_retried, is_recovered,
+    SELECT chosen.*, {_RECOVERED},
         round(date_part('epoch', completed_at - coalesce(started_at, created_at)) * 1000)::bigint
             AS took
-    FROM chosen {_RETRIED} WHERE state = 'failed' AND error_group IS NOT NULL
+    FROM chosen WHERE state = 'failed' AND error_group IS NOT NULL OFFSET 0
 ), stepped AS (
     SELECT {_FAILURE_KEY}, {_stepped("took")}, count(*)::int AS number,
-        count(is_retried) AS retried, count(*) FILTER (WHERE is_recovered) AS recovered,
+        count(is_recovered) AS retried, count(*) FILTER (WHERE is_recovered) AS recovered,
         sum(took) AS to_failure_ms, max(completed_at) AS last_seen
     FROM failed GROUP BY {_FAILURE_KEY}, step
 )

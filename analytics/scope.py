@@ -42,7 +42,7 @@ _TEMPLATES = {
 }
 
 
-# Half a million nodes fall into some thousand rows: they are hashed, in memory, not sorted.
+# Half a million rows fall into some thousand: they are hashed, in memory, not sorted.
 _AT_ONCE = "SET LOCAL work_mem = '64MB'; SET LOCAL enable_sort = off"
 # Typed as the rollup's own rows are.
 _AS_ROWS = "SELECT * FROM jsonb_populate_recordset(NULL::{table}, %s::jsonb)"
@@ -98,15 +98,13 @@ class Scope:
         """The runs' own rows of a rollup, as JSON: a page asks several things of the same ones."""
         if table not in self._counted:
             template = _TEMPLATES[table]
-            is_of_parts = measure.is_of_parts(template)
-            within = self._within() if is_of_parts else None
+            within = self._within() if measure.is_of_parts(template) else None
             told = measure.statement(template, self.condition, within)
             # Nothing tells shorter times apart than a bar of the trend.
             seconds = int(self.bar.total_seconds())
             told = told.replace(measure.HOUR_OF, measure.BAR_OF.format(seconds))
             with statement_timeout(SECONDS), connection.cursor() as cursor:
-                if is_of_parts:
-                    cursor.execute(_AT_ONCE)
+                cursor.execute(_AT_ONCE)
                 cursor.execute(f"SELECT jsonb_agg(told)::text FROM ({told}) AS told", self.params)
                 self._counted[table] = cursor.fetchone()[0] or "[]"
         return self._counted[table]
