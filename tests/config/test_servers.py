@@ -10,7 +10,7 @@ import pytest
 
 from config.embedded import instance, locations, network
 from config.embedded.postgres import CONFIGURATION, Postgres
-from config.embedded.processes import Child, StartError, stop
+from config.embedded.processes import Child, StartError, stop, wait_until
 from config.embedded.services import bring_up
 from config.embedded.valkey import Valkey
 from tests.servers import temporary_folder
@@ -49,6 +49,9 @@ def test_a_killed_server_starts_again_on_its_port_with_its_data(data_dir, starte
     url = locations.database_url(data_dir)
     query(data_dir, "CREATE TABLE kept AS SELECT 1 AS one")
     first.signal(SIGKILL)
+    # What it leaves behind listens for a moment more.
+    port = int(locations.read(data_dir / "postgres" / "port"))
+    assert wait_until(lambda: network.is_free(port), 10)
     started(hasty(data_dir))
     assert locations.database_url(data_dir) == url
     assert query(data_dir, "SELECT one FROM kept") == [(1,)]
