@@ -33,18 +33,23 @@ class Archived:
     operation: BulkOperation | None
     # For how many days it comes back.
     days: int
-    # It came or went while the page was made, which shows it as it was before.
-    has_moved: bool = False
+    # It came back while the page was made, which shows the run as it was before.
+    has_returned: bool = False
 
     @property
     def is_away(self) -> bool:
         return not self.run.has_log
 
     @property
+    def is_coming(self) -> bool:
+        """Whether there is nothing to ask for: it is about to come back, or has just done so."""
+        return self.operation is not None or self.has_returned
+
+    @property
     def is_moving(self) -> bool:
         """Whether it is on its way, so that the page looks again by itself."""
         on_its_way = self.run.logs in (LogState.ARCHIVING, LogState.RESTORING)
-        return on_its_way or self.has_moved or (self.is_away and self.operation is not None)
+        return on_its_way or (self.is_away and self.is_coming)
 
     @property
     def is_restoring(self) -> bool:
@@ -86,10 +91,14 @@ def archived(run: Run) -> Archived | None:
         return None
     archive = Archive.objects.filter(pk=run.pk).defer("senders").first()
     operation = restoring(run)
-    # The operation may have ended after the run was read: nothing else would look again.
-    now = Run.objects.filter(pk=run.pk).values_list("logs", flat=True).first()
-    has_moved = now is not None and now != run.logs
-    return Archived(run, archive, operation, restore_days.usual(), has_moved)
+    has_returned = not run.has_log and operation is None and _has_returned(run)
+    return Archived(run, archive, operation, restore_days.usual(), has_returned)
+
+
+def _has_returned(run: Run) -> bool:
+    """The operation may have ended after the run was read: nothing else would look again."""
+    now = Run.objects.only("logs").filter(pk=run.pk).first()
+    return now is not None and now.has_log
 
 
 def restoring(run: Run) -> BulkOperation | None:

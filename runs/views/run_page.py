@@ -309,8 +309,7 @@ class RunPage(PermissionRequiredMixin, View):
             and self.run.is_held
             and self.request.user.has_perm("runs.delete_run"),
             "can_hold": self.can("hold"),
-            "can_restore": self.can("restore")
-            and not (self.log and (self.log.operation or self.log.has_moved)),
+            "can_restore": self.can("restore") and not (self.log and self.log.is_coming),
             "log": self.log,
             "keep_url": self.address.link(),
             "hold_url": self.address.link(confirm="hold"),

@@ -8,17 +8,14 @@ the runs themselves: filters that no rollup knows, over seven days. A store is l
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import sys
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from tests.bench.pages import Pages, figures, pages
-from tests.bench.stage import stage
+from tests.bench.stage import loaded
 
 GOALS = {"rollups p50": 200, "runs p50": 1000}
 PAGES = ("failures", "cost", "duration")
@@ -40,17 +37,7 @@ ASKED: dict[str, dict[str, str]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--store", type=Path, default=os.environ.get("STORE"))
-    parser.add_argument("--runs", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=15)
-    options = parser.parse_args()
-    with stage(Path(options.store) if options.store else None) as folder:
-        from django.core.management import call_command
-
-        if not options.store:
-            call_command("load_runs", "--runs", str(options.runs), stdout=sys.stderr)
-            call_command("rebuild_rollups", stdout=sys.stderr)
+    with loaded(__doc__) as (folder, options):
         from runs.models import Run
 
         until = Run.objects.newest_first()[0].created_at

@@ -9,16 +9,13 @@ works has.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from tests.bench.pages import figures, pages
-from tests.bench.stage import stage
+from tests.bench.stage import loaded
 
 PATHS = {
     "overview": "/admin/",
@@ -31,17 +28,7 @@ PATHS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--store", type=Path, default=os.environ.get("STORE"))
-    parser.add_argument("--runs", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=15)
-    options = parser.parse_args()
-    with stage(Path(options.store) if options.store else None) as folder:
-        from django.core.management import call_command
-
-        if not options.store:
-            call_command("load_runs", runs=options.runs, days=30, stdout=sys.stderr)
-            call_command("rebuild_rollups", stdout=sys.stderr)
+    with loaded(__doc__, days=30) as (folder, options):
         from django.utils import timezone
 
         from config import metrics

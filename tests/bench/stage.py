@@ -1,7 +1,9 @@
 """What benchmarks run on: a PostgreSQL and a Valkey of their own, as durable as in production."""
 
+import argparse
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,3 +66,21 @@ def standing(kept: Path | None = None) -> Iterator[Stage]:
             os.close(handle)
         if not kept:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def loaded(about: str, **load: int) -> Iterator[tuple[Path, argparse.Namespace]]:
+    """The stage with runs and their rollups, as the command line says: of the store that it
+    names, or loaded for it with `load`. With the options, `rounds` among them."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--store", type=Path, default=os.environ.get("STORE"))
+    parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=15)
+    options = parser.parse_args()
+    with stage(Path(options.store) if options.store else None) as folder:
+        from django.core.management import call_command
+
+        if not options.store:
+            call_command("load_runs", runs=options.runs, stdout=sys.stderr, **load)
+            call_command("rebuild_rollups", stdout=sys.stderr)
+        yield folder, options
