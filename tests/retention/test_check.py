@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from retention import check, work
@@ -11,6 +10,7 @@ from retention.models import Finding
 from retention.taken import take
 from runs import lifecycle, objects
 from runs.models import Archive, Run
+from tests.plans import as_for_many_rows
 from tests.retention.nightly import (
     ANNA,
     begin,
@@ -167,12 +167,8 @@ def test_storage_that_goes_away_marks_nothing_and_it_goes_on_after(
 
 
 def test_the_next_are_found_by_an_index(archives):
-
     mine = take(begin("check").pk, 1)
-    with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
-    plan = check._others(mine, {"behind": check._behind(archives[1])})[:100].explain()
-    with connection.cursor() as cursor:
-        cursor.execute("RESET enable_seqscan; RESET enable_bitmapscan")
+    with as_for_many_rows():
+        plan = check._others(mine, {"behind": check._behind(archives[1])})[:100].explain()
     assert "archives_verified" in plan
     assert "Sort" not in plan

@@ -13,6 +13,7 @@ from runs import archiving, doomed, lifecycle, objects, recorder, restoring
 from runs.models import Archive, AuditEntry, DeletedRun, DoomedObject, Event, Run
 from runs.rows import NewEvent
 from runs.states import Kind, LogState
+from tests.plans import as_for_many_rows
 from tests.retention.nightly import (
     ANNA,
     Killed,
@@ -693,13 +694,7 @@ def test_terms_are_found_by_their_index(version, folder):
     [term] = [
         each for each in terms.terms(terms.rules(), timezone.now()) if each.state == "completed"
     ]
-    with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
-    try:
-        rows = terms.after(terms.due(term), term.before, Run().pk)[:100]
-        plan = rows.explain()
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("RESET enable_seqscan; RESET enable_bitmapscan")
+    with as_for_many_rows():
+        plan = terms.after(terms.due(term), term.before, Run().pk)[:100].explain()
     assert "jobs_to_archive" in plan
     assert "Sort" not in plan

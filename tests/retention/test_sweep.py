@@ -14,6 +14,7 @@ from retention.taken import Taken
 from runs import archiving, doomed, ids, lifecycle, objects
 from runs.bulk import operations
 from runs.models import Archive, DoomedObject, ExportPart, Run
+from tests.plans import as_for_many_rows
 from tests.retention.nightly import (
     ANNA,
     Killed,
@@ -274,10 +275,8 @@ def test_storage_that_is_away_marks_nothing(archives, folder, monkeypatch):
 
 
 def test_rows_are_read_in_the_order_of_names_by_an_index(archives):
-    with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+    with as_for_many_rows(), connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + sweep._ROWS, ["archive/", "archive/9", 100])
         plan = "\n".join(row for (row,) in cursor.fetchall())
-        cursor.execute("RESET enable_seqscan; RESET enable_bitmapscan")
     assert "Index Scan using archives_name" in plan
     assert "Sort" not in plan
