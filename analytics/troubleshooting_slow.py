@@ -37,7 +37,8 @@ POINTS, SLOWER, ENOUGH = 0.10, 1.5, 20
 # many times as long, or where so many would hardly ever come together by chance.
 FAR, HARDLY_EVER = 3, 0.01
 
-# What a person takes, or took, is told elsewhere: nothing is slow there.
+# What a person takes, or took, is told elsewhere: nothing is slow there. Where several were asked
+# at once, that time is one.
 _OPEN = """
 SELECT workflow_id, max(lasts), array_agg(lasts) FROM (
     SELECT workflow_id,
@@ -46,9 +47,12 @@ SELECT workflow_id, max(lasts), array_agg(lasts) FROM (
         SELECT id, workflow_id, started_at FROM jobs
         WHERE state = 'active' AND started_at IS NOT NULL ORDER BY created_at, id LIMIT %(most)s
     ) AS open LEFT JOIN LATERAL (
-        SELECT bool_or(decided_at IS NULL) AS waits, sum(decided_at - asked_at) AS waited
+        SELECT bool_or(decided_at IS NULL) AS waits,
+            range_agg(tstzrange(asked_at, greatest(asked_at, decided_at))) AS asked
         FROM decisions WHERE run_id = open.id
-    ) AS person ON true
+    ) AS person ON true LEFT JOIN LATERAL (
+        SELECT sum(upper(stretch) - lower(stretch)) AS waited FROM unnest(asked) AS stretch
+    ) AS away ON true
     WHERE waits IS NOT TRUE
 ) AS working GROUP BY workflow_id
 """

@@ -187,6 +187,26 @@ def test_what_a_person_takes_is_not_slow(version, took, count):
     assert section.figures[0].is_worse is bool(count)
 
 
+def test_what_several_are_asked_at_once_is_taken_off_once(db):
+    """Ten minutes, four of them with one or two questions open: six are the run's own."""
+    settled()
+    version = publish(node("ocr"), node("extract"), slug="intake")
+    for hours in range(6):
+        ended(version, timedelta(hours=hours + 1), seconds=20)
+    settled()
+    begun = timezone.now() - timedelta(minutes=10)
+    story = Story(version, zero=begun).at(0).active()
+    for key, asked, decided in (("ocr", 1, 4), ("extract", 2, 5)):
+        story.queue(key).start(key)
+        Decision.objects.create(
+            node=story.run.nodes.get(key=key), run=story.run, title="Pay?", people=[], groups=[],
+            asked_at=begun + timedelta(minutes=asked),
+            decided_at=begun + timedelta(minutes=decided),
+        )  # fmt: skip
+    [row] = troubles().slow.long_runs
+    assert row.longest == pytest.approx(6 * 60, abs=10)
+
+
 @pytest.mark.parametrize(("long", "is_fine"), [(1, True), (4, False)])
 def test_as_many_long_runs_as_there_always_are_are_no_trouble(version, long, is_fine):
     for hours in range(6):
