@@ -168,7 +168,8 @@ def _archive(group: list[Candidate], result: Result, now: datetime, threads: int
         return
     # The database is read by this thread alone: the others have no connections of their own.
     alone = len(claimed) == 1
-    lines = {} if alone else recorder_archive.lines([run.id for run in claimed])
+    parts = {run.id: (_after(run), run.last_seq) for run in claimed}
+    lines = {} if alone else recorder_archive.lines(parts)
     tasks = [(run, partial(_store, run, _pages(run, lines.pop(run.id, None)))) for run in claimed]
     stored: list[Stored] = []
     away: Exception | None = None
@@ -212,11 +213,15 @@ def _name_for(run: Candidate) -> str:
     return name_of(run.id, run.completed_at, run.last_seq)
 
 
+def _after(run: Candidate) -> int:
+    """The last event that is taken from the object it has; the others are in the database."""
+    return run.archived_seq if run.logs == LogState.PARTLY else 0
+
+
 def _pages(run: Candidate, lines: list[str] | None) -> Iterator[list[str]]:
     """The lines of events 1 to the last; `lines`: those in the database, where they were read."""
-    after = 0
-    if run.logs == LogState.PARTLY:
-        after = run.archived_seq
+    after = _after(run)
+    if after:
         manifest, pages = coldstore.unpack(objects.read(run.name))
         # Else what somebody put in its place would pass for the log from then on.
         if manifest.sha256 != run.archived_sha256 or manifest.last_seq != after:
@@ -224,8 +229,7 @@ def _pages(run: Candidate, lines: list[str] | None) -> Iterator[list[str]]:
         for page in pages:
             yield [line.decode() for line in page]
     if lines is not None:
-        # More may have come since the run was looked at: they are not in this object.
-        yield lines[: run.last_seq - after]
+        yield lines
         return
     yield from recorder_archive.pages(run.id, run.last_seq, after)
 

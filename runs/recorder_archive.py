@@ -7,7 +7,7 @@ keeps all its digits, and a row that comes back is the row that went.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -52,8 +52,8 @@ _LINE = """json_build_object('seq', seq, 'kind', kind, 'node', node, 'attempt', 
     'actor', actor, 'at', at, 'recorded_at', recorded_at, 'id', id, 'source', source_id,
     'sender_id', sender_id, 'data', data)::text"""
 _LINES = f"""
-SELECT run_id, {_LINE} FROM event_tracking
-WHERE run_id = ANY(%s::uuid[]) ORDER BY run_id, seq
+SELECT run_id, {_LINE} FROM unnest(%s::uuid[], %s::int[], %s::int[]) AS part(run, after, last)
+JOIN event_tracking ON run_id = run AND seq > after AND seq <= last ORDER BY run_id, seq
 """
 # Sizes as stored: to measure the text would unpack what is not on this page.
 _PAGE = f"""
@@ -180,11 +180,16 @@ def candidates(run_ids: Sequence[uuid.UUID]) -> list[Candidate]:
         return [Candidate(*row) for row in cursor.fetchall()]
 
 
-def lines(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
-    """All events of runs that have few."""
-    found: dict[uuid.UUID, list[str]] = {run_id: [] for run_id in run_ids}
+def lines(parts: Mapping[uuid.UUID, tuple[int, int]]) -> dict[uuid.UUID, list[str]]:
+    """The events behind one number, up to another, of runs that have few.
+
+    By their numbers, never by their places: others archive and restore meanwhile.
+    """
+    found: dict[uuid.UUID, list[str]] = {run_id: [] for run_id in parts}
+    bounds = ([each[0] for each in parts.values()], [each[1] for each in parts.values()])
     with plain_cursor() as cursor:
-        for run_id, line in cursor.execute(_LINES, [literal(run_ids)], binary=True):
+        given = [literal(list(parts)), *map(literal, bounds)]
+        for run_id, line in cursor.execute(_LINES, given, binary=True):
             found[run_id].append(line)
     return found
 

@@ -146,11 +146,12 @@ def _still_put(fetched: Fetched, run_id: uuid.UUID) -> bool:
 
 def _compare(run_ids: Sequence[uuid.UUID], fetched: Fetched) -> None:
     """What is in the database now, with what was archived."""
-    for run_id, lines in recorder_archive.lines(run_ids).items():
-        archive = fetched.archives[run_id]
+    archives = {run_id: fetched.archives[run_id] for run_id in run_ids}
+    parts = {run_id: (0, archive.last_seq) for run_id, archive in archives.items()}
+    for run_id, lines in recorder_archive.lines(parts).items():
         digest = Digest()
-        _add(digest, lines[: archive.last_seq])
-        _same(digest, archive)
+        _add(digest, lines)
+        _same(digest, archives[run_id])
 
 
 def _same(digest: Digest, archive: Archive) -> None:

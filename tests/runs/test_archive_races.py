@@ -143,3 +143,53 @@ def test_what_was_tampered_with_does_not_pass_into_a_later_object(version, in_a_
     assert Archive.objects.get().name == archive.name
     assert Run.objects.get().logs == LogState.PARTLY
     assert Event.objects.get().seq == 7
+
+
+def then(act, monkeypatch):
+    """Once the archiver has looked at its runs, somebody else does this."""
+    candidates = recorder_archive.candidates
+
+    def looked(run_ids):
+        found = candidates(run_ids)
+        monkeypatch.setattr(recorder_archive, "candidates", candidates)
+        act()
+        return found
+
+    monkeypatch.setattr(recorder_archive, "candidates", looked)
+
+
+def test_an_event_that_came_late_stays_where_its_log_is_restored_before_it_is_read(
+    version, in_a_folder, monkeypatch
+):
+    """Two, since those who are archived together are read at once."""
+    stories = [told(version), told(version)]
+    run_ids = [story.id for story in stories]
+    archiving.archive(run_ids)
+    for story in stories:
+        late(story)
+    then(lambda: [restore(story) for story in stories], monkeypatch)
+    archiving.archive(run_ids)
+    for story in stories:
+        restore(story)
+        seqs = Event.objects.filter(run=story.id).order_by("seq").values_list("seq", flat=True)
+        assert list(seqs) == list(range(1, story.run.last_seq + 1))
+
+
+def test_as_many_late_events_do_not_pass_for_a_log_that_left_before_it_was_read(
+    version, in_a_folder, monkeypatch
+):
+    stories = [told(version), told(version)]
+    run_ids = [story.id for story in stories]
+
+    def leave():
+        archiving.archive(run_ids)
+        for story in stories:
+            for _ in range(story.run.last_seq):
+                late(story)
+
+    then(leave, monkeypatch)
+    archiving.archive(run_ids)
+    for story in stories:
+        restore(story)
+        seqs = Event.objects.filter(run=story.id).order_by("seq").values_list("seq", flat=True)
+        assert list(seqs) == list(range(1, story.run.last_seq + 1))
