@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ PIECE = 256 * 1024
 # A manifest is some hundred bytes; an event's line is a little more than its payload.
 MANIFEST_BYTES = 64 * 1024
 LINE_BYTES = 64 * 1024 * 1024
+# How each line begins, whoever wrote the JSON.
+_SEQ = re.compile(rb'\{\s*"seq"\s*:\s*(\d+)')
 
 
 class Damaged(Exception):  # noqa: N818
@@ -73,11 +76,21 @@ class Digest:
         return self._hash.hexdigest()
 
 
+def _numbered(lines: Iterable[bytes], after: int) -> None:
+    """Raises Damaged unless these are the events that follow one another behind `after`: another
+    event in the place of one passes for a whole log by count and checksum."""
+    for expected, line in enumerate(lines, after + 1):
+        found = _SEQ.match(line)
+        if not found or int(found[1]) != expected:
+            told = found[1].decode() if found else "a line without a number"
+            raise Damaged(f"event {expected} is missing: {told} stands in its place")
+
+
 @contextmanager
 def pack(about: dict[str, Any], last_seq: int, pages: Iterable[list[str]]) -> Iterator[Packed]:
     """Pack events 1 to `last_seq`; `pages` are their lines, without newlines.
 
-    Raises Damaged where there are not so many lines.
+    Raises Damaged where there are not so many lines, or not these.
     """
     digest = Digest()
     with (
@@ -87,9 +100,11 @@ def pack(about: dict[str, Any], last_seq: int, pages: Iterable[list[str]]) -> It
         compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
         with compressor.stream_writer(body, closefd=False) as frame:
             for page in pages:
-                lines = "".join(f"{line}\n" for line in page).encode()
-                digest.add(lines, len(page))
-                frame.write(lines)
+                lines = [line.encode() for line in page]
+                _numbered(lines, digest.events)
+                written = b"\n".join([*lines, b""])
+                digest.add(written, len(lines))
+                frame.write(written)
         if digest.events != last_seq:
             raise Damaged(f"it should have {last_seq} events, and has {digest.events}")
         told = {
@@ -141,6 +156,7 @@ def _judged(
     page: list[bytes] | None = first
     while page is not None:
         if page:
+            _numbered(page, digest.events)
             digest.add(b"\n".join([*page, b""]), len(page))
             if digest.events > manifest.events:
                 raise Damaged(f"it says {manifest.events} events, and has more")

@@ -111,3 +111,16 @@ def test_another_format_is_refused():
 def test_it_must_have_as_many_events_as_it_says():
     with pytest.raises(Damaged, match="should have 3"), coldstore.pack(ABOUT, 3, [[line(1)]]):
         pass
+
+
+@pytest.mark.parametrize("seqs", [[1, 1], [1, 3], [2, 3], [1, None]])
+def test_its_events_must_be_those_that_follow_one_another(seqs, monkeypatch):
+    """As many as it says are not enough, nor a checksum of the wrong ones."""
+    lines = [line(seq) for seq in seqs]
+    with pytest.raises(Damaged, match="is missing"):
+        packed(lines)
+    with monkeypatch.context() as patch:
+        patch.setattr(coldstore, "_numbered", lambda *_: None)
+        wrong = packed(lines)
+    with pytest.raises(Damaged, match="is missing"):
+        coldstore.check([wrong])
