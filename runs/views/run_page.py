@@ -1,8 +1,8 @@
-"""The page of one run, the parts of it that are fetched as it lives, and its acts.
+"""The page of one run, and the parts of it that are fetched as it lives.
 
 One URL answers with the whole page or, with `fragment`, with a part: `overview` (all above the
 tabs), `tabs`, `events` (a stretch of the history), `payload` (one event's, as text), `context`
-(JSON). What the page shows is in its address: see `run_address`.
+(JSON). What the page shows is in its address: see `run_address`. For its acts see `run_acts`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, TypeVar
 
-from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.mixins import PermissionRequiredMixin
-from django.db.models import OuterRef, Subquery
 from django.http import (
     Http404,
     HttpRequest,
@@ -28,26 +25,20 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import content_disposition_header
-from django.utils.log import log_response
-from django.views.generic import View
-from django_htmx.http import HttpResponseClientRedirect
 
-from runs import ids, lifecycle
-from runs.bulk import operations, tasks
+from runs import ids
 from runs.context import context_of
-from runs.models import AuditEntry, DeletedRun, Event, Run, TriggeredRun, WorkflowVersion
-from runs.models.bulk import BulkKind
+from runs.models import AuditEntry, Event, Run, TriggeredRun
 from runs.models.trigger import TriggerKind
 from runs.objects import StorageAway
 from runs.states import RunState
-from runs.stuck import rescue
-from runs.templatetags.runs_ui import short
 from runs.views import run_alike, run_archive, run_history, stuck
 from runs.views.event_words import Teller, pretty
-from runs.views.run_address import TABS, Address
+from runs.views.run_acts import RunActs
+from runs.views.run_address import TABS
 from runs.views.run_bundle import bundle
 from runs.views.run_download import as_json, opened
-from runs.views.run_forms import SHORT, DeleteForm, HoldForm, TerminateForm
+from runs.views.run_forms import DeleteForm, HoldForm, TerminateForm
 from runs.views.run_node import PANES, Panel, panel
 from runs.views.run_overview import (
     LINEAGE,
@@ -71,19 +62,8 @@ DOWNLOADS: dict[str, tuple[Callable[..., Any], str, str]] = {
 }
 
 
-class RunPage(PermissionRequiredMixin, View):
+class RunPage(RunActs):
     """Mount it with ``RunPage.as_view(model_admin=self)`` at ``<str:run_id>/``."""
-
-    model_admin: Any = None
-    permission_required = "runs.view_run"
-    raise_exception = True
-    http_method_names = ["get", "head", "post", "options"]
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        self.now = timezone.now()
-        answer = super().dispatch(request, *args, **kwargs)
-        answer.headers.setdefault("Cache-Control", "no-store")
-        return answer
 
     def get(self, request: HttpRequest, run_id: str) -> HttpResponseBase:
         if not self.find(run_id):
@@ -102,59 +82,20 @@ class RunPage(PermissionRequiredMixin, View):
         if request.method == "GET" and request.GET.get("download") in DOWNLOADS:
             return self.download(request.GET["download"])
         if request.GET.get("confirm") == "delete" and self.can("delete"):
-            return self.confirm_delete(DeleteForm(self.run))
+            return self.asked("delete", DeleteForm(self.run))
         if request.GET.get("confirm") == "terminate" and self.can("terminate"):
-            return self.confirm_terminate(TerminateForm())
+            return self.asked("terminate", TerminateForm())
         if request.GET.get("confirm") == "hold" and self.can("hold"):
-            return self.confirm_hold(HoldForm(self.run))
+            return self.asked("hold", HoldForm(self.run))
         if request.GET.get("confirm") == "retry_from" and self.can("retry"):
             return self.confirm_retry_from()
         return self.page()
 
-    def post(self, request: HttpRequest, run_id: str) -> HttpResponse:
-        if not self.find(run_id):
-            return self.missing(run_id)
-        acts = {
-            "retry": lambda: self.retry(lifecycle.retry),
-            "retry_from": lambda: self.retry(lifecycle.retry_from),
-            "terminate": self.terminate,
-            "delete": self.delete,
-            "hold": self.hold,
-            "release": self.hold,
-            "restore": self.restore,
-            "rescue": self.rescue,
-        }
-        act = acts.get(request.POST.get("act", ""))
-        return act() if act else self.refused("Unknown act.", 400)
-
     # -- What is asked for -------------------------------------------------------------------
-
-    run: Run
-
-    def find(self, public_id: str) -> bool:
-        uuid = ids.decode("run", public_id)
-        newest = WorkflowVersion.objects.filter(workflow=OuterRef("workflow")).order_by("-number")
-        runs = (
-            Run.objects.select_related("workflow", "version")
-            .defer("version__definition")
-            .annotate(newest_version=Subquery(newest.values("number")[:1]))
-        )
-        found = runs.filter(pk=uuid).first() if uuid else None
-        if found is not None:
-            self.run = found
-        return found is not None
 
     @cached_property
     def shown(self) -> Overview:
         return overview(self.run, self.now)
-
-    @cached_property
-    def address(self) -> Address:
-        return Address(self.request.GET)
-
-    @cached_property
-    def log(self) -> run_archive.Archived | None:
-        return run_archive.archived(self.run)
 
     @cached_property
     def node_key(self) -> str:
@@ -163,27 +104,6 @@ class RunPage(PermissionRequiredMixin, View):
             return self.address.node
         return self.run.error_node if self.run.state == RunState.FAILED else ""
 
-    @property
-    def is_part(self) -> bool:
-        """Whether a module asks, which puts the answer into a dialog."""
-        return bool(self.request.headers.get("HX-Request"))
-
-    def can(self, act: str) -> bool:
-        user = self.request.user
-        if act == "retry":
-            return self.run.can_retry and user.has_perm("runs.retry_run")
-        if act == "terminate":
-            return self.run.can_terminate and user.has_perm("runs.terminate_run")
-        if act == "delete":
-            return self.run.can_delete and user.has_perm("runs.delete_run")
-        if act == "hold":
-            return user.has_perm("runs.hold_run")
-        if act == "restore":
-            return self.run.can_restore and user.has_perm("runs.restore_run")
-        if act == "export":
-            return user.has_perm("runs.export_run")
-        return not self.run.is_elsewhere and user.has_perm("runs.execute_workflow")
-
     # -- Answers -----------------------------------------------------------------------------
 
     def page(self, status: int = 200, **more: Any) -> HttpResponse:
@@ -191,18 +111,6 @@ class RunPage(PermissionRequiredMixin, View):
         if context["can_retry_from"]:
             context |= retry_plan(self.run)
         return self.framed("runs/run.html", context, status)
-
-    def framed(self, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-        self.request.current_app = self.model_admin.admin_site.name
-        frame = self.model_admin.admin_site.each_context(self.request)
-        return render(self.request, template, {**frame, "now": self.now, **context}, status=status)
-
-    def missing(self, public_id: str) -> HttpResponse:
-        run_id = ids.decode("run", public_id)
-        deleted = DeletedRun.objects.filter(pk=run_id).first() if run_id else None
-        title = "Deleted run" if deleted else "No such run"
-        context = {"title": title, "asked": public_id[:100], "deleted": deleted}
-        return self.framed("runs/run/missing.html", context, 404)
 
     def overview_fragment(self) -> HttpResponse:
         return render(self.request, "runs/run/overview.html", self.overview_context())
@@ -260,9 +168,8 @@ class RunPage(PermissionRequiredMixin, View):
                 "Storage, where its log is archived, does not answer: nothing was exported.", 503
             )
         make, ending, content_type = DOWNLOADS[name]
-        actor = self.request.user.as_actor()  # type: ignore[union-attr]
         action = name if name == "bundle" else "export"
-        AuditEntry.objects.note(actor, action, ("run", self.run.public_id))
+        AuditEntry.objects.note(self.by, action, ("run", self.run.public_id))
         # Asynchronous: of a synchronous one the server would gather all before it sends any.
         answer = StreamingHttpResponse(make(self.run, self.now, log), content_type=content_type)
         return self.as_file(answer, ending)
@@ -292,36 +199,6 @@ class RunPage(PermissionRequiredMixin, View):
         return reverse("trigger", args=[found]) if found else ""
 
     # -- Contexts ----------------------------------------------------------------------------
-
-    def base_context(self) -> dict[str, Any]:
-        run = self.run
-        return {
-            "now": self.now,
-            "run": run,
-            "title": short(run.public_id),
-            "can_retry": self.can("retry"),
-            "retry_from_url": self.address.link(confirm="retry_from"),
-            "can_terminate": self.can("terminate"),
-            "can_start": self.can("start"),
-            "can_export": self.can("export"),
-            "can_delete": self.can("delete"),
-            "is_kept": self.run.is_final
-            and self.run.is_held
-            and self.request.user.has_perm("runs.delete_run"),
-            "can_hold": self.can("hold"),
-            "can_restore": self.can("restore") and not (self.log and self.log.is_coming),
-            "log": self.log,
-            "keep_url": self.address.link(),
-            "hold_url": self.address.link(confirm="hold"),
-            "short_end": run.public_id[-SHORT:],
-            # The same input would fail again: then the likeliest next act is to change it.
-            "input_error": run.error_kind == "InputInvalid",
-            "page_url": reverse("admin:runs_run_page", args=[run.public_id]),
-            "terminate_url": self.address.link(confirm="terminate"),
-            "delete_url": self.address.link(confirm="delete"),
-            "support_url": settings.SUPPORT_URL,
-            "alike_url": run_alike.list_url(run) if run.state == RunState.FAILED else "",
-        }
 
     def overview_context(self) -> dict[str, Any]:
         shown, run = self.shown, self.run
@@ -408,140 +285,3 @@ class RunPage(PermissionRequiredMixin, View):
         )
 
     # -- Acts --------------------------------------------------------------------------------
-
-    def retry(self, act: Callable[..., lifecycle.Outcome]) -> HttpResponse:
-        if not self.request.user.has_perm("runs.retry_run"):
-            return self.refused("You may not retry runs.", 403)
-        by = self.request.user.as_actor()  # type: ignore[union-attr]
-        outcome = act(Run.objects.filter(pk=self.run.pk), by=by, now=self.now)
-        new = outcome.done.get(self.run.pk)
-        if new is None:
-            why = outcome.skipped.get(self.run.pk, "it is gone")
-            return self.refused(f"This run was not retried: {why}.", 409)
-        public_id = ids.encode("run", new)
-        messages.success(self.request, f"This is the retry of {short(self.run.public_id)}.")
-        if self.is_part:
-            return HttpResponseClientRedirect(reverse("admin:runs_run_page", args=[public_id]))
-        return redirect("admin:runs_run_page", public_id)
-
-    def confirm_retry_from(self) -> HttpResponse:
-        context = {**self.base_context(), **retry_plan(self.run)}
-        return self.framed("runs/run/retry_from.html", context)
-
-    def terminate(self) -> HttpResponse:
-        if not self.request.user.has_perm("runs.terminate_run"):
-            return self.refused("You may not terminate runs.", 403)
-        form = TerminateForm(self.request.POST)
-        if not form.is_valid():
-            return self.confirm_terminate(form, 422)
-        outcome = lifecycle.terminate(
-            Run.objects.filter(pk=self.run.pk),
-            by=self.request.user.as_actor(),  # type: ignore[union-attr]
-            reason=form.cleaned_data["reason"],
-            now=self.now,
-        )
-        if self.run.pk not in outcome.done:
-            why = outcome.skipped.get(self.run.pk, "it is gone")
-            return self.refused(f"This run was not terminated: {why}.", 409)
-        if self.is_part:
-            return HttpResponseClientRedirect(self.base_context()["page_url"])
-        return redirect("admin:runs_run_page", self.run.public_id)
-
-    def confirm_terminate(self, form: TerminateForm, status: int = 200) -> HttpResponse:
-        context = {**self.base_context(), "form": form, "back_url": self.address.link()}
-        if self.is_part:
-            template = "runs/run/terminate_asked.html"
-            return render(self.request, template, context, status=status)
-        return self.framed("runs/run/terminate.html", context, status)
-
-    def delete(self) -> HttpResponse:
-        if not self.request.user.has_perm("runs.delete_run"):
-            return self.refused("You may not delete runs.", 403)
-        form = DeleteForm(self.run, self.request.POST)
-        if not form.is_valid():
-            return self.confirm_delete(form, 422)
-        outcome = lifecycle.delete(
-            Run.objects.filter(pk=self.run.pk),
-            by=self.request.user.as_actor(),  # type: ignore[union-attr]
-            reason=form.cleaned_data["reason"],
-            now=self.now,
-        )
-        if why := outcome.skipped.get(self.run.pk):
-            return self.refused(f"This run was not deleted: {why}.", 409)
-        messages.success(self.request, f"The run {short(self.run.public_id)} is deleted.")
-        url = reverse("admin:runs_run_changelist")
-        return HttpResponseClientRedirect(url) if self.is_part else redirect(url)
-
-    def hold(self) -> HttpResponse:
-        """Put it under legal hold, or end that: the one that its state is not."""
-        if not self.can("hold"):
-            return self.refused("You may not put runs under legal hold, or end it.", 403)
-        form = HoldForm(self.run, self.request.POST)
-        if not form.is_valid():
-            return self.confirm_hold(form, 422)
-        ends = self.request.POST["act"] == "release"
-        outcome = (lifecycle.release if ends else lifecycle.hold)(
-            Run.objects.filter(pk=self.run.pk),
-            by=self.request.user.as_actor(),  # type: ignore[union-attr]
-            reason=form.cleaned_data["reason"],
-            now=self.now,
-        )
-        if self.run.pk not in outcome.done:
-            why = outcome.skipped.get(self.run.pk, "it is gone")
-            return self.refused(f"Nothing was changed: {why}.", 409)
-        if self.is_part:
-            return HttpResponseClientRedirect(self.base_context()["page_url"])
-        return redirect("admin:runs_run_page", self.run.public_id)
-
-    def confirm_hold(self, form: HoldForm, status: int = 200) -> HttpResponse:
-        context = {**self.base_context(), "form": form, "back_url": self.address.link()}
-        if self.is_part:
-            return render(self.request, "runs/run/hold_asked.html", context, status=status)
-        return self.framed("runs/run/hold.html", context, status)
-
-    def restore(self) -> HttpResponse:
-        """Its log comes back in the background; the page says how it goes."""
-        if not self.request.user.has_perm("runs.restore_run"):
-            return self.refused("You may not restore logs.", 403)
-        if not self.run.can_restore:
-            return self.refused("Its log is not archived now: there is nothing to restore.", 409)
-        if run_archive.restoring(self.run) is None:
-            by = self.request.user.as_actor()  # type: ignore[union-attr]
-            operation = operations.make(BulkKind.RESTORE, by=by, now=self.now, chosen=[self.run.pk])
-            tasks.begin(operation)
-        return redirect(f"{self.base_context()['page_url']}{self.address.link()}")
-
-    def rescue(self) -> HttpResponse:
-        """What helps with the finding of the node that is named, as it is now."""
-        given, user = self.request.POST, self.request.user
-        try:
-            done = rescue.one(
-                self.run, stuck.given(given, "node", 64), now=self.now,
-                by=user.as_actor(),  # type: ignore[union-attr]
-                may=user.has_perm, reason=stuck.given(given, "reason", 500),
-            )  # fmt: skip
-        except rescue.NotDone as error:
-            status = 403 if isinstance(error, rescue.NotAllowed) else 409
-            return self.refused(f"Nothing was done: {error}.", status)
-        messages.success(self.request, stuck.done_words(done))
-        return redirect(f"{self.base_context()['page_url']}{self.address.link()}")
-
-    def confirm_delete(self, form: DeleteForm, status: int = 200) -> HttpResponse:
-        context = {**self.base_context(), "form": form, "back_url": self.address.link()}
-        if self.is_part:
-            return render(self.request, "runs/run/delete_asked.html", context, status=status)
-        return self.framed("runs/run/delete.html", context, status)
-
-    def refused(self, why: str, status: int) -> HttpResponse:
-        """The page as it is now, with the reason above it; to a dialog the reason alone."""
-        if self.is_part:
-            answer = HttpResponse(why, status=status, content_type="text/plain; charset=utf-8")
-        else:
-            self.find(self.run.public_id)
-            messages.error(self.request, why)
-            answer = self.page(status)
-        log_response(
-            "%s: %s (%s)", self.request.path, why, self.request.user,
-            response=answer, request=self.request,
-        )  # fmt: skip
-        return answer
