@@ -3,12 +3,14 @@
 Step by step, so that whoever is killed between two of them has lost nothing, and whoever comes
 next goes on from there:
 
-1. Claim. A lock tells that the run may be archived; the object's name is doomed for later, so that
-   an object which nothing comes to name is swept.
-2. Pack, put, read back. No transaction is open. The name follows from the run and its last event,
-   and what is put is only ever put once: two who archive the same run make the same object.
-3. Name. Under the lock, the object is spared and stands for the run's events from now on: those
-   who read the log see that it is being archived. An object that it replaces is doomed.
+1. Claim. A lock tells that the run may be archived; a name that no object ever had is doomed for
+   later, so that an object which nothing comes to name is swept. A log that was restored has its
+   object still, and goes back to that.
+2. Pack, put, read back. No transaction is open.
+3. Name. Under the lock, the object is spared and stands for the run's events from now on, if the
+   run still has the object that it had at the claim: of two who archive the same run, the first
+   one's counts. Those who read the log see that it is being archived. An object that it replaces
+   is doomed.
 4. Purge. The events are deleted in small transactions; with the last of them the run is archived.
 
 A run that is found between 3 and 4 has its object read again before anything is deleted.
@@ -17,6 +19,7 @@ A run that is found between 3 and 4 has its object read again before anything is
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.utils import timezone
@@ -54,10 +57,29 @@ REPLACED = timedelta(hours=1)
 
 HELD = "it is under legal hold"
 OPEN = "it has not ended"
+CHANGED = "it was changed meanwhile"
+
+T = TypeVar("T")
 
 
 class Spoilt(Damaged):
-    """What storage has under the name of a run's object is something else."""
+    """What was put into storage does not come back."""
+
+
+class FormerSpoilt(Damaged):
+    """The object that has the run's earlier events is not what was put there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run that is being archived, and what its object is to be called."""
+
+    run: Candidate
+    name: str
+
+    @property
+    def is_anew(self) -> bool:
+        return self.name != self.run.name
 
 
 @dataclass(slots=True)
@@ -74,9 +96,12 @@ class Result:
     failed: dict[uuid.UUID, str] = field(default_factory=dict)
 
 
-def name_of(run_id: uuid.UUID, completed_at: datetime, last_seq: int) -> str:
-    """What the object with these events is called. By days, which keeps listings short."""
-    return f"{PREFIX}{completed_at:%Y/%m/%d}/{ids.encode('run', run_id)}.{last_seq}.zst"
+def new_name(run_id: uuid.UUID, completed_at: datetime, last_seq: int) -> str:
+    """What an object with these events is to be called: as none ever was, so that whoever still
+    deletes or puts another one, however late, means that one. By days, which keeps listings
+    short."""
+    run, once = ids.encode("run", run_id), secrets.token_hex(8)
+    return f"{PREFIX}{completed_at:%Y/%m/%d}/{run}.{last_seq}.{once}.zst"
 
 
 PREFIX = "archive/"
@@ -93,11 +118,14 @@ def archive(
     now: datetime | None = None,
     threads: int = THREADS,
     go_on: Callable[[], bool] = lambda: True,
+    expired: datetime | None = None,
 ) -> Result:
     """Archive those of the runs that may be, at most BATCH of them. Not within a transaction.
 
-    `go_on` is asked before what takes long. Raises what storage raises when it is away: then
-    nothing was deleted that storage has not shown to have.
+    `go_on` is asked before what takes long. Restored logs stay if their time was not over when it
+    was `expired`, where that is given: they may have been restored since they were chosen. Raises
+    what storage raises when it is away: then nothing was deleted that storage has not shown to
+    have.
     """
     assert len(run_ids) <= BATCH
     now = now or timezone.now()
@@ -107,13 +135,16 @@ def archive(
         result.skipped[run_id] = "it is not there any more"
     resumed = [each for each in found if each.logs == LogState.ARCHIVING]
     fresh = [each for each in found if _may(each, result)]
-    for group in _groups(fresh):
+    for group in [*_groups(fresh), *_groups(resumed)]:
         if not go_on():
             return result
         begun, busy = time.monotonic(), pacing.others()
-        _archive(group, result, now, FEW_THREADS if busy else threads)
+        few = FEW_THREADS if busy else threads
+        if group[0].logs == LogState.ARCHIVING:
+            _resume(group, result, now, few)
+        else:
+            _archive(group, result, now, few, expired)
         time.sleep(pacing.rest_for(time.monotonic() - begun, busy))
-    _resume(resumed, result, now, threads)
     return result
 
 
@@ -162,55 +193,65 @@ def _groups(runs: Sequence[Candidate]) -> Iterator[list[Candidate]]:
         yield group
 
 
-def _archive(group: list[Candidate], result: Result, now: datetime, threads: int) -> None:
-    claimed = _claim(group, result, now)
-    if not claimed:
+def _archive(
+    group: list[Candidate],
+    result: Result,
+    now: datetime,
+    threads: int,
+    expired: datetime | None,
+) -> None:
+    claims = _claim(group, result, now, expired)
+    if not claims:
         return
     # The database is read by this thread alone: the others have no connections of their own.
-    alone = len(claimed) == 1
-    parts = {run.id: (_after(run), run.last_seq) for run in claimed}
+    alone = len(claims) == 1
+    parts = {claim.run.id: (_after(claim.run), claim.run.last_seq) for claim in claims}
     lines = {} if alone else recorder_archive.lines(parts)
-    tasks = [(run, partial(_store, run, _pages(run, lines.pop(run.id, None)))) for run in claimed]
-    stored: list[Stored] = []
+    tasks = [
+        (claim, partial(_store, claim, _pages(claim.run, lines.pop(claim.run.id, None))))
+        for claim in claims
+    ]
+    stored: list[tuple[Claim, Stored]] = []
     away: Exception | None = None
-    for run, outcome in _all(tasks, threads):
+    for claim, outcome in _all(tasks, threads):
         if isinstance(outcome, Stored):
-            stored.append(outcome)
-        elif isinstance(outcome, Spoilt):
-            _let_go(run, outcome, result, now)
-        elif isinstance(outcome, Damaged | Missing):
-            result.failed[run.id] = f"what was put into storage did not come back: {outcome}"
-            logger.error("archive: %s: %s", ids.encode("run", run.id), outcome)
+            stored.append((claim, outcome))
+        elif isinstance(outcome, Damaged):
+            _not_stored(claim, outcome, result, now)
         else:
             away = outcome
     result.verified += len(stored)
     if stored:
-        named = _name(stored, result, now)
-        _purge(named, result)
+        _purge(_name(stored, result, now, expired), result)
     if away is not None:
         raise away
 
 
-def _claim(group: Sequence[Candidate], result: Result, now: datetime) -> list[Candidate]:
+def _claim(
+    group: Sequence[Candidate], result: Result, now: datetime, expired: datetime | None
+) -> list[Claim]:
     """Those that may be archived under their lock; their objects' names are doomed for later."""
     run_ids = [run.id for run in group]
     with transaction.atomic():
         recorder_archive.lock(run_ids)
-        may = recorder_archive.archivable(run_ids)
+        may = recorder_archive.archivable(run_ids, expired)
         named = recorder_archive.names(run_ids)
-        claimed = [run for run in group if run.id in may]
-        # One that was restored has its object still: that is never doomed while it is named.
-        fresh = [name for run in claimed if (name := _name_for(run)) != named.get(run.id)]
+        # Its log has not gone and come back since it was looked at.
+        same = [run for run in group if run.id in may and named.get(run.id, "") == run.name]
+        claims = [Claim(run, _name_for(run)) for run in same]
+        fresh = [claim.name for claim in claims if claim.is_anew]
         doomed.doom(fresh, "archiving was not finished", now=now, after=ABANDONED)
     for run in group:
-        if run.id not in may:
-            result.skipped[run.id] = "it was changed meanwhile"
-    return claimed
+        if run not in same:
+            result.skipped[run.id] = CHANGED
+    return claims
 
 
 def _name_for(run: Candidate) -> str:
+    if run.logs == LogState.RESTORED and run.archived_seq == run.last_seq:
+        return run.name
     assert run.completed_at is not None  # it has ended
-    return name_of(run.id, run.completed_at, run.last_seq)
+    return new_name(run.id, run.completed_at, run.last_seq)
 
 
 def _after(run: Candidate) -> int:
@@ -222,50 +263,69 @@ def _pages(run: Candidate, lines: list[str] | None) -> Iterator[list[str]]:
     """The lines of events 1 to the last; `lines`: those in the database, where they were read."""
     after = _after(run)
     if after:
-        manifest, pages = coldstore.unpack(objects.read(run.name))
-        # Else what somebody put in its place would pass for the log from then on.
-        if manifest.sha256 != run.archived_sha256 or manifest.last_seq != after:
-            raise Damaged("the object that it has is another one than was put there")
-        for page in pages:
-            yield [line.decode() for line in page]
+        try:
+            manifest, pages = coldstore.unpack(objects.read(run.name))
+            # Else what somebody put in its place would pass for the log from then on.
+            if manifest.sha256 != run.archived_sha256 or manifest.last_seq != after:
+                raise Damaged("it is another one than was put there")
+            for page in pages:
+                yield [line.decode() for line in page]
+        except (Damaged, Missing) as error:
+            raise FormerSpoilt(str(error)) from error
     if lines is not None:
         yield lines
         return
     yield from recorder_archive.pages(run.id, run.last_seq, after)
 
 
-def _store(run: Candidate, pages: Iterator[list[str]]) -> Stored:
-    """Put the object and read it back. Raises Damaged or Missing where that is not the same.
-
-    One that is there already and is spoilt is not deleted here: another archiver may have put a
-    good one since, and have deleted the events.
-    """
-    name = _name_for(run)
+def _store(claim: Claim, pages: Iterator[list[str]]) -> Stored:
+    """Put the object and read it back. Raises Spoilt where that is not the same, Damaged where
+    the events are not whole."""
+    run, name = claim.run, claim.name
     with coldstore.pack(_about(run), run.last_seq, pages) as packed:
         wanted = packed.manifest
-        objects.put_new(name, packed.file, packed.size)
         try:
+            if claim.is_anew:
+                objects.put_new(name, packed.file, packed.size)
+            # Another release may have packed the same otherwise.
+            size = packed.size if claim.is_anew else objects.size(name)
             told = coldstore.check(objects.read(name))
-        except Damaged as error:
+        except (Damaged, Missing) as error:
             raise Spoilt(str(error)) from error
         if told.sha256 != wanted.sha256 or told.events != run.last_seq:
             raise Spoilt("it is another one than was put there")
-        return Stored(run.id, name, run.last_seq, told.unpacked, packed.size, told.sha256)
+        return Stored(run.id, name, run.last_seq, told.unpacked, size, told.sha256)
 
 
-def _let_go(run: Candidate, error: Spoilt, result: Result, now: datetime) -> None:
-    """Have a spoilt object swept, so that the next night makes it anew; unless it stands for
-    events that are not in the database."""
-    name = _name_for(run)
+def _not_stored(claim: Claim, error: Damaged, result: Result, now: datetime) -> None:
+    """Say why, and have a spoilt object swept, so that the next night makes a new one; unless it
+    stands for events that are not in the database."""
+    run = claim.run
     with transaction.atomic():
         recorder_archive.lock([run.id])
-        named = recorder_archive.names([run.id]).get(run.id)
-        if named == name and not _stays(run.id):
-            result.skipped[run.id] = "it was changed meanwhile"
+        if _is_other(run):
+            result.skipped[run.id] = CHANGED
             return
-        doomed.doom([name], "it was spoilt", now=now)
-    result.failed[run.id] = f"what was put into storage did not come back: {error}"
-    logger.error("archive: %s: %s", ids.encode("run", run.id), error)
+        if isinstance(error, FormerSpoilt):
+            why = f"the object with its earlier events is not whole: {error}"
+            Archive.objects.filter(pk=run.id, name=run.name).update(problem=str(error)[:300])
+        elif isinstance(error, Spoilt):
+            why = f"what was put into storage did not come back: {error}"
+            if not claim.is_anew:
+                why = f"its object is not whole, so its log stays in the database: {error}"
+            if claim.is_anew or _stays(run.id):
+                doomed.doom([claim.name], "it was spoilt", now=now)
+        else:
+            why = f"its log in the database is not whole: {error}"
+    result.failed[run.id] = why
+    logger.error("archive: %s: %s", ids.encode("run", run.id), why)
+
+
+def _is_other(run: Candidate) -> bool:
+    """Whether the locked run's log went elsewhere since it was looked at: then what was read of it
+    may be no whole."""
+    now = next(iter(recorder_archive.candidates([run.id])), None)
+    return now is None or (now.logs, now.name, now.first) != (run.logs, run.name, run.first)
 
 
 def _stays(run_id: uuid.UUID) -> str:
@@ -296,16 +356,16 @@ def _about(run: Candidate) -> dict[str, Any]:
 
 
 def _all(
-    tasks: Sequence[tuple[Candidate, Callable[[], Stored]]], threads: int
-) -> Iterator[tuple[Candidate, Stored | Exception]]:
+    tasks: Sequence[tuple[T, Callable[[], Stored]]], threads: int
+) -> Iterator[tuple[T, Stored | Exception]]:
     """Each task's outcome. A task alone is done here: it reads the database as it goes."""
     if len(tasks) == 1:
         yield tasks[0][0], _tried(tasks[0][1])
         return
     with ThreadPoolExecutor(threads, initializer=pacing.be_nice) as pool:
-        outcomes = [(run, pool.submit(_tried, task)) for run, task in tasks]
-        for run, outcome in outcomes:
-            yield run, outcome.result()
+        outcomes = [(each, pool.submit(_tried, task)) for each, task in tasks]
+        for each, outcome in outcomes:
+            yield each, outcome.result()
 
 
 def _tried(task: Callable[[], Stored]) -> Stored | Exception:
@@ -315,52 +375,43 @@ def _tried(task: Callable[[], Stored]) -> Stored | Exception:
         return error
 
 
-def _name(stored: Sequence[Stored], result: Result, now: datetime) -> list[uuid.UUID]:
+def _name(
+    stored: Sequence[tuple[Claim, Stored]], result: Result, now: datetime, expired: datetime | None
+) -> list[uuid.UUID]:
     """Let the objects stand for the events, but for those of runs that changed meanwhile."""
-    run_ids = [each.run_id for each in stored]
+    run_ids = [claim.run.id for claim, _ in stored]
     with transaction.atomic():
         recorder_archive.lock(run_ids)
-        before = recorder_archive.names(run_ids)
-        # What is the run's already was not doomed. Another one must be spared: what the sweep
-        # has begun to delete is not named, and is made anew another time.
+        names = recorder_archive.names(run_ids)
+        # What the sweep has begun to delete, hours after the claim, is not spared.
+        spared = doomed.spare([claim.name for claim, _ in stored if claim.is_anew])
         kept = [
             each
-            for each, spared in zip(stored, _spared(stored, before), strict=True)
-            if before.get(each.run_id) == each.name or spared
+            for claim, each in stored
+            if names.get(claim.run.id, "") == claim.run.name
+            and (not claim.is_anew or claim.name in spared)
         ]
-        named = recorder_archive.name(kept, now) if kept else set()
+        named = recorder_archive.name(kept, now, expired) if kept else set()
         replaced = [
-            before[each.run_id]
-            for each in kept
-            if each.run_id in named and before.get(each.run_id, each.name) != each.name
+            claim.run.name
+            for claim, _ in stored
+            if claim.run.id in named and claim.is_anew and claim.run.name
         ]
         doomed.doom(replaced, "a later one has its events", now=now, after=REPLACED)
-        unnamed = [
-            each.name
-            for each in kept
-            if each.run_id not in named and before.get(each.run_id) != each.name
-        ]
+        unnamed = [claim.name for claim, _ in stored if claim.is_anew and claim.run.id not in named]
         doomed.doom(unnamed, "its run was changed meanwhile", now=now, after=ABANDONED)
-    for each in stored:
+    for _, each in stored:
         if each.run_id in named:
             result.unpacked += each.unpacked
             result.bytes += each.bytes
         else:
-            result.skipped[each.run_id] = "it was changed meanwhile"
+            result.skipped[each.run_id] = CHANGED
     return sorted(named)
-
-
-def _spared(stored: Sequence[Stored], before: dict[uuid.UUID, str]) -> list[bool]:
-    wanted = [each.name for each in stored if before.get(each.run_id) != each.name]
-    spared = doomed.spare(wanted)
-    return [each.name in spared for each in stored]
 
 
 def _resume(found: list[Candidate], result: Result, now: datetime, threads: int) -> None:
     """Go on with runs whose events were leaving: if their objects are still whole."""
-    if not found:
-        return
-    archives = Archive.objects.in_bulk([run.id for run in found])
+    archives = Archive.objects.defer("senders").in_bulk([run.id for run in found])
     tasks = [(run, partial(_verified, archives[run.id])) for run in found if run.id in archives]
     whole: list[uuid.UUID] = []
     away: Exception | None = None
@@ -374,7 +425,9 @@ def _resume(found: list[Candidate], result: Result, now: datetime, threads: int)
             result.failed[run.id] = _lost(run, outcome)
         else:
             away = outcome
-    Archive.objects.filter(pk__in=whole).update(verified_at=now, problem="")
+    with transaction.atomic():
+        recorder_archive.lock(whole)
+        Archive.objects.filter(pk__in=whole).update(verified_at=now, problem="")
     _purge(whole, result)
     if away is not None:
         raise away

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
-from runs import objects
+from runs import backups, objects
 from runs.models import Archive, DoomedObject
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,11 @@ def spare(names: Sequence[str]) -> set[str]:
 
 def sweep(now: datetime, most: int = 20_000) -> int:
     """Delete what is due; gives how many are gone. Not within a transaction: it asks storage, and
-    raises StorageAway; what is left then is tried again after a while."""
+    raises StorageAway; what is left then is tried again after a while. Nothing goes for some weeks
+    after a restore: a later backup may name it."""
+    kept_until = backups.objects_kept_until()
+    if kept_until and now < kept_until:
+        return 0
     gone = 0
     while gone < most and (names := _taken(now)):
         try:

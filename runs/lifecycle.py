@@ -258,9 +258,12 @@ def input_of(run: Run) -> Any:
         [data] = found
     else:
         archived = cold_reading.inputs_of([run.pk])
-        if run.pk not in archived.found:
+        if run.pk in archived.found:
+            data = archived.input_of(run.pk)
+        elif found := list(first.all()):  # it was restored meanwhile
+            [data] = found
+        else:
             raise PayloadError(archived.missing.get(run.pk, "its first event is missing"))
-        data = archived.input_of(run.pk)
     check_depth(data, "its input")
     return data
 

@@ -27,6 +27,11 @@ TOGETHER = 5_000
 _FINAL = ", ".join(f"'{state}'" for state in FINAL_STATES)
 # What can be archived. The rest is being archived, or has been.
 _RIPE = f"('{LogState.LIVE}', '{LogState.PARTLY}', '{LogState.RESTORED}')"
+# Of restored ones, those whose time was over at a moment, where one is given.
+_EXPIRED = f"""(jobs.logs <> '{LogState.RESTORED}' OR NOT EXISTS (
+    SELECT FROM archives AS back
+    WHERE back.run_id = jobs.id AND back.expires_at > COALESCE(%s::timestamptz, 'infinity')
+))"""
 
 _CANDIDATES = f"""
 SELECT jobs.id, jobs.last_seq, jobs.logs, jobs.completed_at, jobs.held_at IS NOT NULL,
@@ -69,7 +74,7 @@ _LOCK = "SELECT id FROM jobs WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY U
 _NAMED = "SELECT run_id, name FROM archives WHERE run_id = ANY(%s::uuid[])"
 _CLAIM = f"""
 SELECT id FROM jobs WHERE id = ANY(%s::uuid[]) AND state IN ({_FINAL}) AND held_at IS NULL
-    AND logs IN {_RIPE}
+    AND logs IN {_RIPE} AND {_EXPIRED}
 """
 _NAME = f"""
 WITH given AS (
@@ -78,7 +83,7 @@ WITH given AS (
 ), moved AS (
     UPDATE jobs SET logs = '{LogState.ARCHIVING}' FROM given
     WHERE jobs.id = given.run_id AND jobs.state IN ({_FINAL}) AND jobs.held_at IS NULL
-        AND jobs.logs IN {_RIPE} AND jobs.last_seq >= given.last_seq
+        AND jobs.logs IN {_RIPE} AND {_EXPIRED} AND jobs.last_seq >= given.last_seq
     RETURNING jobs.id, jobs.completed_at, jobs.source_id
 )
 INSERT INTO archives (run_id, name, last_seq, unpacked, bytes, sha256, archived_at, verified_at,
@@ -132,6 +137,17 @@ FROM (
     SELECT run, text::jsonb AS line FROM unnest(%s::uuid[], %s::text[]) AS told(run, text)
 ) AS lines
 ON CONFLICT (run_id, seq) DO NOTHING
+"""
+# Events whose ids their sender has used for other runs' too, when these were not known any more.
+_USED_AGAIN = """
+SELECT DISTINCT ON (told.run) told.run, told.line->>'sender_id', other.run_id
+FROM (
+    SELECT run, text::jsonb AS line FROM unnest(%s::uuid[], %s::text[]) AS told(run, text)
+    WHERE run IN (SELECT id FROM jobs WHERE id = ANY(%s::uuid[]) AND source_id IS NOT NULL)
+) AS told
+JOIN event_tracking AS other ON other.source_id = (told.line->>'source')::bigint
+    AND other.sender_id = told.line->>'sender_id' AND other.run_id <> told.run
+ORDER BY told.run, other.run_id
 """
 
 
@@ -215,10 +231,11 @@ def lock(run_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
         return {run_id for (run_id,) in cursor.fetchall()}
 
 
-def archivable(run_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
-    """Those of the locked runs that have ended, are not held, and are in nobody's hands."""
+def archivable(run_ids: Sequence[uuid.UUID], expired: datetime | None = None) -> set[uuid.UUID]:
+    """Those of the locked runs that have ended, are not held, and are in nobody's hands; of
+    restored ones, where `expired` is given, those whose time was over then."""
     with plain_cursor() as cursor:
-        cursor.execute(_CLAIM, [literal(run_ids)])
+        cursor.execute(_CLAIM, [literal(run_ids), expired])
         return {run_id for (run_id,) in cursor.fetchall()}
 
 
@@ -229,7 +246,9 @@ def names(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, str]:
         return dict(cursor.fetchall())
 
 
-def name(stored: Sequence[Stored], now: datetime) -> set[uuid.UUID]:
+def name(
+    stored: Sequence[Stored], now: datetime, expired: datetime | None = None
+) -> set[uuid.UUID]:
     """Let these objects stand for the events of the locked runs; gives the runs of which they do.
     Their events may be deleted from now on."""
     columns = zip(
@@ -240,7 +259,7 @@ def name(stored: Sequence[Stored], now: datetime) -> set[uuid.UUID]:
         strict=True,
     )
     with plain_cursor() as cursor:
-        cursor.execute(_NAME, [*map(literal, columns), now, now])
+        cursor.execute(_NAME, [*map(literal, columns), expired, now, now])
         return {run_id for (run_id,) in cursor.fetchall()}
 
 
@@ -269,6 +288,18 @@ def settle(run_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
     with plain_cursor() as cursor:
         cursor.execute(_SETTLE, [literal(sorted(run_ids))])
         return {run_id for (run_id,) in cursor.fetchall()}
+
+
+def used_again(events: Sequence[tuple[uuid.UUID, str]]) -> dict[uuid.UUID, tuple[str, uuid.UUID]]:
+    """The runs whose lines cannot be put back, because an event of another run has the same id of
+    the same sender: that id, and the other run."""
+    if not events:
+        return {}
+    run_ids, texts = zip(*events, strict=True)
+    with plain_cursor() as cursor:
+        given = [*map(literal, (run_ids, texts)), literal(sorted(set(run_ids)))]
+        cursor.execute(_USED_AGAIN, given)
+        return {run_id: (sender_id, other) for run_id, sender_id, other in cursor.fetchall()}
 
 
 def put_back(events: Sequence[tuple[uuid.UUID, str]]) -> None:

@@ -9,15 +9,16 @@ The object stays where it is, so that the log can expire again at no cost.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from runs import recorder_archive
+from runs import ids, recorder_archive
 from runs.archiving import THREADS
 from runs.cold_reading import pages_of
 from runs.coldstore import Damaged, Digest
@@ -37,15 +38,28 @@ NOT_AWAY = "its log is not archived"
 GONE = "it is not there any more"
 
 
+class UsedAgain(Exception):  # noqa: N818
+    """An event's id, which its sender has used once more since, keeps a log from coming back."""
+
+    def __init__(self, sender_id: str, other: uuid.UUID) -> None:
+        run = ids.encode("run", other)
+        super().__init__(
+            f"its sender has used the id “{sender_id[:100]}” of one of its events for {run} too:"
+            " archive or delete that one first"
+        )
+
+
 @dataclass(slots=True)
 class Fetched:
     """Lines of events that are to be put back; why those of other runs are not here."""
 
     archives: dict[uuid.UUID, Archive] = field(default_factory=dict)
     lines: dict[uuid.UUID, list[str]] = field(default_factory=dict)
-    # Of these the events are in the database already.
-    put: set[uuid.UUID] = field(default_factory=set)
+    # Of these the events are in the database already, and when the last ones were put there.
+    put: dict[uuid.UUID, datetime] = field(default_factory=dict)
     damaged: dict[uuid.UUID, str] = field(default_factory=dict)
+    # Nothing is wrong with the objects of these.
+    refused: dict[uuid.UUID, str] = field(default_factory=dict)
 
     def is_of(self, run_id: uuid.UUID, name: str) -> bool:
         """Whether this is what the object of that name has for the run."""
@@ -88,10 +102,12 @@ def fetch(run_ids: Sequence[uuid.UUID], *, threads: int = THREADS) -> Fetched:
                 fetched.lines[archive.run_id] = lines
     for archive in long:
         try:
-            if _put_in_pieces(archive):
-                fetched.put.add(archive.run_id)
+            if put_at := _put_in_pieces(archive):
+                fetched.put[archive.run_id] = put_at
         except (Damaged, Missing) as error:
             fetched.damaged[archive.run_id] = _why(error)
+        except UsedAgain as error:
+            fetched.refused[archive.run_id] = str(error)
     return fetched
 
 
@@ -115,6 +131,8 @@ def finish(
             # So that its page, and the next check, tell it. Another one may have taken its place.
             own = Archive.objects.filter(pk=run_id, name=fetched.archives[run_id].name)
             own.update(problem=fetched.damaged[run_id][:300])
+        elif run_id in fetched.refused and run_id in away:
+            outcome.skipped[run_id] = fetched.refused[run_id]
         elif run_id not in away:
             outcome.skipped[run_id] = NOT_AWAY if run_id in there else GONE
         elif fetched.is_of(run_id, names[run_id]) and _still_put(fetched, run_id):
@@ -123,6 +141,10 @@ def finish(
             outcome.skipped[run_id] = "it was changed meanwhile"
     short = [run_id for run_id in back if run_id in fetched.lines]
     events = [(run_id, line) for run_id in short for line in fetched.lines[run_id]]
+    if clashes := recorder_archive.used_again(events):
+        outcome.skipped |= {run_id: str(UsedAgain(*told)) for run_id, told in clashes.items()}
+        back, short = _without(back, clashes), _without(short, clashes)
+        events = [each for each in events if each[0] not in clashes]
     for begin in range(0, len(events), TOGETHER):
         recorder_archive.put_back(events[begin : begin + TOGETHER])
     _compare(short, fetched)
@@ -134,14 +156,21 @@ def finish(
     return outcome
 
 
+def _without(run_ids: list[uuid.UUID], others: Container[uuid.UUID]) -> list[uuid.UUID]:
+    return [run_id for run_id in run_ids if run_id not in others]
+
+
 def _still_put(fetched: Fetched, run_id: uuid.UUID) -> bool:
-    """Whether events that were put back in pieces are all there, as far as they were: a worker that
-    is held up for long is given up, and they leave again. Each is what was compared: an event does
-    not change."""
+    """Whether events that were put back in pieces are all there, and are those that were compared:
+    a worker that is held up for long is given up, they leave again, and another one may have put
+    back what it has not compared yet."""
     if run_id not in fetched.put:
         return True
-    last = fetched.archives[run_id].last_seq
-    return Event.objects.filter(run=run_id, seq__lte=last).count() == last
+    last, own = fetched.archives[run_id].last_seq, Archive.objects.filter(pk=run_id)
+    return (
+        own.filter(restored_at=fetched.put[run_id]).exists()
+        and Event.objects.filter(run=run_id, seq__lte=last).count() == last
+    )
 
 
 def _compare(run_ids: Sequence[uuid.UUID], fetched: Fetched) -> None:
@@ -172,44 +201,60 @@ def _lines_of(archive: Archive) -> list[str] | str:
 
 
 def _why(error: Exception) -> str:
-    told = f"storage has none called {error}" if isinstance(error, Missing) else str(error)
-    return f"its object in storage is not whole: {told}"
+    return f"its object in storage is not whole: {error}"
 
 
-def _put_in_pieces(archive: Archive) -> bool:
-    """Put a long log back in small transactions; False if its run went elsewhere meanwhile.
+def _put_in_pieces(archive: Archive) -> datetime | None:
+    """Put a long log back in small transactions; gives when the last one was, or None if its run
+    went elsewhere meanwhile.
 
     What it is given before the end shows that the object is damaged is taken out again when the
     archive goes on with what was not ended.
     """
     piece: list[str] = []
+    put_at: datetime | None = None
     for page in pages_of(archive):
         for line in page:
             piece.append(line.decode())
             if len(piece) == TOGETHER:
-                if not _put(archive, piece):
-                    return False
+                if not (put_at := _put(archive, piece, put_at)):
+                    return None
                 piece = []
-    if piece and not _put(archive, piece):
-        return False
+    if piece and not (put_at := _put(archive, piece, put_at)):
+        return None
     digest = Digest()
     for lines in recorder_archive.pages(archive.run_id, archive.last_seq):
         _add(digest, lines)
-    _same(digest, archive)
-    return True
+    try:
+        _same(digest, archive)
+    except Damaged:
+        if not _own(archive, put_at).exists():  # they were on their way out again
+            return None
+        raise
+    return put_at
 
 
-def _put(archive: Archive, piece: Sequence[str]) -> bool:
+def _own(archive: Archive, put_at: datetime | None) -> QuerySet[Archive]:
+    """It, as long as no later one has taken its place, and nobody else has put its events back, or
+    taken them out, since."""
+    own = Archive.objects.filter(pk=archive.run_id, name=archive.name)
+    return own.filter(restored_at=put_at) if put_at else own
+
+
+def _put(archive: Archive, piece: Sequence[str], put_at: datetime | None = None) -> datetime | None:
     now = timezone.now()
     with transaction.atomic():
         recorder_archive.lock([archive.run_id])
         run = Run.objects.filter(pk=archive.run_id, logs__in=AWAY)
-        # By its name: a later one may have taken its place.
-        own = Archive.objects.filter(pk=archive.run_id, name=archive.name)
-        if not own.update(restored_at=now) or not run.update(logs=LogState.RESTORING):
-            return False
-        recorder_archive.put_back([(archive.run_id, line) for line in piece])
-    return True
+        if not _own(archive, put_at).update(restored_at=now) or not run.update(
+            logs=LogState.RESTORING
+        ):
+            return None
+        events = [(archive.run_id, line) for line in piece]
+        if clashes := recorder_archive.used_again(events):
+            raise UsedAgain(*clashes[archive.run_id])
+        recorder_archive.put_back(events)
+    return now
 
 
 def undo_abandoned(before: datetime, most: int) -> list[uuid.UUID]:

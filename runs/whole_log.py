@@ -185,9 +185,7 @@ def opened(run: Run, *, at_once: bool = False) -> WholeLog:
         raise TooLong
     try:
         log.file = fetched(log.archive)
-    except Missing as error:
-        log.problem = f"its archived log is not whole: storage has no object {error}"
-    except Damaged as error:
+    except (Damaged, Missing) as error:
         log.problem = f"its archived log is not whole: {error}"
     return log
 

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 class Missing(Exception):  # noqa: N818  (the object is, not the program wrong)
     """Storage answers, and has no object of that name."""
 
+    def __init__(self, name: str) -> None:
+        super().__init__(f"storage has none called {name}")
+
 
 class StorageAway(Exception):  # noqa: N818
     """Storage does not do it now; the same may be tried again later. What was asked for may have

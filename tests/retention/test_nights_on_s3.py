@@ -57,7 +57,7 @@ def test_orphans_and_losses_are_found_in_the_order_of_names(version, settings, b
     until_ended(begin())
     names = archive_keys(bucket)
     orphans = {
-        archiving.name_of(ids.new_id(), timezone.now() - timedelta(days=days), 3)
+        archiving.new_name(ids.new_id(), timezone.now() - timedelta(days=days), 3)
         for days in (1, 103, 3_000)
     }
     for name in orphans:

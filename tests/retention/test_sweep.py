@@ -60,7 +60,7 @@ def put(folder, name, data=b"left over"):
 
 
 def orphan(days=1):
-    return archiving.name_of(ids.new_id(), timezone.now() - timedelta(days=days), 3)
+    return archiving.new_name(ids.new_id(), timezone.now() - timedelta(days=days), 3)
 
 
 def export(folder, count=1):

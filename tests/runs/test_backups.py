@@ -243,16 +243,18 @@ def test_after_a_restore_nothing_is_swept_for_some_weeks(settings, tmp_path):
     now = timezone.now()
     doomed.doom(["archive/2026/01/01/old.zst"], "for a test", now=now)
     later = ids.encode("run", ids.new_id())
-    for name in ("archive/2026/01/01/old.zst", f"archive/2026/01/02/{later}.5.zst"):
+    deleted = "archive/2026/01/03/deleted.zst"
+    for name in ("archive/2026/01/01/old.zst", deleted, f"archive/2026/01/02/{later}.5.zst"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"of a later time")
     backups.after_restore("backup", now=now)
     sweeping = nightly.until_ended(nightly.begin("sweep"))
     assert sweeping.report["orphans"] == 1
+    doomed.doom([deleted], "its run was deleted", now=now)
     assert doomed.sweep(now + timedelta(days=29)) == 0
-    assert len(nightly.stored(tmp_path)) == 2
-    assert doomed.sweep(now + timedelta(days=31)) == 2
+    assert len(nightly.stored(tmp_path)) == 3
+    assert doomed.sweep(now + timedelta(days=31)) == 3
     assert nightly.stored(tmp_path) == []
 
 
