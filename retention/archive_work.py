@@ -134,7 +134,7 @@ def _gone(taken: Taken, cursor: Cursor) -> bool:
     with taken.locked() as row:
         if row is None:
             return False
-        past = terms.past_second_term(terms.rules(), taken.execution.created_at)
+        past = terms.past_second_term(terms.locked_rules(), taken.execution.created_at)
         if behind:
             at, last = _place(behind)
             past = past.filter(
@@ -199,7 +199,11 @@ def _batch(taken: Taken, cursor: Cursor) -> bool:
     if "at" in cursor:
         return _again(taken, cursor, run_ids)
     now = timezone.now()
-    cursor = cursor | {"at": now.isoformat()}
+    # A folder may be lost in the night too.
+    canary.same_storage()
+    cursor = cursor | {
+        "at": now.isoformat(), "waits": taken.execution.tries, "before": _archived_before(run_ids)
+    }  # fmt: skip
     if not taken.commit(cursor, moved=False):
         return False
     asked, more = 0, _longer(run_ids)
@@ -211,7 +215,9 @@ def _batch(taken: Taken, cursor: Cursor) -> bool:
         return taken.keep(more) and (asked == 1 or not taken.is_over)
 
     try:
-        result = archiving.archive(run_ids, now=now, go_on=go_on)
+        result = archiving.archive(
+            run_ids, now=now, go_on=go_on, expired=taken.execution.created_at
+        )
     except Exception as error:
         if isinstance(error, StorageAway) or is_passing(error):
             raise
@@ -225,6 +231,12 @@ def _batch(taken: Taken, cursor: Cursor) -> bool:
         ],
         figures=_figures(cursor, result),
     )
+
+
+def _archived_before(run_ids: Sequence[uuid.UUID]) -> dict[str, int]:
+    """The last events in the objects of those runs whose earlier events have left long since."""
+    partly = Archive.objects.filter(pk__in=run_ids, run__logs=LogState.PARTLY)
+    return {str(run_id): last for run_id, last in partly.values_list("pk", "last_seq")}
 
 
 def _longer(run_ids: Sequence[uuid.UUID]) -> timedelta:
@@ -261,16 +273,19 @@ def _again(taken: Taken, cursor: Cursor, run_ids: list[uuid.UUID]) -> bool:
     at = datetime.fromisoformat(cursor["at"])
     through = (LogState.ARCHIVED, LogState.PARTLY)
     done = Archive.objects.filter(pk__in=run_ids, verified_at=at, run__logs__in=through)
-    before = Result()
+    done = done.defer("senders")
+    before, late = Result(), cursor.get("before", {})
     for archive in done:
         before.archived.add(archive.run_id)
         before.verified += 1
-        before.deleted_events += archive.last_seq
+        before.deleted_events += archive.last_seq - late.get(str(archive.run_id), 0)
         before.unpacked += archive.unpacked
         before.bytes += archive.bytes
     left = [run_id for run_id in run_ids if run_id not in before.archived]
-    # Storage that is away ends no batch for good; a process that is killed by one does.
-    tries = cursor.get("tries", 0) + (not taken.execution.trouble)
+    # Storage that is away ends no batch for good; a process that is killed by one does. What is in
+    # its way is told until a batch is through, so it does not show which of these it was.
+    waited = taken.execution.tries > cursor.get("waits", 0)
+    tries = cursor.get("tries", 0) + (not waited)
     findings: list[Finding] = []
     if tries < MOST_TRIES or not left:
         rest = _without(cursor, [[str(each) for each in left]] if left else [])

@@ -89,11 +89,12 @@ def _judged(archive: Archive) -> str | StorageAway:
 
 
 def write(verdicts: Sequence[Verdict], now: datetime) -> list[Verdict]:
-    """Let the rows say it; gives what is wrong. Rows that name another object by now, or are gone
-    with their runs, are passed over. Within a transaction."""
-    names = {each.archive.pk: each.archive.name for each in verdicts}
-    rows = Archive.objects.filter(pk__in=names).order_by("run_id").select_for_update(no_key=True)
-    same = {row.pk for row in rows if row.name == names[row.pk]}
+    """Let the rows say it; gives what is wrong. Rows that name another object by now, or one that
+    somebody has found whole since, or are gone with their runs, are passed over. Within a
+    transaction."""
+    read = {each.archive.pk: (each.archive.name, each.archive.verified_at) for each in verdicts}
+    rows = Archive.objects.filter(pk__in=read).order_by("run_id").select_for_update(no_key=True)
+    same = {row.pk for row in rows if (row.name, row.verified_at) == read[row.pk]}
     whole = [each.archive.pk for each in verdicts if not each.problem and each.archive.pk in same]
     Archive.objects.filter(pk__in=whole).update(verified_at=now, problem="")
     wrong = [each for each in verdicts if each.problem and each.archive.pk in same]

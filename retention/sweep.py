@@ -41,7 +41,7 @@ LOST = "its object is not in storage"
 
 # By bytes, whatever the database's collation is: as storage orders names. There is such an index.
 _ROWS = """
-SELECT run_id, name, bytes FROM archives WHERE name ~>~ %s AND name ~<=~ %s
+SELECT run_id, name, bytes, verified_at FROM archives WHERE name ~>~ %s AND name ~<=~ %s
 ORDER BY name USING ~<~ LIMIT %s
 """
 # After every name that begins with the prefix.

@@ -87,6 +87,8 @@ class Taken:
             more |= {"trouble": "", "trouble_since": None, "tries": 0, "next_at": None}
         Execution.objects.filter(pk=row.pk).update(cursor=cursor, **more)
         self.execution.cursor = cursor
+        if moved:
+            self.execution.tries = 0
         if report is not None:
             self.execution.report = report
 
