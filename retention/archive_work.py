@@ -30,8 +30,9 @@ logger = logging.getLogger(__name__)
 
 PHASES = ("unfinished", "expired", "terms", "gone", "doomed")
 BATCH = archiving.BATCH
-# Runs that go for good in one transaction.
+# Runs that go for good in one transaction; archives that are looked at for them at a time.
 DELETED_TOGETHER = 100
+OLD_ONES = 2_000
 # A restoring that has not moved for so long has no worker any more.
 ABANDONED = timedelta(minutes=15)
 # How often a batch is begun before its runs are tried one by one, and one of these is left.
@@ -130,37 +131,45 @@ def _named(order: tuple[int, int]) -> dict[str, Any]:
 def _gone(taken: Taken, cursor: Cursor) -> bool:
     """Archived runs past their second term. Judged again under their locks, with which the
     figures and the cursor are written: nothing is deleted that is not counted."""
-    behind = cursor.get("behind")
+    now = taken.execution.created_at
+    rules = terms.rules()
+    found = terms.old(rules, now)
+    if "behind" in cursor:
+        at, last = _place(cursor["behind"])
+        found = found.filter(
+            Q(completed_at__gte=at) & (Q(completed_at__gt=at) | Q(run_id__gt=last))
+        )
+    rows: list[Any] = list(found.values_list("completed_at", "run_id", "run__workflow")[:OLD_ONES])
+    if not rows:
+        return _next_phase(taken, cursor)
+    past = [row for row in rows if terms.is_gone(rules, row[2], row[0], now)]
+    chosen = past[:DELETED_TOGETHER]
+    last_row = chosen[-1] if len(chosen) < len(past) else rows[-1]
     with taken.locked() as row:
         if row is None:
             return False
-        past = terms.past_second_term(terms.locked_rules(), taken.execution.created_at)
-        if behind:
-            at, last = _place(behind)
-            past = past.filter(
-                Q(completed_at__gte=at) & (Q(completed_at__gt=at) | Q(run_id__gt=last))
-            )
-        found = list(past.values_list("completed_at", "run_id")[:DELETED_TOGETHER])
-        if found:
-            run_ids = [run_id for _, run_id in found]
-            gone = recorder.delete(
-                run_ids,
-                _may_go,
-                by=row.started_by,
-                reason=f"past its second term ({row.public_id})",
-                now=timezone.now(),
-            )
-            taken.write(
-                row,
-                {"phase": cursor["phase"], "behind": _placed(*found[-1])},
-                figures={"deleted_runs": len(gone), "skipped": len(found) - len(gone)},
-            )
-            return True
-    return _next_phase(taken, cursor)
+        # With nothing to delete it was no more than a look.
+        rules = terms.locked_rules() if chosen else rules
+        gone = recorder.delete(
+            [run_id for _, run_id, _ in chosen],
+            lambda run: _may_go(run, rules, now),
+            by=row.started_by,
+            reason=f"past its second term ({row.public_id})",
+            now=timezone.now(),
+        )
+        taken.write(
+            row,
+            {"phase": cursor["phase"], "behind": _placed(*last_row[:2])},
+            figures={"deleted_runs": len(gone), "skipped": len(chosen) - len(gone)},
+        )
+    return True
 
 
-def _may_go(run: Run) -> bool:
-    return run.can_delete and not run.is_held and run.logs == LogState.ARCHIVED
+def _may_go(run: Run, rules: terms.Rules, now: datetime) -> bool:
+    if not run.can_delete or run.is_held or run.logs != LogState.ARCHIVED:
+        return False
+    assert run.completed_at is not None  # it was archived
+    return terms.is_gone(rules, run.workflow_id, run.completed_at, now)
 
 
 def _doomed(taken: Taken, cursor: Cursor) -> bool:

@@ -76,27 +76,35 @@ def _rest(taken: Taken, cursor: Cursor) -> bool:
     now = taken.execution.created_at
     report = dict(taken.execution.report)
     phase = cursor["phase"]
-    rows: Sequence[tuple[datetime, uuid.UUID]]
+    rows: Sequence[tuple[Any, ...]]
     if phase == "gone":
-        rows = _page(terms.past_second_term(terms.rules(), now), "completed_at", cursor)
+        rules = terms.rules()
+        judged = ("run__workflow", "run__logs", "run__held_at")
+        rows = _page(terms.old(rules, now), "completed_at", cursor, *judged)
+        count = sum(
+            terms.is_gone(rules, workflow_id, at, now)
+            for at, _, workflow_id, logs, held_at in rows
+            if logs == LogState.ARCHIVED and held_at is None
+        )
     elif phase == "expired":
         held = Q(run__held_at__isnull=False)
         rows = _page(Archive.objects.expired(now).exclude(held), "expires_at", cursor)
+        count = len(rows)
     else:
         moving = Run.objects.filter(logs=LogState.ARCHIVING)
         report["unfinished"] = moving.order_by()[:PAGE].count()
         taken.commit(cursor, report=report)
         return False
-    report[phase] = report.get(phase, 0) + len(rows)
+    report[phase] = report.get(phase, 0) + count
     if len(rows) == PAGE:
         behind = [rows[-1][0].isoformat(), str(rows[-1][1])]
         return taken.commit({"phase": phase, "behind": behind}, report=report)
     return taken.commit({"phase": "expired" if phase == "gone" else "unfinished"}, report=report)
 
 
-def _page(found: QuerySet, name: str, cursor: Cursor) -> list[tuple[datetime, uuid.UUID]]:
+def _page(found: QuerySet, name: str, cursor: Cursor, *more: str) -> list[tuple[Any, ...]]:
     if "behind" in cursor:
         at, last = cursor["behind"]
         later = Q(**{f"{name}__gt": at}) | Q(run_id__gt=last)
         found = found.filter(Q(**{f"{name}__gte": at}) & later)
-    return list(found.values_list(name, "run_id")[:PAGE])
+    return list(found.values_list(name, "run_id", *more)[:PAGE])

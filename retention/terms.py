@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -117,25 +116,19 @@ def after(runs: RunQuerySet, completed_at: datetime, run_id: uuid.UUID) -> RunQu
     )
 
 
-def past_second_term(given: Rules, now: datetime) -> ArchiveQuerySet:
-    """Of archived runs that are past their second term and not held, oldest first."""
-    usual = given.usual.delete
-    found = Archive.objects.filter(run__logs=LogState.ARCHIVED, run__held_at__isnull=True)
-    own = {pk: days.delete for pk, days in given.workflows.items() if days.delete != usual}
-    past = Q(pk__in=[])
-    if usual is not None:
-        past |= Q(completed_at__lt=now - timedelta(days=usual)) & ~Q(run__workflow__in=list(own))
-    for workflow_id, days in own.items():
-        if days is not None:
-            past |= Q(run__workflow=workflow_id, completed_at__lt=now - timedelta(days=days))
-    # However long ago: none of them ended after the latest of these.
-    longest = [days for days in (usual, *own.values()) if days is not None]
-    if not longest:
+def old(given: Rules, now: datetime) -> ArchiveQuerySet:
+    """Archives that are older than the shortest second term, oldest first, by one index. Whose own
+    term is over is told by `is_gone`: where most are kept for longer, those that are due are few
+    among many."""
+    days = [each.delete for each in (given.usual, *given.workflows.values())]
+    known = [each for each in days if each is not None]
+    if not known:
         return Archive.objects.none()
-    found = found.filter(past, completed_at__lt=now - timedelta(days=min(longest)))
+    found = Archive.objects.filter(completed_at__lt=now - timedelta(days=min(known)))
     return found.order_by("completed_at", "run_id")
 
 
-def gone_for_good(given: Rules, now: datetime, most: int) -> Sequence[uuid.UUID]:
-    """The first of these."""
-    return list(past_second_term(given, now).values_list("run_id", flat=True)[:most])
+def is_gone(given: Rules, workflow_id: int, completed_at: datetime, now: datetime) -> bool:
+    """Whether a run of that workflow is past its second term."""
+    days = given.of(workflow_id).delete
+    return days is not None and completed_at < now - timedelta(days=days)

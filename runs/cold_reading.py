@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from runs import coldstore, objects, recorder_archive
+from runs import coldstore, objects
 from runs.archiving import THREADS
 from runs.coldstore import Damaged
-from runs.models import Archive, Run
+from runs.models import Archive
 from runs.objects import Missing, StorageAway
 from runs.states import AT_HAND
 
@@ -35,20 +35,6 @@ def pages_of(archive: Archive) -> Iterator[list[bytes]]:
     if manifest.sha256 != archive.sha256 or manifest.last_seq != archive.last_seq:
         raise Damaged("it is another one than was put there")
     yield from pages
-
-
-def pages(run: Run) -> Iterator[list[bytes]]:
-    """The lines of all of a run's events, wherever they are; lines are those of `coldstore`.
-
-    Raises Damaged or Missing where the object is not whole, and what storage raises.
-    """
-    after = 0
-    if run.logs not in AT_HAND:
-        archive = Archive.objects.get(pk=run.pk)
-        yield from pages_of(archive)
-        after = archive.last_seq
-    for page in recorder_archive.pages(run.pk, run.last_seq, after):
-        yield [line.encode() for line in page]
 
 
 def inputs_of(run_ids: Sequence[uuid.UUID], *, threads: int = THREADS) -> Inputs:

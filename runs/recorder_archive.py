@@ -38,16 +38,13 @@ SELECT jobs.id, jobs.last_seq, jobs.logs, jobs.completed_at, jobs.held_at IS NOT
     jobs.state IN ({_FINAL}), workflows.slug, versions.number, jobs.state, jobs.created_at,
     jobs.started_at, COALESCE(archives.name, ''), COALESCE(archives.last_seq, 0),
     COALESCE(archives.sha256, ''),
-    COALESCE(events.count, 0), COALESCE(events.first, 0), COALESCE(events.last, 0),
-    COALESCE(events.stored, 0), COALESCE(events.sources, ARRAY[]::bigint[])
+    COALESCE(events.count, 0), COALESCE(events.first, 0), COALESCE(events.stored, 0)
 FROM jobs
 JOIN workflows ON workflows.id = jobs.workflow_id
 JOIN workflow_versions AS versions ON versions.id = jobs.version_id
 LEFT JOIN archives ON archives.run_id = jobs.id
 LEFT JOIN LATERAL (
-    SELECT count(*) AS count, min(seq) AS first, max(seq) AS last,
-        sum(pg_column_size(data)) AS stored,
-        array_agg(DISTINCT source_id) FILTER (WHERE source_id IS NOT NULL) AS sources
+    SELECT count(*) AS count, min(seq) AS first, sum(pg_column_size(data)) AS stored
     FROM event_tracking WHERE run_id = jobs.id
 ) AS events ON true
 WHERE jobs.id = ANY(%s::uuid[])
@@ -172,9 +169,7 @@ class Candidate(NamedTuple):
     # Of the events that are in the database.
     events: int
     first: int
-    last: int
     stored: int
-    sources: list[int]
 
 
 @dataclass(frozen=True, slots=True)

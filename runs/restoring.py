@@ -9,7 +9,7 @@ The object stays where it is, so that the log can expire again at no cost.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,6 +35,7 @@ FETCHED_EVENTS = 10_000
 AWAY = (LogState.ARCHIVED, LogState.PARTLY, LogState.RESTORING)
 
 NOT_AWAY = "its log is not archived"
+LEAVING = "its log is just leaving the database; it can be restored in a moment"
 GONE = "it is not there any more"
 
 
@@ -87,8 +88,8 @@ def fetch(run_ids: Sequence[uuid.UUID], *, threads: int = THREADS) -> Fetched:
     Raises what storage raises when it is away.
     """
     fetched = Fetched()
-    wanted = Archive.objects.filter(pk__in=run_ids, run__logs__in=AWAY).order_by("run_id")
-    fetched.archives = {archive.run_id: archive for archive in wanted}
+    wanted = Archive.objects.filter(pk__in=run_ids, run__logs__in=AWAY).defer("senders")
+    fetched.archives = {archive.run_id: archive for archive in wanted.order_by("run_id")}
     short: list[Archive] = []
     long: list[Archive] = []
     for archive in fetched.archives.values():
@@ -121,20 +122,20 @@ def finish(
     outcome = Outcome()
     there = recorder_archive.lock(run_ids)
     names = recorder_archive.names(run_ids)
-    away = set(
-        Run.objects.filter(pk__in=there, logs__in=AWAY).order_by().values_list("pk", flat=True)
-    )
+    logs = dict(Run.objects.filter(pk__in=there).order_by().values_list("pk", "logs"))
     back = []
     for run_id in run_ids:
-        if run_id in fetched.damaged and run_id in away:
+        if logs.get(run_id) not in AWAY:
+            outcome.skipped[run_id] = _not_away(logs.get(run_id))
+        elif run_id in fetched.damaged:
             outcome.skipped[run_id] = fetched.damaged[run_id]
-            # So that its page, and the next check, tell it. Another one may have taken its place.
-            own = Archive.objects.filter(pk=run_id, name=fetched.archives[run_id].name)
+            # So that its page, and the next check, tell it. Another one may have taken its place,
+            # or been found whole since.
+            read = fetched.archives[run_id]
+            own = Archive.objects.filter(pk=run_id, name=read.name, verified_at=read.verified_at)
             own.update(problem=fetched.damaged[run_id][:300])
-        elif run_id in fetched.refused and run_id in away:
+        elif run_id in fetched.refused:
             outcome.skipped[run_id] = fetched.refused[run_id]
-        elif run_id not in away:
-            outcome.skipped[run_id] = NOT_AWAY if run_id in there else GONE
         elif fetched.is_of(run_id, names[run_id]) and _still_put(fetched, run_id):
             back.append(run_id)
         else:  # such as archived once more, with what came late
@@ -154,6 +155,12 @@ def finish(
     )
     outcome.done = {run_id: run_id for run_id in back}
     return outcome
+
+
+def _not_away(logs: str | None) -> str:
+    if logs is None:
+        return GONE
+    return LEAVING if logs == LogState.ARCHIVING else NOT_AWAY
 
 
 def _without(run_ids: list[uuid.UUID], others: Container[uuid.UUID]) -> list[uuid.UUID]:
@@ -211,17 +218,10 @@ def _put_in_pieces(archive: Archive) -> datetime | None:
     What it is given before the end shows that the object is damaged is taken out again when the
     archive goes on with what was not ended.
     """
-    piece: list[str] = []
     put_at: datetime | None = None
-    for page in pages_of(archive):
-        for line in page:
-            piece.append(line.decode())
-            if len(piece) == TOGETHER:
-                if not (put_at := _put(archive, piece, put_at)):
-                    return None
-                piece = []
-    if piece and not (put_at := _put(archive, piece, put_at)):
-        return None
+    for piece in _pieces(archive):
+        if not (put_at := _put(archive, piece, put_at)):
+            return None
     digest = Digest()
     for lines in recorder_archive.pages(archive.run_id, archive.last_seq):
         _add(digest, lines)
@@ -232,6 +232,21 @@ def _put_in_pieces(archive: Archive) -> datetime | None:
             return None
         raise
     return put_at
+
+
+def _pieces(archive: Archive) -> Iterator[list[str]]:
+    """A log's lines, as many together as one statement takes; payloads may be large."""
+    piece: list[str] = []
+    size = 0
+    for page in pages_of(archive):
+        for line in page:
+            if piece and (len(piece) == TOGETHER or size + len(line) > FETCHED_BYTES):
+                yield piece
+                piece, size = [], 0
+            piece.append(line.decode())
+            size += len(line)
+    if piece:
+        yield piece
 
 
 def _own(archive: Archive, put_at: datetime | None) -> QuerySet[Archive]:

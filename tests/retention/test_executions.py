@@ -698,3 +698,33 @@ def test_terms_are_found_by_their_index(version, folder):
         plan = terms.after(terms.due(term), term.before, Run().pk)[:100].explain()
     assert "jobs_to_archive" in plan
     assert "Sort" not in plan
+
+
+def test_archives_past_their_second_term_are_found_by_their_age(version, folder):
+    policy(delete_days=400)
+    with as_for_many_rows():
+        plan = terms.old(terms.rules(), timezone.now())[:100].explain()
+    assert "archives_age" in plan
+    assert "Sort" not in plan
+
+
+def test_runs_past_their_second_term_are_found_among_many_that_are_kept(
+    version, folder, monkeypatch
+):
+    monkeypatch.setattr(archive_work, "OLD_ONES", 3)
+    monkeypatch.setattr(archive_work, "DELETED_TOGETHER", 2)
+    kept = workflow("kept-for-ever")
+    stay = [ended(kept, 500 + days) for days in range(10)]
+    young = ended(version, 200)
+    go = [ended(version, 495 + 4 * days) for days in range(5)]
+    until_ended(begin())
+    policy(delete_days=400)
+    WorkflowPolicy.objects.create(
+        workflow=kept.workflow, never_deleted=True, changed_at=timezone.now(), changed_by="anna"
+    )
+    told = until_ended(begin(dry_run=True))
+    assert told.report["gone"] == 5
+    execution = until_ended(begin())
+    assert (execution.deleted_runs, execution.skipped, execution.errors) == (5, 0, 0)
+    assert not Run.objects.filter(pk__in=go).exists()
+    assert logs_of([*stay, young]) == [ARCHIVED] * 11

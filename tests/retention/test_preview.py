@@ -94,7 +94,14 @@ def test_what_goes_for_good_is_told_apart(version, in_a_folder):
     run_ids = [ended(version, "completed", NOW - days * DAY) for days in (400, 300, 100)]
     archiving.archive(run_ids)
     values = Values(delete_days=200)
-    gone = terms.gone_for_good(values.rules(), values.next_night(NOW), 10)
+    rules, night = values.rules(), values.next_night(NOW)
+    gone = [
+        run_id
+        for run_id, workflow_id, at in terms.old(rules, night).values_list(
+            "run_id", "run__workflow", "completed_at"
+        )
+        if terms.is_gone(rules, workflow_id, at, night)
+    ]
     found = preview(values, None, NOW).saved
     assert found.gone.runs == Amount(2) == Amount(len(gone))
     size = Archive.objects.filter(run__in=gone).aggregate(size=Sum("bytes"))["size"]

@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from runs import (
     archiving,
-    cold_reading,
     coldstore,
     doomed,
     lifecycle,
@@ -411,13 +410,30 @@ def test_a_damaged_object_restores_nothing(version, in_a_folder):
     assert bad.run.logs == LogState.ARCHIVED
 
 
-def test_an_archived_log_is_read_where_it_lies(version):
-    story = told(version)
-    lines = [line for page in cold_reading.pages(story.run) for line in page]
+def test_a_long_log_comes_back_in_pieces_of_a_size_whatever_its_events_hold(version, monkeypatch):
+    story = told(version, 60)
+    before = rows(story.id)
     archiving.archive([story.id])
-    assert [line for page in cold_reading.pages(story.run) for line in page] == lines
-    late(story)
-    assert len([line for page in cold_reading.pages(story.run) for line in page]) == 7
+    monkeypatch.setattr(restoring, "FETCHED_BYTES", 2_000)
+    pieces = []
+    put = restoring._put
+
+    def counted(archive, piece, *more):
+        pieces.append(sum(map(len, piece)))
+        return put(archive, piece, *more)
+
+    monkeypatch.setattr(restoring, "_put", counted)
+    assert restore(story).done
+    assert len(pieces) > 5
+    assert max(pieces) <= 2_000
+    assert rows(story.id) == before
+
+
+def test_a_log_that_is_just_leaving_says_so(version):
+    story = told(version)
+    archiving.archive([story.id])
+    Run.objects.filter(pk=story.id).update(logs=LogState.ARCHIVING)
+    assert restore(story).skipped == {story.id: restoring.LEAVING}
 
 
 def test_an_object_tells_what_it_is(version):
