@@ -12,6 +12,7 @@ from retention import nights, work
 from retention.models import Execution
 from retention.models.execution import ExecutionState
 from runs.engine import hints
+from runs.engine.clock import clock
 from runs.engine.trouble import Trouble
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ def tick() -> None:
     killed, or its pause is over."""
     now = timezone.now()
     try:
-        nights.begin_due(now)
+        clock.keep()
+        nights.begin_due(clock.now())
     except Exception as error:  # what rests must not wait for it
         connection.close_if_unusable_or_obsolete()
         _nights.met(error)

@@ -14,6 +14,7 @@ from retention import archive_work, check, dry_run, expected, sweep, taken
 from retention.models import Execution
 from retention.models.execution import ExecutionKind
 from retention.taken import Taken
+from runs.engine.clock import clock
 from runs.engine.patience import is_passing
 from runs.objects import StorageAway
 
@@ -39,6 +40,16 @@ _STEPS: dict[str, Callable[[Taken], bool]] = {
 }
 
 
+def _before_it_starts(execution: Execution) -> None:
+    # What is due goes by when it was begun: a host whose clock is ahead must not make due what is
+    # not, and have it deleted.
+    clock.keep()
+    execution.created_at = min(execution.created_at, clock.now())
+    if execution.expected is None:
+        execution.expected = expected.of(execution)
+    execution.save(update_fields=["created_at", "expected"])
+
+
 def work(execution_id: uuid.UUID, seconds: float = SLICE) -> Worked:
     mine = taken.take(execution_id, seconds)
     if mine is None:
@@ -47,8 +58,8 @@ def work(execution_id: uuid.UUID, seconds: float = SLICE) -> Worked:
     if mine.execution.dry_run and mine.execution.kind == ExecutionKind.ARCHIVE:
         step = dry_run.step
     try:
-        if not mine.cursor and mine.execution.expected is None:
-            Execution.objects.filter(pk=execution_id).update(expected=expected.of(mine.execution))
+        if not mine.cursor:
+            _before_it_starts(mine.execution)
         while step(mine):
             if mine.is_over:
                 mine.release()

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from retention import archive_work, changing, check, terms, values, work
+from retention import archive_work, changing, check, executions, terms, values, work
 from retention.models import Execution, Finding, WorkflowPolicy
 from runs import archiving, doomed, recorder, restoring
 from runs.models import Archive
@@ -79,6 +79,14 @@ def test_a_run_that_ends_every_worker_is_left_though_storage_was_away_before(
     assert tried < 10
     assert Finding.objects.get().run_id == run_id
     assert logs_of([run_id]) == [LogState.LIVE]
+
+
+def test_what_a_host_begins_whose_clock_is_ahead_takes_nothing_before_its_time(version):
+    policy(delete_days=400)
+    young, due = ended(version, 10), ended(version, 100)
+    ahead = timezone.now() + timedelta(days=800)
+    until_ended(executions.begin("archive", by=ANNA, now=ahead))
+    assert logs_of([young, due]) == [LogState.LIVE, LogState.ARCHIVED]
 
 
 def in_hand(execution):
