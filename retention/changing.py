@@ -71,16 +71,21 @@ def change(
             if difference.slug:
                 _save_override(difference, after, by, now)
             else:
-                _save_own(policy, after, by, now)
+                _save_own(policy, before, after, by, now)
             _note(difference, by, reason)
     return Changed(before, after, found)
 
 
-def _save_own(policy: Policy, after: Values, by: Actor, now: datetime) -> None:
+def _save_own(policy: Policy, before: Values, after: Values, by: Actor, now: datetime) -> None:
     for name in OWN_NAMES:
         setattr(policy, name, getattr(after, name))
     policy.changed_at, policy.changed_by = now, by.name[:150]
-    policy.save(update_fields=[*OWN_NAMES, "changed_at", "changed_by"])
+    # Else the night whose hour is past by now would begin at once. No other value moves it: a
+    # night that was missed is made up for, whatever was saved since.
+    is_moved = (before.hour, before.zone) != (after.hour, after.zone)
+    if after.is_on and (is_moved or not before.is_on):
+        policy.nights_from = now
+    policy.save(update_fields=[*OWN_NAMES, "changed_at", "changed_by", "nights_from"])
 
 
 def _save_override(difference: Difference, after: Values, by: Actor, now: datetime) -> None:

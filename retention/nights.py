@@ -12,21 +12,19 @@ from retention.models.execution import ExecutionKind, ExecutionState
 
 
 def begin_due(now: datetime) -> Execution | None:
-    """Begin the latest night if nobody has. Of several that were missed it is the only one: it
-    does what these would have done."""
+    """Begin the latest night if nobody has. Of several that were missed it is the only one: what
+    was due in these is due in it."""
     policy = terms.current()
     if not policy.is_on:
         return None
     night, begins = hours.latest(policy.hour, policy.zone, now)
-    # What is switched on or set to another hour in the day begins with the next night.
-    since = [moment for moment in (policy.nights_from, policy.changed_at) if moment]
-    if since and begins < max(since):
+    if policy.nights_from and begins < policy.nights_from:
         return None
     nights = Execution.objects.filter(night__isnull=False)
     if nights.filter(night__gte=night).exists():
         return None
     if nights.filter(state=ExecutionState.RUNNING).exists():
-        return None  # one that is still at it does the work of both
+        return None  # one that is still at it ends first; then this one begins, be it in the day
     try:
         with transaction.atomic():
             return executions.begin(

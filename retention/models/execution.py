@@ -36,7 +36,7 @@ class Execution(models.Model):
     night = models.DateField(null=True)
     started_by = models.CharField(max_length=150)
     reason = models.CharField(max_length=500, blank=True)
-    # The policy as it was at the start, and of a check how much: see `terms`, `checking`.
+    # The policy as it was at the start, and of a check how much: see `terms`, `check`.
     options = models.JSONField(default=dict)
 
     created_at = models.DateTimeField()

@@ -37,7 +37,8 @@ class Policy(models.Model):
     hour = models.PositiveSmallIntegerField(default=2, db_default=2)
     zone = models.CharField(max_length=64, default="UTC", db_default="UTC")
     is_on = models.BooleanField(default=True, db_default=True)
-    # Nights before this are not caught up: the portal was not there yet.
+    # Nights before this are not made up for: the portal was not there yet, or they were switched
+    # on, or set to another hour, after it.
     nights_from = models.DateTimeField(null=True, db_default=Now())
     changed_at = models.DateTimeField(null=True)
     changed_by = models.CharField(max_length=150, blank=True, db_default="")

@@ -1,16 +1,17 @@
 """When a night begins: once, whatever the clock, the portal or a second beat does."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
-from retention import hours, nights
+from retention import changing, hours, nights, values
 from retention.models import Execution, Policy
 from runs.models import AuditEntry
-from tests.retention.nightly import policy
+from tests.retention.nightly import ANNA, policy
 
 
 def at(text):
@@ -79,7 +80,7 @@ def test_missed_nights_are_caught_up_by_one():
 
 
 @pytest.mark.django_db
-def test_a_night_that_is_at_work_still_does_the_next_ones_work_too():
+def test_the_next_night_begins_when_the_one_before_has_ended():
     policy(hour=2, zone="UTC")
     nights.begin_due(at("2026-05-04 02:00"))
     assert nights.begin_due(at("2026-05-05 02:00")) is None
@@ -88,14 +89,47 @@ def test_a_night_that_is_at_work_still_does_the_next_ones_work_too():
 
 
 @pytest.mark.django_db
-def test_what_is_installed_or_changed_in_the_day_begins_with_the_next_night():
+def test_what_is_installed_in_the_day_begins_with_the_next_night():
     policy(hour=2, zone="UTC", nights_from=at("2026-05-04 15:00"))
     assert nights.begin_due(at("2026-05-04 15:00")) is None
     assert nights.begin_due(at("2026-05-05 02:00")).night == date(2026, 5, 5)
-    Execution.objects.all().delete()
-    policy(hour=9, zone="UTC", changed_at=at("2026-05-05 10:00"))
+
+
+def change(when, **fields):
+    saved = values.saved()
+    return changing.change(
+        replace(saved, **fields),
+        revision=saved.revision,
+        is_confirmed=True,
+        by=ANNA,
+        reason="",
+        now=at(when),
+    )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("fields", [{"hour": 9}, {"zone": "Asia/Tokyo"}, {"is_on": True}])
+def test_no_night_begins_just_because_it_was_switched_on_or_set_to_another_hour(fields):
+    policy(hour=8, zone="UTC", is_on="is_on" not in fields)
+    change("2026-05-05 10:00", **fields)
     assert nights.begin_due(at("2026-05-05 10:00")) is None
     assert nights.begin_due(at("2026-05-06 09:00")) is not None
+
+
+@pytest.mark.django_db
+def test_hours_that_were_changed_while_nights_were_off_are_not_made_up_for_either():
+    policy(hour=8, zone="UTC", is_on=False)
+    change("2026-05-05 07:00", hour=9)
+    change("2026-05-05 10:00", is_on=True)
+    assert nights.begin_due(at("2026-05-05 10:00")) is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("fields", [{"restore_days": 3}, {"completed_days": 10}, {"is_on": True}])
+def test_a_missed_night_is_made_up_for_whatever_else_was_saved_since(fields):
+    policy(hour=2, zone="UTC")
+    change("2026-05-05 10:00", **fields)
+    assert nights.begin_due(at("2026-05-05 10:01")).night == date(2026, 5, 5)
 
 
 @pytest.mark.django_db
