@@ -63,7 +63,7 @@ DOCUMENTED: dict[str, tuple[str, str]] = {
     "portal_outbox_lag_seconds": ("gauge", "How far each reader of the change feed is behind."),
     "portal_archive_age_seconds": (
         "gauge",
-        "Since the last night of the archive that finished; missing before the first.",
+        "Since the last night that finished, or since nights were switched on or moved.",
     ),
     "portal_errors_total": ("counter", "Lines that the processes logged as errors."),
     "portal_service_up": (

@@ -10,9 +10,14 @@ from django.urls import reverse
 from runs.services.finding import Finding, Kind, Status, span_words
 from runs.services.own_connection import own_connection
 
-# Seconds that the question may take; seconds after the last night from which one is missing.
+# Seconds that the question may take; seconds after the last night, or after nights were switched
+# on, from which one is missing.
 SECONDS = 1.0
 MISSING = 36 * 3600.0
+
+_POLICY = """
+SELECT is_on, extract(epoch FROM now() - nights_from)::float FROM retention_policy WHERE id = 1
+"""
 
 # By the index on nights: there is one row a night.
 _LAST = """
@@ -44,34 +49,45 @@ def look() -> Finding:
     found = Finding("archive", Kind.ARCHIVE, "Nightly archive", Status.UP)
     found.link = ("All nights", reverse("retention_executions"), "runs.manage_retention")
     with own_connection(SECONDS) as connection:
+        is_on, on_for = connection.execute(_POLICY).fetchone() or (True, None)
         row = connection.execute(_LAST).fetchone()
-    if row is None:
+    last = Night(*row) if row else None
+    if last:
+        found.words = f"Last night ended {span_words(last.age)} ago, {last.archived:,} archived"
+        found.facts = [
+            ("Night", str(last.night)),
+            ("Archived", f"{last.archived:,}"),
+            ("Errors", f"{last.errors:,}"),
+        ]
+    else:
         found.words = "No night yet"
+    if not is_on:
+        found.words = "The nightly run is off"
         return found
-    last = Night(*row)
-    found.words = f"Last night ended {span_words(last.age)} ago, {last.archived:,} archived"
-    found.facts = [
-        ("Night", str(last.night)),
-        ("Archived", f"{last.archived:,}"),
-        ("Errors", f"{last.errors:,}"),
-    ]
-    if last.state == "failed":
+    waited = _least(last.age if last else None, on_for) or 0.0
+    if last and last.state == "failed":
         found.status = Status.DEGRADED
         found.words = f"The last night gave up: {last.trouble}"[:400]
         found.act = "Manage, Archive shows what it met. It begins again the next night."
-    elif last.errors:
+    elif last and last.errors:
         found.status = Status.DEGRADED
         found.words = f"The last night met {last.errors:,} errors"
         found.act = "Manage, Archive lists them; the runs stay where they are."
-    elif last.age > MISSING:
+    elif waited > MISSING:
         found.status = Status.DEGRADED
-        found.words = f"No night has ended for {span_words(last.age)}"
-        found.act = "See whether the policy is on, and whether beat and a bulk worker run."
+        found.words = f"No night has ended for {span_words(waited)}"
+        found.act = "See whether beat and a bulk worker run."
     return found
 
 
 def age_of_last_night(seconds: float) -> float | None:
-    """Seconds since the last one that finished; None where none did. Raises what psycopg raises."""
+    """Seconds since the last one that finished, or since nights were switched on or set to another
+    hour where that was later; None while they are off. Raises what psycopg raises."""
     with own_connection(seconds) as connection:
+        is_on, on_for = connection.execute(_POLICY).fetchone() or (True, None)
         row = connection.execute(_AGE).fetchone()
-    return row[0] if row else None
+    return _least(row[0] if row else None, on_for) if is_on else None
+
+
+def _least(*ages: float | None) -> float | None:
+    return min((age for age in ages if age is not None), default=None)

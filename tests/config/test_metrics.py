@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from config import health, metrics
 from config.exposition import Metric, written
-from retention.models import Execution
+from retention.models import Execution, Policy
 from runs import counters, heartbeat, recorder
 from runs.models import Event, Node, OutboxCursor, ReadyNode, Source
 from runs.rows import NewEvent
@@ -91,6 +91,7 @@ def busy(make_run):  # noqa: F811
         data={}, source=source, sender_id="1",
     )  # fmt: skip
     OutboxCursor.objects.create(reader="slow", xid=0, line=0, moved_at=now)
+    Policy.objects.update(nights_from=now - timedelta(days=9))
     Execution.objects.create(
         kind="archive", state="finished", night=now.date(), started_by="x", created_at=now,
         moved_at=now, ended_at=now - timedelta(hours=1),
