@@ -14,9 +14,7 @@ from django.utils.log import log_response
 from django_htmx.http import HttpResponseClientRedirect
 
 from runs import ids, lifecycle
-from runs.bulk import operations, tasks
 from runs.models import Run
-from runs.models.bulk import BulkKind
 from runs.stuck import rescue
 from runs.templatetags.runs_ui import short
 from runs.views import run_archive, stuck
@@ -118,13 +116,8 @@ class RunActs(RunView):
         """Its log comes back in the background; the page says how it goes."""
         if not self.request.user.has_perm("runs.restore_run"):
             return self.refused("You may not restore logs.", 403)
-        if not self.run.can_restore:
+        if not run_archive.restore(self.run, by=self.by, now=self.now):
             return self.refused("Its log is not archived now: there is nothing to restore.", 409)
-        if run_archive.restoring(self.run) is None:
-            operation = operations.make(
-                BulkKind.RESTORE, by=self.by, now=self.now, chosen=[self.run.pk]
-            )
-            tasks.begin(operation)
         return redirect(f"{self.base_context()['page_url']}{self.address.link()}")
 
     def rescue(self) -> HttpResponse:

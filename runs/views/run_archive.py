@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.urls import reverse
 
 from runs import restore_days, whole_log
+from runs.actors import Actor
+from runs.bulk import operations, tasks
 from runs.models import Archive, BulkOperation, Run
 from runs.models.bulk import BulkKind, BulkState
 from runs.objects import StorageAway
 from runs.states import LogState
 from runs.whole_log import TooLong, WholeLog
+
+# A restoring that has not moved for so long, and that no operation names, may be asked for anew.
+STALLED = timedelta(minutes=2)
 
 
 class Unreadable(Exception):  # noqa: N818  (an answer, not an error)
@@ -35,6 +42,8 @@ class Archived:
     days: int
     # It came back while the page was made, which shows the run as it was before.
     has_returned: bool = False
+    # Some of its events came back, and nobody seems to go on with the others.
+    is_stalled: bool = False
 
     @property
     def is_away(self) -> bool:
@@ -48,17 +57,29 @@ class Archived:
     @property
     def is_moving(self) -> bool:
         """Whether it is on its way, so that the page looks again by itself."""
+        if self.is_away and self.is_coming:
+            return True
         on_its_way = self.run.logs in (LogState.ARCHIVING, LogState.RESTORING)
-        return on_its_way or (self.is_away and self.is_coming)
+        return on_its_way and not self.is_broken and not self.is_stalled
 
     @property
     def is_restoring(self) -> bool:
-        return self.is_moving and self.run.logs != LogState.ARCHIVING
+        return self.is_moving and not self.is_archiving
 
     @property
     def is_broken(self) -> bool:
-        """Its object was not whole when it was looked at last."""
-        return self.is_away and not self.is_moving and bool(self.archive and self.archive.problem)
+        """Its object was not whole when it was looked at last: whoever archives or restores it
+        does not get to the end. One that is asked for again may have been mended."""
+        return self.is_away and not self.is_coming and bool(self.archive and self.archive.problem)
+
+    @property
+    def is_archiving(self) -> bool:
+        return self.run.logs == LogState.ARCHIVING
+
+    @property
+    def can_restore(self) -> bool:
+        """Whether there is something to ask for."""
+        return not self.is_coming and (self.run.can_restore or self.is_stalled)
 
     @property
     def last_seq(self) -> int:
@@ -85,14 +106,40 @@ class Archived:
         return seq is not None and self.is_away and (not self.archive or seq <= self.last_seq)
 
 
-def archived(run: Run) -> Archived | None:
+def archived(run: Run, now: datetime) -> Archived | None:
     """None for a run whose log never left."""
     if run.logs == LogState.LIVE:
         return None
     archive = Archive.objects.filter(pk=run.pk).defer("senders").first()
     operation = restoring(run)
     has_returned = not run.has_log and operation is None and _has_returned(run)
-    return Archived(run, archive, operation, restore_days.usual(), has_returned)
+    is_stalled = (
+        run.logs == LogState.RESTORING
+        and operation is None
+        and not has_returned
+        and not _moves(archive, now)
+    )
+    return Archived(run, archive, operation, restore_days.usual(), has_returned, is_stalled)
+
+
+def _moves(archive: Archive | None, now: datetime) -> bool:
+    """An operation by a filter does not name the run, but each piece that it puts back shows."""
+    if archive is None or archive.problem:
+        return False
+    return archive.restored_at is not None and archive.restored_at > now - STALLED
+
+
+def restore(run: Run, *, by: Actor, now: datetime) -> bool:
+    """Have it brought back, unless that is under way. False: there is nothing to bring back."""
+    with transaction.atomic():
+        # Of two clicks at once the second one finds the operation of the first.
+        locked = Run.objects.select_for_update(no_key=True).filter(pk=run.pk).first()
+        log = archived(locked, now) if locked else None
+        if log is None or not (log.operation or log.can_restore):
+            return False
+        if log.operation is None:
+            tasks.begin(operations.make(BulkKind.RESTORE, by=by, now=now, chosen=[run.pk]))
+    return True
 
 
 def _has_returned(run: Run) -> bool:

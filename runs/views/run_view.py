@@ -58,7 +58,7 @@ class RunView(PermissionRequiredMixin, View):
 
     @cached_property
     def log(self) -> run_archive.Archived | None:
-        return run_archive.archived(self.run)
+        return run_archive.archived(self.run, self.now)
 
     @property
     def is_part(self) -> bool:
@@ -80,7 +80,7 @@ class RunView(PermissionRequiredMixin, View):
         if act == "hold":
             return user.has_perm("runs.hold_run")
         if act == "restore":
-            return self.run.can_restore and user.has_perm("runs.restore_run")
+            return bool(self.log and self.log.can_restore) and user.has_perm("runs.restore_run")
         if act == "export":
             return user.has_perm("runs.export_run")
         return not self.run.is_elsewhere and user.has_perm("runs.execute_workflow")
@@ -113,7 +113,7 @@ class RunView(PermissionRequiredMixin, View):
             and self.run.is_held
             and self.request.user.has_perm("runs.delete_run"),
             "can_hold": self.can("hold"),
-            "can_restore": self.can("restore") and not (self.log and self.log.is_coming),
+            "can_restore": self.can("restore"),
             "log": self.log,
             "keep_url": self.address.link(),
             "hold_url": self.address.link(confirm="hold"),

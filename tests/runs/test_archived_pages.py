@@ -3,12 +3,16 @@
 import io
 import json
 import re
+import threading
 import zipfile
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from datetime import timedelta
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import connection
 from django.http import QueryDict
+from django.utils import timezone
 
 from runs import archiving, doomed, objects
 from runs.bulk import tasks, work
@@ -188,6 +192,74 @@ def test_a_page_that_was_made_while_the_log_came_back_looks_again(rita, story, m
     assert "data-moving" not in shown(rita, story)
 
 
+def test_two_clicks_at_once_make_one_operation(rita, story, monkeypatch):
+    asked, both = run_archive.restoring, threading.Barrier(2)
+
+    def waits_for_the_other(run):
+        found = asked(run)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(timeout=1)
+        return found
+
+    def click():
+        try:
+            post(rita, story, act="restore")
+        finally:
+            connection.close()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_archive, "restoring", waits_for_the_other)
+        threads = [threading.Thread(target=click) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert BulkOperation.objects.count() == 1
+
+
+def left_restoring(story, minutes):
+    Run.objects.filter(pk=story.id).update(logs=LogState.RESTORING)
+    at = timezone.now() - timedelta(minutes=minutes)
+    Archive.objects.filter(pk=story.id).update(restored_at=at)
+
+
+def test_a_restoring_that_was_broken_off_can_be_asked_for_again(rita, story):
+    left_restoring(story, minutes=3)
+    page = shown(rita, story)
+    assert "Bringing its log back was broken off." in words(page)
+    assert 'value="restore"' in page
+    assert "data-moving" not in page
+    assert post(rita, story, act="restore").status_code == 302
+    page = shown(rita, story)
+    assert "Its log is being restored." in words(page)
+    assert 'value="restore"' not in page
+    work.work(BulkOperation.objects.get().pk)
+    assert story.run.logs == LogState.RESTORED
+
+
+def test_one_that_moves_is_left_to_whoever_is_at_it(rita, story):
+    left_restoring(story, minutes=0)
+    page = shown(rita, story)
+    assert "Its log is being restored." in words(page)
+    assert 'value="restore"' not in page
+    assert post(rita, story, act="restore").status_code == 409
+    assert not BulkOperation.objects.exists()
+
+
+@pytest.mark.parametrize("state", [LogState.ARCHIVING, LogState.RESTORING])
+def test_a_damaged_object_shows_while_its_log_is_on_its_way(rita, story, state):
+    left_restoring(story, minutes=0)
+    Run.objects.filter(pk=story.id).update(logs=state)
+    Archive.objects.update(problem="it is cut off")
+    page = shown(rita, story)
+    note = words(part(page, 'id="run-logs"', "</div>"))
+    assert "Its archived log cannot be read. When it was looked at last: it is cut off." in note
+    assert "data-moving" not in page
+    assert ('value="restore"' in page) == (state == LogState.RESTORING)
+    again = "once a check has found it whole." if state == LogState.ARCHIVING else "restore again."
+    assert again in note
+
+
 def test_storage_that_is_away_shows_on_the_page(rita, story):
     post(rita, story, act="restore")
     with storage_away():
@@ -248,6 +320,13 @@ ASKED = ["fragment=payload&seq=1", "fragment=payload&seq=99999", "fragment=conte
 FILES = ["download=json", "download=bundle"]
 
 
+def answers(query, made, away):
+    """What is not in the database is read from storage, or said to be not to be had."""
+    if "seq=99999" in query:
+        return 404
+    return 503 if away and not made.run.has_log else 200
+
+
 @pytest.mark.parametrize("away", [False, True])
 @pytest.mark.parametrize("state", list(LogState))
 def test_no_page_breaks_wherever_the_log_is(rita, story_in, state, away):
@@ -256,7 +335,7 @@ def test_no_page_breaks_wherever_the_log_is(rita, story_in, state, away):
         for query in SHOWN:
             shown(rita, made, query)
         for query in (*ASKED, *FILES):
-            assert rita.get(url(made, f"?{query}")).status_code in (200, 404, 503)
+            assert rita.get(url(made, f"?{query}")).status_code == answers(query, made, away)
         again = rita.get(f"/admin/runs/workflow/invoice_processing/run/?run={made.public_id}")
         assert again.status_code == 200
 
