@@ -261,6 +261,7 @@ CELERY_TASK_ROUTES |= {
 CELERY_TASK_ROUTES |= {
     "retention.tick": {"queue": "control"},
     "retention.work": {"queue": "bulk"},
+    "retention.finish_abandoned": {"queue": "bulk"},
     "analytics.tick": {"queue": "bulk"},
 }
 CELERY_BEAT_SCHEDULE = {
@@ -276,6 +277,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 15},
     },
     "find stuck runs": {"task": "runs.find_stuck", "schedule": 15.0, "options": {"expires": 15}},
+    "finish abandoned logs": {
+        "task": "retention.finish_abandoned",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "sweep storage": {"task": "runs.sweep_storage", "schedule": 60.0, "options": {"expires": 60}},
     "prune firings": {"task": "runs.prune_firings", "schedule": 60.0, "options": {"expires": 60}},
     "prune outbox": {"task": "runs.prune_outbox", "schedule": 60.0, "options": {"expires": 60}},

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from retention import nights, work
+from retention import nights, unfinished, work
 from retention.models import Execution
 from retention.models.execution import ExecutionState
 from runs.engine import hints
@@ -17,6 +17,7 @@ from runs.engine.trouble import Trouble
 
 logger = logging.getLogger(__name__)
 _database = Trouble(logger, "retention waits for the database")
+_unfinished = Trouble(logger, "logs that were left half restored wait")
 _nights = Trouble(logger, "no night of retention is begun")
 # Executions that are woken in one tick.
 MOST_WOKEN = 20
@@ -59,6 +60,17 @@ def work_on(execution_id: str) -> None:
         send(execution_id)
     for execution in worked.begun:
         send(str(execution.pk))
+
+
+@shared_task(name="retention.finish_abandoned", ignore_result=True)
+def finish_abandoned() -> None:
+    try:
+        unfinished.finish(timezone.now())
+    except Exception as error:
+        connection.close_if_unusable_or_obsolete()
+        _unfinished.met(error)
+    else:
+        _unfinished.over()
 
 
 def begin(execution: Execution) -> None:
