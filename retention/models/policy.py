@@ -21,6 +21,11 @@ def _days(default: int | None = None) -> models.Field:
     return models.PositiveIntegerField(default=default, db_default=default, validators=_DAYS)
 
 
+def _from_one(*names: str) -> Q:
+    """None of them is zero; null is allowed."""
+    return Q(*(Q(**{f"{name}__isnull": True}) | Q(**{f"{name}__gte": 1}) for name in names))
+
+
 class Policy(models.Model):
     """The portal's own: one row, from the first migration on."""
 
@@ -58,6 +63,9 @@ class Policy(models.Model):
                 ),
                 name="retention_policy_days",
             ),
+            models.CheckConstraint(
+                condition=_from_one("delete_days"), name="retention_policy_delete_days"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -82,6 +90,14 @@ class WorkflowPolicy(models.Model):
     class Meta:
         db_table = "retention_workflow_policy"
         default_permissions = ()
+        constraints = [
+            models.CheckConstraint(
+                condition=_from_one(
+                    "completed_days", "failed_days", "terminated_days", "delete_days"
+                ),
+                name="retention_workflow_policy_days",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"retention of {self.workflow_id}"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from retention import changing, values
@@ -190,3 +190,19 @@ def test_the_next_night_is_in_the_zone_of_the_policy():
     assert berlin.next_night(datetime(2026, 6, 22, 12, 0, tzinfo=UTC)) == datetime(
         2026, 6, 23, 0, 0, tzinfo=UTC
     )
+
+
+@pytest.mark.parametrize("name", ["completed_days", "failed_days", "delete_days", "restore_days"])
+def test_the_database_takes_no_days_below_one(name):
+    with pytest.raises(IntegrityError):
+        Policy.objects.filter(pk=1).update(**{name: 0})
+
+
+@pytest.mark.parametrize(
+    "name", ["completed_days", "failed_days", "terminated_days", "delete_days"]
+)
+def test_nor_for_a_workflow(invoices, name):
+    own = WorkflowPolicy.objects.create(workflow=invoices)
+    WorkflowPolicy.objects.filter(pk=own.pk).update(**{name: 1})
+    with pytest.raises(IntegrityError):
+        WorkflowPolicy.objects.filter(pk=own.pk).update(**{name: 0})
