@@ -9,7 +9,7 @@ from asgiref.sync import async_to_sync
 from django.utils import timezone
 
 from retention import executions, tasks
-from retention.models import Execution, Finding
+from retention.models import Execution, Finding, WorkflowPolicy
 from retention.models.execution import ExecutionState
 from retention.views.executions import execution_list, execution_page
 from runs import ids
@@ -122,6 +122,30 @@ def test_run_now_warns_of_what_goes_for_good(olga):
     assert "for good" not in text_of(olga.get(f"{LIST}?confirm=archive", headers=HTMX))
     policy(delete_days=400)
     assert "400 days ago go for good" in text_of(olga.get(f"{LIST}?confirm=archive", headers=HTMX))
+
+
+def test_run_now_warns_of_workflows_whose_runs_go_for_good_by_their_own_days(olga, monkeypatch):
+    def own(slug, **fields):
+        WorkflowPolicy.objects.create(workflow_id=workflow(slug).workflow_id, **fields)
+
+    def asked():
+        return text_of(olga.get(f"{LIST}?confirm=archive", headers=HTMX))
+
+    own("contracts", never_deleted=True)
+    own("letters", completed_days=10)
+    assert "for good" not in asked()
+    own("invoices", delete_days=200)
+    own("orders", delete_days=1_000)
+    named = "invoices after 200 days, orders after 1,000 days. This cannot be undone."
+    assert f"Archived runs of some workflows go for good , with their archive: {named}" in asked()
+    policy(delete_days=400)
+    said = asked()
+    assert "400 days ago go for good" in said
+    assert f"of other workflows after days of their own: {named}" in said
+    assert "letters" not in said
+    monkeypatch.setattr(execution_list, "MOST_NAMED", 1)
+    assert "invoices after 200 days and 1 more." in asked()
+    assert "for good" not in text_of(olga.get(f"{LIST}?confirm=archive&dry_run=1", headers=HTMX))
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 
-from retention import executions, hours, tasks, terms
+from retention import executions, hours, tasks, terms, values
 from retention.models import Execution
 from retention.models.execution import ExecutionKind
+from retention.values import Values
 from retention.views.executions.base import ExecutionView
 from retention.views.executions.words import Said
 from runs import ids
@@ -21,6 +22,8 @@ from runs.templatetags.runs_ui import capped
 PAGE_SIZE = 50
 # Of archived logs that are damaged or lost, so many are counted.
 MOST_PROBLEMS = 1_000
+# Workflows that are named in a warning.
+MOST_NAMED = 20
 # What is asked before each kind begins.
 ASKS = {
     ExecutionKind.ARCHIVE: ("Archive now?", "Archive now", "inventory_2"),
@@ -121,6 +124,7 @@ class Executions(ExecutionView):
             "form": form,
             "is_dry": is_dry,
             "policy": terms.current(),
+            "deletes": _deletes(values.saved()),
             "sample": executions.SAMPLE,
             "preview_url": _url("run_settings"),
         }
@@ -132,6 +136,20 @@ class Executions(ExecutionView):
     def _before(self, text: str) -> Execution | None:
         key = ids.decode("exec", text) if text else None
         return Execution.objects.filter(pk=key).first() if key else None
+
+
+def _deletes(saved: Values) -> dict[str, Any]:
+    """What a night would delete for good: after how many days, and which workflows after others."""
+    own = [
+        (slug, days)
+        for slug in saved.workflows
+        if (days := saved.days_of(slug).delete) is not None and days != saved.delete_days
+    ]
+    return {
+        "days": saved.delete_days,
+        "own": own[:MOST_NAMED],
+        "more": max(0, len(own) - MOST_NAMED),
+    }
 
 
 def _after(last: Execution | None) -> QuerySet[Execution]:
