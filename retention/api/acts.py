@@ -14,6 +14,9 @@ from retention.values import Values
 from runs.actors import Actor
 from runs.api.problems import Conflict
 
+# What it takes to preview other values than those that are saved: as on the page.
+TRY = "runs.manage_retention"
+
 
 def current(now: datetime) -> dict[str, Any]:
     return _shown(values.saved(), now)

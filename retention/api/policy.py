@@ -32,6 +32,13 @@ class RetentionViewSet(ApiViewSet):
     }
     serializer_class = RetentionSerializer
     pagination_class = None
+    needed = ""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        given = request.query_params.keys() & TryOwnSerializer().fields.keys()
+        if self.action == "preview" and (request.method == "POST" or given):
+            self.needed = acts.TRY
+        super().initial(request, *args, **kwargs)
 
     @extend_schema(responses=RetentionSerializer, examples=[examples.POLICY])
     def retrieve(self, request: Request) -> Response:  # noqa: ARG002
@@ -69,6 +76,7 @@ class RetentionViewSet(ApiViewSet):
     def preview(self, request: Request) -> Response:
         """What the next night does, and what it would do with other values. Nothing is saved.
 
+        What is saved is previewed for whoever sees runs; other values only for who may save them.
         Runs are counted; events and bytes are estimated from a sample where they are many."""
         given: Serializer
         if request.method == "POST":

@@ -48,6 +48,7 @@ PROCEDURES = (
     Procedure(
         "retention.preview", "query", "runs.view_run", TryRetentionInput,
         RetentionPreviewSerializer, preview,
-        says="What the next night does, and what it would do with other values.",
+        permission_for=lambda given: acts.TRY if given else None,
+        says="What the next night does; for who may save them, also with other values.",
     ),
 )  # fmt: skip

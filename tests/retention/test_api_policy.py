@@ -139,7 +139,7 @@ def test_what_is_wrong_is_said_by_field(given, field):
 def test_the_preview_is_of_what_is_saved_and_of_what_is_given(version):
     for days in (40, 100):
         ended(version, "completed", NOW - days * DAY)
-    caller = client("runs.view_run")
+    caller = client(*MAY)
     told = caller.get(URL + "preview/").json()
     assert (told["saved"]["runs"], told["changed"]) == (1, None)
     told = caller.get(URL + "preview/?completed_days=30&delete_days=0").json()
@@ -153,6 +153,15 @@ def test_the_preview_is_of_what_is_saved_and_of_what_is_given(version):
     told = caller.post(URL + "preview/", {"workflows": [own]}, format="json").json()
     assert (told["saved"]["runs"], told["changed"]["runs"]) == (1, 0)
     assert values.saved() == Values()
+
+
+def test_other_values_are_previewed_for_who_may_save_them_alone(version):
+    viewer = client("runs.view_run", name="vera")
+    assert viewer.get(URL + "preview/?format=json").status_code == 200
+    assert viewer.get(URL + "preview/?completed_days=30").status_code == 403
+    assert viewer.post(URL + "preview/", {"completed_days": 30}, format="json").status_code == 403
+    assert ask(viewer, "retention.preview", {}).status_code == 200
+    assert ask(viewer, "retention.preview", {"completed_days": 30}).status_code == 403
 
 
 def ask(caller, path, given, *, is_mutation=False):

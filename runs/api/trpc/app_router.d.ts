@@ -2594,7 +2594,7 @@ export type AppRouter = TRPCBuiltRouter<
         output: Retention;
         meta: object;
       }>;
-      /** What the next night does, and what it would do with other values. */
+      /** What the next night does; for who may save them, also with other values. */
       preview: TRPCQueryProcedure<{
         input: TryRetentionInput | undefined;
         output: RetentionPreview;
