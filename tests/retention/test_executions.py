@@ -624,6 +624,17 @@ def test_a_dry_run_counts_and_writes_nothing(version, folder, monkeypatch):
     assert (done.archived, done.deleted_runs) == (execution.seen, 1)
 
 
+def test_a_dry_run_counts_of_what_came_late_only_that(version, folder):
+    run_id = ended(version, 100)
+    until_ended(begin())
+    line = NewEvent(Kind.LOG, node="ocr", data={"level": "info", "message": "late"})
+    recorder.record({run_id: [line]}, now=timezone.now())
+    counted = until_ended(begin(dry_run=True))
+    assert counted.events == 1
+    assert [line[3] for line in counted.report["terms"]] == [1]
+    assert until_ended(begin()).events == counted.events
+
+
 # -- What is sent ----------------------------------------------------------------------------
 
 
