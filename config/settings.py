@@ -262,6 +262,7 @@ CELERY_TASK_ROUTES |= {
     "retention.tick": {"queue": "control"},
     "retention.work": {"queue": "bulk"},
     "retention.finish_abandoned": {"queue": "bulk"},
+    "retention.prune": {"queue": "bulk"},
     "analytics.tick": {"queue": "bulk"},
 }
 CELERY_BEAT_SCHEDULE = {
@@ -283,6 +284,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 60},
     },
     "sweep storage": {"task": "runs.sweep_storage", "schedule": 60.0, "options": {"expires": 60}},
+    "prune executions": {
+        "task": "retention.prune",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
     "prune firings": {"task": "runs.prune_firings", "schedule": 60.0, "options": {"expires": 60}},
     "prune outbox": {"task": "runs.prune_outbox", "schedule": 60.0, "options": {"expires": 60}},
 }

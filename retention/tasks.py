@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from retention import nights, unfinished, work
+from retention import nights, pruning, unfinished, work
 from retention.models import Execution
 from retention.models.execution import ExecutionState
 from runs.engine import hints
@@ -71,6 +71,12 @@ def finish_abandoned() -> None:
         _unfinished.met(error)
     else:
         _unfinished.over()
+
+
+@shared_task(name="retention.prune", ignore_result=True)
+def prune() -> None:
+    """What it does not get to, the next one does."""
+    pruning.prune(timezone.now())
 
 
 def begin(execution: Execution) -> None:

@@ -68,7 +68,9 @@ class ExecutionSerializer(serializers.Serializer):
     deleted_runs = serializers.IntegerField(help_text="Runs that went for good, by their age.")
     skipped = serializers.IntegerField()
     errors = serializers.IntegerField()  # type: ignore[assignment]  # a field's name here
-    found = serializers.IntegerField(help_text="Findings, of which the first 10,000 are kept.")
+    found = serializers.IntegerField(
+        help_text="Findings, of which the first 10,000 are kept, for 90 days after the end."
+    )
     events = serializers.IntegerField(help_text="Events that left the database.")
     unpacked_bytes = serializers.IntegerField(help_text="Of the events' lines.")
     bytes = serializers.IntegerField(help_text="Of the objects.")

@@ -271,6 +271,21 @@ def test_findings_are_paged_and_taken_away_as_a_file(olga, monkeypatch):
     assert olga.get(url(execution, "?after=x")).status_code == 404
 
 
+def test_findings_that_are_forgotten_do_not_pass_for_none(olga):
+    execution = begin("check")
+    finding = Finding.objects.create(execution=execution, at=timezone.now(), problem="damaged")
+    Execution.objects.filter(pk=execution.pk).update(
+        found=1, state="finished", ended_at=timezone.now() - timedelta(days=89)
+    )
+    assert "for 90 days after its end" in text_of(olga.get(url(execution)))
+    finding.delete()
+    Execution.objects.update(ended_at=timezone.now() - timedelta(days=91))
+    page = olga.get(url(execution))
+    assert "Findings are kept for 90 days after the end; these are gone." in text_of(page)
+    assert "all is as it should be" not in text_of(page)
+    assert "findings-csv" not in page.content.decode()
+
+
 def _read(answer):
     async def gather():
         return b"".join([part async for part in answer.streaming_content])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,6 +13,7 @@ from django.utils.http import content_disposition_header
 
 from retention import executions
 from retention.models import Execution, Finding
+from retention.pruning import FINDINGS_KEPT
 from retention.taken import MOST_FINDINGS
 from retention.views.executions.base import ExecutionView
 from retention.views.executions.findings_file import as_csv
@@ -73,6 +75,8 @@ class ExecutionPage(ExecutionView):
             "later": shown[-1].pk if len(found) > PAGE_SIZE else "",
             "most_findings": MOST_FINDINGS,
             "is_cut": execution.found > MOST_FINDINGS,
+            "findings_days": FINDINGS_KEPT.days,
+            "are_forgotten": _are_forgotten(execution, self.now),
             "is_part": part,
         }
 
@@ -104,6 +108,12 @@ def find(public_id: str) -> Execution:
     if found is None:
         raise Http404("There is no such execution.")
     return found
+
+
+def _are_forgotten(execution: Execution, now: datetime) -> bool:
+    """Whether what it found is past its time; the last of it may be there still."""
+    ended = execution.ended_at
+    return bool(execution.found and ended and ended < now - FINDINGS_KEPT)
 
 
 def _public(finding: Finding) -> str:

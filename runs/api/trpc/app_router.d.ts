@@ -1489,7 +1489,7 @@ export interface Execution {
   deleted_runs: number;
   skipped: number;
   errors: number;
-  /** Findings, of which the first 10,000 are kept. */
+  /** Findings, of which the first 10,000 are kept, for 90 days after the end. */
   found: number;
   /** Events that left the database. */
   events: number;
@@ -1547,7 +1547,7 @@ export interface ListedExecution {
   deleted_runs: number;
   skipped: number;
   errors: number;
-  /** Findings, of which the first 10,000 are kept. */
+  /** Findings, of which the first 10,000 are kept, for 90 days after the end. */
   found: number;
   /** Events that left the database. */
   events: number;
