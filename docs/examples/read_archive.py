@@ -7,13 +7,19 @@ import sys
 
 import zstandard
 
-with open(sys.argv[1], "rb") as file:
-    reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-    manifest, *lines = io.BufferedReader(reader).readlines()
-about = json.loads(manifest)
-events = [json.loads(line) for line in lines]
-for event in events:
-    print(event["seq"], event["at"], event["kind"], event["node"], json.dumps(event["data"]))
-whole = hashlib.sha256(b"".join(lines)).hexdigest() == about["sha256"]
-if not whole or len(events) != about["events"]:
+digest, seq = hashlib.sha256(), 0
+try:
+    with open(sys.argv[1], "rb") as file:
+        reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+        lines = io.BufferedReader(reader)
+        about = json.loads(lines.readline())
+        for seq, line in enumerate(lines, about["first_seq"]):
+            event = json.loads(line)
+            if event["seq"] != seq:
+                raise ValueError(f"there is event {event['seq']} instead of {seq}")
+            print(seq, event["at"], event["kind"], event["node"], json.dumps(event["data"]))
+            digest.update(line)
+except (zstandard.ZstdError, ValueError, KeyError) as error:
+    sys.exit(f"This is not whole; it breaks off at event {seq}: {error}")
+if digest.hexdigest() != about["sha256"] or seq != about["last_seq"]:
     sys.exit(f"{about['run_id']}: this is not the log that was archived")

@@ -1,6 +1,7 @@
 """The archive's format as docs/archive.md tells it, read by a program that knows no portal."""
 
 import json
+import random
 import re
 import subprocess
 import sys
@@ -62,6 +63,40 @@ def test_the_script_tells_of_damage(tmp_path, whole):
     told = read(tmp_path, mixed)
     assert told.returncode == 1
     assert "not the log" in told.stderr
+
+
+def test_the_script_says_so_wherever_a_bit_is_wrong(tmp_path, whole):
+    for place in range(0, len(whole), 40):
+        spoilt = bytearray(whole)
+        spoilt[place] ^= 4
+        told = read(tmp_path, bytes(spoilt))
+        assert "Traceback" not in told.stderr, place
+        is_same = told.returncode == 0 and len(told.stdout.splitlines()) == 5
+        assert is_same or (told.returncode == 1 and "not" in told.stderr), place
+
+
+def test_the_script_prints_what_there_is_before_the_damage(tmp_path):
+    """Of a log that is longer than what is unpacked at a time."""
+    noise = random.Random(1)
+    whole = packed([line(seq, noise=noise.randbytes(300_000).hex()) for seq in range(1, 6)])
+    spoilt = bytearray(whole)
+    spoilt[-1000] ^= 4
+    for damaged in (bytes(spoilt), whole[:-1000]):
+        told = read(tmp_path, damaged)
+        assert told.returncode == 1
+        assert "not whole; it breaks off at event" in told.stderr
+        assert told.stdout.startswith("1 2026-03-02")
+
+
+@pytest.mark.parametrize(("seqs", "instead"), [([1, 2, 2, 3], (2, 3)), ([1, 2, 4, 5], (4, 3))])
+def test_the_script_tells_of_a_line_that_is_doubled_or_lacks(tmp_path, monkeypatch, seqs, instead):
+    with monkeypatch.context() as patch:
+        patch.setattr(coldstore, "_numbered", lambda *_: None)
+        wrong = packed([line(seq) for seq in seqs])
+    told = read(tmp_path, wrong)
+    assert told.returncode == 1
+    assert "there is event {} instead of {}".format(*instead) in told.stderr
+    assert [row.split()[0] for row in told.stdout.splitlines()] == ["1", "2"]
 
 
 def test_the_document_names_every_member(whole):
