@@ -2,7 +2,8 @@
 
 One URL answers with the whole page or, with `fragment`, with a part: `overview` (all above the
 tabs), `tabs`, `events` (a stretch of the history), `payload` (one event's, as text), `context`
-(JSON). What the page shows is in its address: see `run_address`. For its acts see `run_acts`.
+(JSON), `alike` (how many runs failed as this one did). What the page shows is in its address: see
+`run_address`. For its acts see `run_acts`.
 """
 
 from __future__ import annotations
@@ -283,5 +284,3 @@ class RunPage(RunActs):
             graph=graph_or_none(run),
             retry_of_url=reverse("admin:runs_run_page", args=[original]) if original else "",
         )
-
-    # -- Acts --------------------------------------------------------------------------------
