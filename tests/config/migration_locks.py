@@ -29,7 +29,8 @@ ALLOWED: dict[tuple[str, str], str] = {}
 SMALL = frozenset({
     "workflows", "triggers", "sources", "bulk_operations", "outbox_cursors",
     "executor_limits", "services", "backends", "views", "retention_policy",
-    "retention_workflow_policy", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions",
+    "retention_workflow_policy", "django_content_type", "auth_permission", "auth_group",
+    "auth_group_permissions",
 })  # fmt: skip
 
 _NAME = r'"?(?:\w+"?\."?)?(\w+)"?'
