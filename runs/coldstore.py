@@ -48,6 +48,12 @@ class Manifest:
     sha256: str
     about: dict[str, Any]
 
+    def must_be(self, sha256: str, last_seq: int) -> None:
+        """Raises Damaged where it is not of the log that was archived: what somebody put in its
+        place may be whole too."""
+        if (self.sha256, self.last_seq) != (sha256, last_seq):
+            raise Damaged("it is another one than was put there")
+
 
 @dataclass(frozen=True, slots=True)
 class Packed:
