@@ -204,7 +204,7 @@ class Said:
                 Figure("Objects", execution.seen),
                 Figure("In storage", execution.bytes, "size"),
                 Figure("Nothing names", report.get("orphans", 0)),
-                Figure("of these deleted in a day", report.get("doomed", 0)),
+                Figure("of these to be deleted", report.get("doomed", 0)),
                 Figure("Named and not there", report.get("lost", 0), look=bad),
                 Figure("Not the portal’s", report.get("strange", 0)),
                 Figure("Unfinished, removed", report.get("leftovers", 0)),
