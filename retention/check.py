@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Q
@@ -19,12 +19,16 @@ from runs import archiving, coldstore, objects
 from runs.coldstore import Damaged
 from runs.models import Archive
 from runs.objects import Missing, StorageAway
+from runs.objects.together import together
 
 # Objects that one step reads, and bytes of them, about.
 BATCH = 100
 BATCH_BYTES = 32_000_000
 # Of a sample, how many may be objects with which something was wrong already.
 MOST_KNOWN = 200
+# So many bytes are surely read in a second.
+BYTES_A_SECOND = 1_000_000
+MARKED = "marked; put it back from a backup of storage, and the next check takes the mark away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,43 +52,64 @@ def step(taken: Taken) -> bool:
     archives = _within(list(found[: BATCH if left is None else min(BATCH, left)]))
     if not archives:
         return cursor["phase"] == "known" and taken.commit({"phase": "others"})
-    verdicts, away = judge(archives)
-    count = len(verdicts)
-    if away is not None:
+    if not taken.keep(_longer(archives)):
+        return False
+    read = judge(archives)
+    verdicts = read.verdicts
+    if read.away is not None:
+        behind = taken.cursor
+        if cursor["phase"] == "known":
+            # What is still wrong stays in its place: it is told once.
+            told = verdicts[: read.unbroken]
+            behind = cursor | ({"behind": str(told[-1].archive.pk)} if told else {})
+            verdicts = told + [each for each in verdicts[read.unbroken :] if not each.problem]
         # Those that were read are counted; the others come again.
-        _write(taken, taken.cursor, verdicts, moved=bool(count))
-        raise away
+        _write(taken, behind, verdicts, moved=bool(verdicts))
+        raise read.away
     last = archives[-1]
-    behind = str(last.pk) if cursor["phase"] == "known" else _behind(last)
-    on = _write(taken, {"phase": cursor["phase"], "behind": behind}, verdicts)
-    taken.execution.seen += count
+    place = str(last.pk) if cursor["phase"] == "known" else _behind(last)
+    on = _write(taken, {"phase": cursor["phase"], "behind": place}, verdicts)
+    taken.execution.seen += len(verdicts)
     return on
 
 
-def judge(archives: Sequence[Archive]) -> tuple[list[Verdict], StorageAway | None]:
-    """What is with each object. Where storage went away, those that were read before."""
+def _longer(archives: Sequence[Archive]) -> timedelta:
+    """For how much longer it must be had because of what is large."""
+    return timedelta(seconds=sum(archive.bytes for archive in archives) / BYTES_A_SECOND)
+
+
+class Read(NamedTuple):
+    """What is with each object that could be read; the first `unbroken` follow one another."""
+
+    verdicts: list[Verdict]
+    unbroken: int
+    away: StorageAway | None
+
+
+def judge(archives: Sequence[Archive]) -> Read:
     verdicts: list[Verdict] = []
     away: StorageAway | None = None
-    with ThreadPoolExecutor(archiving.THREADS) as pool:
-        for archive, told in zip(archives, pool.map(_judged, archives), strict=True):
-            if isinstance(told, StorageAway):
-                away = told
-            else:
-                verdicts.append(Verdict(archive, told))
-    return verdicts, away
+    unbroken = 0
+    tasks = [partial(_judged, archive) for archive in archives]
+    for archive, told in zip(archives, together(tasks, archiving.THREADS), strict=True):
+        if isinstance(told, StorageAway):
+            away = away or told
+        elif isinstance(told, Exception):
+            raise told
+        else:
+            verdicts.append(Verdict(archive, told))
+            unbroken += away is None
+    return Read(verdicts, unbroken, away)
 
 
-def _judged(archive: Archive) -> str | StorageAway:
+def _judged(archive: Archive) -> str:
     try:
-        told = coldstore.check(objects.read(archive.name))
+        manifest = coldstore.check(objects.read(archive.name))
+        manifest.must_be(archive.sha256, archive.last_seq)
     except Missing:
         return "its object is not in storage"
     except Damaged as error:
         return f"its object is damaged: {error}"
-    except StorageAway as error:
-        return error
-    if told.sha256 != archive.sha256 or told.last_seq != archive.last_seq:
-        return "its object is another one than was put there"
     return ""
 
 
@@ -93,7 +118,8 @@ def write(verdicts: Sequence[Verdict], now: datetime) -> list[Verdict]:
     somebody has found whole since, or are gone with their runs, are passed over. Within a
     transaction."""
     read = {each.archive.pk: (each.archive.name, each.archive.verified_at) for each in verdicts}
-    rows = Archive.objects.filter(pk__in=read).order_by("run_id").select_for_update(no_key=True)
+    found = Archive.objects.filter(pk__in=read).only("name", "verified_at")
+    rows = found.order_by("run_id").select_for_update(no_key=True)
     same = {row.pk for row in rows if (row.name, row.verified_at) == read[row.pk]}
     whole = [each.archive.pk for each in verdicts if not each.problem and each.archive.pk in same]
     Archive.objects.filter(pk__in=whole).update(verified_at=now, problem="")
@@ -103,12 +129,12 @@ def write(verdicts: Sequence[Verdict], now: datetime) -> list[Verdict]:
     return wrong
 
 
-def finding_of(verdict: Verdict) -> Finding:
+def finding_of(verdict: Verdict, act: str) -> Finding:
     return Finding(
         run_id=verdict.archive.pk,
         object_name=verdict.archive.name,
         problem=verdict.problem[:500],
-        act="marked; put it back from a backup of storage, and the next check takes the mark away",
+        act=act,
     )
 
 
@@ -120,7 +146,7 @@ def _write(
         count = len(verdicts)
         return taken.commit(
             cursor,
-            findings=[finding_of(each) for each in wrong],
+            findings=[finding_of(each, MARKED) for each in wrong],
             moved=moved,
             figures={
                 "seen": count,
@@ -135,7 +161,7 @@ def _write(
 
 
 def _known(cursor: dict[str, Any]) -> Any:
-    found = Archive.objects.exclude(problem="").order_by("run_id")
+    found = Archive.objects.exclude(problem="").defer("senders").order_by("run_id")
     return found.filter(run_id__gt=uuid.UUID(cursor["behind"])) if "behind" in cursor else found
 
 
@@ -145,7 +171,7 @@ def _others(taken: Taken, cursor: dict[str, Any]) -> Any:
     if "behind" in cursor:
         at, last = datetime.fromisoformat(cursor["behind"][0]), uuid.UUID(cursor["behind"][1])
         found = found.filter(Q(verified_at__gte=at) & (Q(verified_at__gt=at) | Q(run_id__gt=last)))
-    return found.order_by("verified_at", "run_id")
+    return found.defer("senders").order_by("verified_at", "run_id")
 
 
 def _behind(archive: Archive) -> list[str]:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -26,6 +26,7 @@ from retention.taken import Taken
 from runs import archiving, backups, doomed, ids, objects
 from runs.models import Archive, ExportPart
 from runs.objects import Missing
+from runs.objects.together import together
 
 PREFIXES = ARCHIVE, EXPORTS = archiving.PREFIX, "exports/"
 # Names that are compared in one step; rows whose objects are asked for one by one.
@@ -87,7 +88,8 @@ def _archives(taken: Taken, cursor: dict[str, Any]) -> bool:
     report = _report(taken, objects=len(listed), **_counts(findings))
     with transaction.atomic():
         told = wrong if taken.execution.dry_run else check.write(wrong, timezone.now())
-        findings += [check.finding_of(each) for each in told]
+        act = "" if taken.execution.dry_run else check.MARKED
+        findings += [check.finding_of(each, act) for each in told]
         report["lost"] += len(told)
         return taken.commit(
             {"phase": "archives", "behind": upto} if upto != _END else {"phase": "exports"},
@@ -115,18 +117,14 @@ def _lost(rows: Sequence[Archive]) -> list[Verdict]:
 
 
 def _missing(names: Sequence[str]) -> set[str]:
-    with ThreadPoolExecutor(archiving.THREADS) as pool:
-        return {
-            name for name, there in zip(names, pool.map(_is_there, names), strict=True) if not there
-        }
-
-
-def _is_there(name: str) -> bool:
-    try:
-        objects.size(name)
-    except Missing:
-        return False
-    return True
+    missing = set()
+    tasks = [partial(objects.size, name) for name in names]
+    for name, told in zip(names, together(tasks, archiving.THREADS), strict=True):
+        if isinstance(told, Missing):
+            missing.add(name)
+        elif isinstance(told, Exception):
+            raise told
+    return missing
 
 
 # -- Exports: few, and each with a time of its own -------------------------------------------

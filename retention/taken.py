@@ -144,20 +144,23 @@ class Taken:
         own.update(taken_until=None)
 
     def wait(self, told: str) -> None:
-        """Something is in its way: it is tried again after a while, and given up after hours."""
+        """Something is in its way: it is tried again after a while, and given up after hours.
+
+        Also where somebody else has it by now: what takes longer than the lease lasts would else
+        be met by one worker after the other, and never be said. Whoever moves it takes it back."""
         now = timezone.now()
-        with self.locked() as row:
-            if row is None:
+        with transaction.atomic():
+            row = Execution.objects.select_for_update().get(pk=self.execution.pk)
+            if not row.is_running:
                 return
             since = row.trouble_since or now
-            Execution.objects.filter(pk=row.pk).update(
-                trouble=told[:500],
-                trouble_since=since,
-                tries=row.tries + 1,
-                next_at=now + min(FIRST_PAUSE * 2 ** min(row.tries, 10), LONGEST_PAUSE),
-                moved_at=now,
-                taken_until=None,
-            )
+            fields: dict[str, Any] = {
+                "trouble": told[:500], "trouble_since": since, "tries": row.tries + 1,
+            }  # fmt: skip
+            if row.taken_until == self.token:
+                pause = min(FIRST_PAUSE * 2 ** min(row.tries, 10), LONGEST_PAUSE)
+                fields |= {"next_at": now + pause, "moved_at": now, "taken_until": None}
+            Execution.objects.filter(pk=row.pk).update(**fields)
             if now - since >= GIVES_UP:
                 executions.end(row, ExecutionState.FAILED, now)
 

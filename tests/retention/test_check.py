@@ -1,12 +1,15 @@
 """The integrity check: what is not whole is told of, whatever else goes on."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
-from retention import check, work
-from retention.models import Finding
+from retention import check, taken, work
+from retention.models import Execution, Finding
 from retention.taken import take
 from runs import lifecycle, objects
 from runs.models import Archive, Run
@@ -21,6 +24,7 @@ from tests.retention.nightly import (
     until_ended,
     workflow,
 )
+from tests.seaweed import Hang
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -102,6 +106,12 @@ def test_an_object_of_another_run_in_its_place_is_told_of(archives, folder):
     assert "another one" in Finding.objects.get().problem
 
 
+def test_a_shorter_log_of_the_same_run_in_its_place_is_told_of(archives):
+    Archive.objects.filter(pk=archives[0].pk).update(last_seq=archives[0].last_seq + 1)
+    until_ended(begin("check", options={"most": None}))
+    assert "another one" in Finding.objects.get().problem
+
+
 def test_what_is_whole_again_is_no_longer_marked(archives, folder):
     path = folder / archives[5].name
     data = path.read_bytes()
@@ -164,6 +174,88 @@ def test_storage_that_goes_away_marks_nothing_and_it_goes_on_after(
     assert execution.state == "finished"
     assert not problems()
     assert not Archive.objects.filter(verified_at__lt=execution.created_at).exists()
+
+
+def test_what_is_still_wrong_is_told_once_though_storage_goes_away(
+    archives, folder, small_batches, monkeypatch
+):
+    Archive.objects.update(problem="its object is not in storage")
+    known = list(Archive.objects.order_by("run_id"))
+    monkeypatch.setattr(check, "BATCH", 6)
+    for archive in (known[0], known[1], known[4]):
+        spoil(folder, archive)
+    plain, away = objects.read, [True]
+
+    def read(name):
+        if away and name == known[3].name:
+            raise objects.StorageAway("The disk fails")
+        return plain(name)
+
+    monkeypatch.setattr(objects, "read", read)
+    execution = begin("check", options={"most": None})
+    for _ in range(4):
+        work.work(execution.pk, 0)
+        lease_is_over(execution)
+    execution.refresh_from_db()
+    assert (execution.trouble, execution.tries) == ("The disk fails", 4)
+    # The two before it, and what is whole wherever it stands.
+    assert (execution.seen, execution.errors, execution.verified) == (4, 2, 2)
+    away.clear()
+    execution = until_ended(execution)
+    assert (execution.seen, execution.errors, execution.verified) == (6, 3, 3)
+    told = Finding.objects.filter(execution=execution).values_list("run_id", flat=True)
+    assert sorted(told) == [known[0].pk, known[1].pk, known[4].pk]
+
+
+def test_storage_that_hangs_longer_than_the_lease_lasts_is_told_of(
+    archives, settings, bucket, between, monkeypatch
+):
+    monkeypatch.setattr(taken, "LEASE", timedelta(seconds=0.3))
+    settings.STORAGES = bucket.storages(between, read_seconds=2)
+    between.meets(Hang())
+    execution = begin("check", options={"most": None})
+
+    def first():
+        try:
+            work.work(execution.pk)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(first)
+        until = time.monotonic() + 60
+        while not between.count() or not (other := take(execution.pk, 1)):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        assert not working.done()
+        working.result()
+    execution.refresh_from_db()
+    assert execution.taken_until == other.token
+    assert "does not answer in time" in execution.trouble
+    assert (execution.trouble_since is not None, execution.tries) == (True, 1)
+
+
+def test_what_every_worker_loses_is_given_up_after_hours(archives):
+    execution = begin("check")
+    for hours, state in ((0, "running"), (7, "failed")):
+        lost = take(execution.pk, 1)
+        lease_is_over(execution)
+        assert take(execution.pk, 1)
+        if hours:
+            Execution.objects.filter(pk=execution.pk).update(
+                trouble_since=timezone.now() - timedelta(hours=hours)
+            )
+        lost.wait("Object storage does not answer in time")
+        lease_is_over(execution)
+        execution.refresh_from_db()
+        assert (execution.state, bool(execution.trouble)) == (state, True)
+
+
+def test_what_senders_sent_is_not_read(archives):
+    mine = take(begin("check").pk, 1)
+    Archive.objects.filter(pk=archives[0].pk).update(problem="it is damaged")
+    for found in (check._known({}), check._others(mine, {})):
+        assert "senders" in found.first().get_deferred_fields()
 
 
 def test_the_next_are_found_by_an_index(archives):

@@ -159,7 +159,7 @@ def test_a_dry_run_only_tells(archives, folder):
     (folder / archives[1].name).unlink()
     execution = until_ended(begin("sweep", dry_run=True))
     assert execution.found == 2
-    assert found()[name, sweep.NOBODYS] == ""
+    assert found() == {(name, sweep.NOBODYS): "", (archives[1].name, sweep.LOST): ""}
     assert not DoomedObject.objects.exists()
     assert not Archive.objects.exclude(problem="").exists()
 

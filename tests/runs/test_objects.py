@@ -11,12 +11,15 @@ import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from runs import objects
 from runs.objects import bucket as bucket_module
 from runs.objects import folder as folder_module
+from runs.objects import together as together_module
+from runs.objects.together import together
 from tests.seaweed import (
     SECRET,
     Answer,
@@ -410,6 +413,30 @@ def test_nobody_waits_twice_for_storage_that_does_not_answer(settings, bucket, b
         with pytest.raises(objects.StorageAway, match="does not answer in time"):
             act()
         assert by_between.count() == seen + 1
+
+
+def test_of_many_few_wait_for_storage_that_does_not_answer(
+    settings, bucket, by_between, monkeypatch
+):
+    monkeypatch.setattr(together_module, "PATIENCE", 0)
+    settings.STORAGES = bucket.storages(by_between, **IMPATIENT)
+    by_between.meets(Hang())
+    seen = by_between.count()
+    came = list(together([partial(objects.size, f"a/{number}") for number in range(30)], 2))
+    assert [type(each) for each in came] == [objects.StorageAway] * 30
+    # Two that wait, and two that may have begun before these were told.
+    assert by_between.count() - seen <= 4
+
+
+def test_where_storage_fails_at_one_at_once_the_others_are_asked_for(by_between):
+    for number in range(20):
+        put(f"a/{number:02}", bytes(number))
+    by_between.meets(Answer(500), path="a/03")
+    tasks = [partial(objects.size, f"a/{number:02}") for number in range(22)]
+    came = list(together(tasks, 4))
+    assert isinstance(came.pop(3), objects.StorageAway)
+    assert [type(each) for each in came[-2:]] == [objects.Missing] * 2
+    assert came[:-2] == [number for number in range(20) if number != 3]
 
 
 @pytest.mark.long
