@@ -9,6 +9,7 @@ tables tells what is nobody's.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -39,6 +40,8 @@ FEW, PART = 100, 10
 NOBODYS = "nothing names it"
 STRANGE = "it is none of the portal's, by its name"
 LOST = "its object is not in storage"
+# As `runs.bulk.export_work` calls them.
+_PART = re.compile(EXPORTS + r"(bulk_[0-9a-z]{26})-[0-9]{10,19}-[0-9a-f]{12}\.(?:csv|ndjson)\.gz")
 
 # By bytes, whatever the database's collation is: as storage orders names. There is such an index.
 _ROWS = """
@@ -144,8 +147,9 @@ def _exports(taken: Taken, cursor: dict[str, Any]) -> bool:
 
 
 def _operation_of(name: str) -> uuid.UUID | None:
-    """The export that a file's name tells."""
-    return ids.decode("bulk", name.removeprefix(EXPORTS).partition("-")[0])
+    """The export that a file's name tells; None for what is none of ours."""
+    found = _PART.fullmatch(name)
+    return ids.decode("bulk", found[1]) if found else None
 
 
 def _nobodys_parts(names: Sequence[str]) -> set[str]:

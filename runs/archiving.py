@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -105,11 +106,17 @@ def new_name(run_id: uuid.UUID, completed_at: datetime, last_seq: int) -> str:
 
 
 PREFIX = "archive/"
+# Objects that were put before names were used only once have no last part.
+_NAME = re.compile(
+    PREFIX + r"[0-9]{4}/[0-9]{2}/[0-9]{2}/(run_[0-9a-z]{26})\.[1-9][0-9]{0,9}(\.[0-9a-f]{16})?\.zst"
+)
 
 
 def run_of(name: str) -> uuid.UUID | None:
-    """The run that an object's name tells; None for what is none of ours."""
-    return ids.decode("run", name.rpartition("/")[2].partition(".")[0])
+    """The run that an object's name tells; None for what is none of ours, such as a copy that
+    somebody made of one."""
+    found = _NAME.fullmatch(name)
+    return ids.decode("run", found[1]) if found else None
 
 
 def archive(

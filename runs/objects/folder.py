@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +18,8 @@ from runs.objects.look import Look
 CHUNK = 256_000
 # Where the file system has no files without a name; no object is called so.
 DRAFT = ".draft-"
+# As Python reads bytes that are no text.
+_NO_TEXT = re.compile(r"[\ud800-\udfff]")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
@@ -119,6 +122,8 @@ class Folder:
                 entries = sorted(
                     (f"{folder}{entry.name}/" if entry.is_dir() else folder + entry.name, entry)
                     for entry in found
+                    # What is no text is no name, and in no database.
+                    if not _NO_TEXT.search(entry.name)
                 )
         except FileNotFoundError:  # nothing was ever kept, or it was deleted meanwhile
             return

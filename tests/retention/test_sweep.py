@@ -12,7 +12,7 @@ from retention import sweep, work
 from retention.models import Finding
 from retention.taken import Taken
 from runs import archiving, doomed, ids, lifecycle, objects
-from runs.bulk import operations
+from runs.bulk import export_work, operations
 from runs.models import Archive, DoomedObject, ExportPart, Run
 from tests.plans import as_for_many_rows
 from tests.retention.nightly import (
@@ -68,8 +68,7 @@ def export(folder, count=1):
         "export", by=ANNA, now=timezone.now(), chosen=[ids.new_id()], options={"format": "csv"}
     )
     for number in range(count):
-        name = f"exports/{operation.public_id}-{number:010d}-abcdef.csv.gz"
-        put(folder, name)
+        name = put(folder, export_work._name_of(operation))
         ExportPart.objects.create(
             operation=operation, number=number, name=name, runs=1, events=1, missing=0,
             bytes=1, unpacked=1, sha256="",
@@ -99,8 +98,8 @@ def test_what_nothing_names_goes_after_a_day(archives, folder, pages):
     operation = export(folder)
     orphans = {
         put(folder, orphan(1)), put(folder, orphan(400)), put(folder, orphan(4_000)),
-        put(folder, f"exports/{operation.public_id}-0000000009-abcdef.csv.gz"),
-        put(folder, f"exports/{ids.encode('bulk', ids.new_id())}-0000000000-abcdef.csv.gz"),
+        put(folder, export_work._name_of(operation)),
+        put(folder, f"exports/{ids.encode('bulk', ids.new_id())}-0000000000-abcdefabcdef.csv.gz"),
     }  # fmt: skip
     execution = until_ended(begin("sweep"))
     assert found() == {(name, sweep.NOBODYS): "it is deleted in a day" for name in orphans}
@@ -118,9 +117,29 @@ def test_what_is_doomed_already_is_not_told_of(archives, folder):
 
 
 def test_what_has_no_name_of_ours_is_left_alone(archives, folder, pages):
-    names = [put(folder, "archive/README"), put(folder, "exports/notes.txt")]
-    until_ended(begin("sweep"))
-    assert found() == {(name, sweep.STRANGE): "left alone" for name in names}
+    name, run = orphan(), ids.encode("run", ids.new_id())
+    part = f"exports/{ids.encode('bulk', ids.new_id())}-0000000000-abcdefabcdef.csv.gz"
+    names = [
+        "archive/README", "exports/notes.txt",
+        # Copies that somebody made.
+        f"{name}.bak", f"{name} (1)", f"{archives[0].name}.bak", f"archive/old/2024/{run}.24.zst",
+        name.replace("archive/", "archive/old/"), f"archive/{run}.24.zst", f"archive/2024/{run}",
+        name.replace(".zst", ".0.zst"), name.replace(".3.", ".03."), f"{name}\n",
+        name.replace("run_", "RUN_"), name.replace("run_", "job_"), f"{part}.bak", f"{part}~",
+        part.replace("exports/", "exports/old/"), part.replace(".csv", ".xlsx"),
+        f"exports/{ids.encode('bulk', ids.new_id())}-notes",
+        # Longer than a column.
+        f"archive/2024/01/02/{run}.{'9' * 200}.zst", f"archive/{'long/' * 100}{run}.24.zst",
+        f"exports/{ids.encode('bulk', ids.new_id())}-{'0' * 180}-abcdefabcdef.csv.gz",
+        f"exports/{ids.encode('bulk', ids.new_id())}-{'a' * 200}",
+    ]  # fmt: skip
+    for each in names:
+        put(folder, each)
+    # No text, and thus nothing that a row can hold.
+    (folder / os.fsdecode(b"archive/\xff")).write_bytes(b"")
+    execution = until_ended(begin("sweep"))
+    assert execution.state == "finished"
+    assert found() == {(each[:300], sweep.STRANGE): "left alone" for each in names}
     assert not DoomedObject.objects.exists()
 
 
