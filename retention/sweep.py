@@ -233,14 +233,21 @@ def _grace(now: datetime) -> timedelta:
     return GRACE if kept_until is None else max(GRACE, kept_until - now)
 
 
-def _leftovers(taken: Taken, _: dict[str, Any]) -> bool:
+def _leftovers(taken: Taken, cursor: dict[str, Any]) -> bool:
     """What writers that were killed left behind and is no object."""
     if taken.execution.dry_run:
         return False
     before = timezone.now() - GRACE
-    count = sum(objects.drop_unfinished(prefix, before) for prefix in PREFIXES)
-    taken.commit({"phase": "leftovers"}, report=_report(taken, leftovers=count))
-    return False
+    prefix, count = cursor.get("prefix", ARCHIVE), 0
+    for place, dropped in objects.drop_unfinished(prefix, before, cursor.get("behind", "")):
+        count += dropped
+        # There may be a folder for each of many days.
+        if place and taken.is_over:
+            on = {"phase": "leftovers", "prefix": prefix, "behind": place}
+            return taken.commit(on, report=_report(taken, leftovers=count))
+    on = {"phase": "leftovers", "prefix": EXPORTS}
+    came = taken.commit(on, report=_report(taken, leftovers=count))
+    return came and prefix == ARCHIVE
 
 
 def _counts(findings: Sequence[Finding]) -> dict[str, int]:

@@ -93,10 +93,12 @@ def look() -> Look:
     return _store().look()
 
 
-def drop_unfinished(prefix: str, before: datetime) -> int:
+def drop_unfinished(prefix: str, before: datetime, after: str = "") -> Iterator[tuple[str, int]]:
     """Remove what is left of objects that were begun `before`, and not finished, because their
-    writer was killed; gives how many. They are no objects: `names` does not list them."""
-    return _store().drop_unfinished(prefix, before)
+    writer was killed. They are no objects: `names` does not list them. `prefix` ends with a slash,
+    or is empty. Piece by piece as it is read: gives of each behind what place one may go on
+    `after` it, and how many were removed; the place is empty where nothing follows."""
+    return _store().drop_unfinished(prefix, before, after)
 
 
 def checked(name: str) -> str:

@@ -252,10 +252,12 @@ class Bucket:
                 return
             asked = {"ContinuationToken": page["NextContinuationToken"]}
 
-    def drop_unfinished(self, prefix: str, before: datetime) -> int:
-        dropped = 0
-        asked: dict[str, str] = {}
+    def drop_unfinished(
+        self, prefix: str, before: datetime, after: str
+    ) -> Iterator[tuple[str, int]]:
+        asked = {"KeyMarker": self._location + after} if after else {}
         while True:
+            dropped = 0
             with self._client_told():
                 page = self._client.list_multipart_uploads(
                     Bucket=self._bucket, Prefix=self._location + prefix, **asked
@@ -265,11 +267,11 @@ class Bucket:
                         self._abort(upload["Key"], upload["UploadId"])
                         dropped += 1
             if not page.get("IsTruncated"):
-                return dropped
-            asked = {
-                "KeyMarker": page["NextKeyMarker"],
-                "UploadIdMarker": page.get("NextUploadIdMarker", ""),
-            }
+                yield "", dropped
+                return
+            key = page["NextKeyMarker"]
+            yield key.removeprefix(self._location), dropped
+            asked = {"KeyMarker": key, "UploadIdMarker": page.get("NextUploadIdMarker", "")}
 
     def _abort(self, key: str, upload: str) -> None:
         with suppress(self._client.exceptions.NoSuchUpload):

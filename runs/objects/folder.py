@@ -100,20 +100,33 @@ class Folder:
         with self._told():
             yield from self._walk("", prefix, after)
 
-    def drop_unfinished(self, prefix: str, before: datetime) -> int:
-        count = 0
+    def drop_unfinished(
+        self, prefix: str, before: datetime, after: str
+    ) -> Iterator[tuple[str, int]]:
         with self._told():
-            for folder, _, files in os.walk(self._root):
-                for name in files:
-                    path = Path(folder, name)
-                    inside = path.relative_to(self._root).as_posix().replace(DRAFT, "", 1)
-                    if not name.startswith(DRAFT) or not inside.startswith(prefix):
+            yield from self._dropped(prefix[: prefix.rfind("/") + 1], before.timestamp(), after)
+
+    def _dropped(self, folder: str, before: float, after: str) -> Iterator[tuple[str, int]]:
+        """Folder by folder, each before what is in it, in the order of their names."""
+        inside: list[str] = []
+        count = 0
+        try:
+            with os.scandir(self._root / folder) as found:
+                for entry in found:
+                    if _NO_TEXT.search(entry.name):
                         continue
-                    with suppress(FileNotFoundError):
-                        if path.stat().st_mtime < before.timestamp():
-                            path.unlink()
-                            count += 1
-        return count
+                    if not entry.name.startswith(DRAFT):
+                        if entry.is_dir(follow_symlinks=False):
+                            inside.append(f"{folder}{entry.name}/")
+                    elif folder > after or not after:
+                        count += _drop(entry, before)
+        except FileNotFoundError:
+            return
+        if folder > after or not after:
+            yield folder, count
+        for name in sorted(inside):
+            if name > after or after.startswith(name):
+                yield from self._dropped(name, before, after)
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[tuple[str, int]]:
         """By name as a whole: "a-b" comes before "a/b"."""
@@ -167,6 +180,14 @@ def _as_told(error: OSError, root: Path) -> StorageAway:
             f" the right to read and write in {root}."
         )
     return StorageAway(f"The disk of {root} fails ({error}): see the system's log.")
+
+
+def _drop(draft: os.DirEntry[str], before: float) -> int:
+    with suppress(FileNotFoundError):  # its writer has just finished it
+        if draft.stat(follow_symlinks=False).st_mtime < before:
+            os.unlink(draft)
+            return 1
+    return 0
 
 
 @contextmanager

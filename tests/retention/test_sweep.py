@@ -237,6 +237,30 @@ def test_what_killed_writers_left_is_removed(archives, folder):
     assert not old.exists()
 
 
+def test_what_killed_writers_left_is_looked_for_slice_by_slice(archives, folder):
+    paths = [
+        folder / f"archive/2020/01/{day:02}/.draft-{letter}"
+        for day in range(1, 8)
+        for letter in "ab"
+    ]
+    paths.append(folder / "exports/.draft-c")
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - 200_000,) * 2)
+    execution, left = begin("sweep"), []
+    while execution.is_running:
+        work.work(execution.pk, 0)
+        execution.refresh_from_db()
+        if execution.cursor.get("phase") == "leftovers":
+            left.append(execution.report["leftovers"])
+    # A folder at a time.
+    assert {2, 4, 6, 8, 10, 12, 14, 15} <= set(left)
+    assert left == sorted(left)
+    assert (execution.state, execution.report["leftovers"]) == ("finished", 15)
+    assert not list(folder.rglob(".draft-*"))
+
+
 def test_killed_at_any_step_it_finds_the_same(archives, folder, monkeypatch):
     monkeypatch.setattr(sweep, "PAGE", 2)
     orphans = {put(folder, orphan(days)) for days in (1, 50, 150)}

@@ -74,6 +74,14 @@ def get(name):
     return b"".join(objects.read(name))
 
 
+def dropped(prefix, before, after=""):
+    return [(place, count) for place, count in objects.drop_unfinished(prefix, before, after)]
+
+
+def how_many(prefix, before):
+    return sum(count for _, count in dropped(prefix, before))
+
+
 def listed(prefix="", after=""):
     return [name for name, _ in objects.names(prefix, after)]
 
@@ -286,12 +294,14 @@ def test_nothing_is_left_in_a_bucket_by_who_was_killed(settings, bucket):
 def test_uploads_in_parts_that_nobody_finished_are_dropped(settings, bucket):
     """As django-storages leaves them when it is killed."""
     settings.STORAGES = bucket.storages()
-    bucket.client().create_multipart_upload(Bucket=bucket.name, Key="exports/one")
+    for name in ("exports/one", "exports/two"):
+        bucket.client().create_multipart_upload(Bucket=bucket.name, Key=name)
     now = datetime.now(UTC)
-    assert objects.drop_unfinished("exports/", now - timedelta(hours=1)) == 0
-    assert objects.drop_unfinished("archive/", now + timedelta(hours=1)) == 0
-    assert bucket.unfinished() == 1
-    assert objects.drop_unfinished("exports/", now + timedelta(hours=1)) == 1
+    assert how_many("exports/", now - timedelta(hours=1)) == 0
+    assert how_many("archive/", now + timedelta(hours=1)) == 0
+    assert bucket.unfinished() == 2
+    assert dropped("exports/", now + timedelta(hours=1), "exports/one") == [("", 1)]
+    assert dropped("exports/", now + timedelta(hours=1)) == [("", 1)]
     assert bucket.unfinished() == 0
 
 
@@ -307,12 +317,34 @@ def test_a_file_system_without_nameless_files_has_drafts(settings, tmp_path, mon
     draft.write_bytes(b"half")
     now = datetime.now(UTC)
     assert listed() == ["archive/one"]
-    assert objects.drop_unfinished("archive/", now - timedelta(hours=1)) == 0
-    assert objects.drop_unfinished("exports/", now + timedelta(hours=1)) == 0
+    assert how_many("archive/", now - timedelta(hours=1)) == 0
+    assert how_many("exports/", now + timedelta(hours=1)) == 0
     assert draft.exists()
-    assert objects.drop_unfinished("archive/", now + timedelta(hours=1)) == 1
+    assert how_many("archive/", now + timedelta(hours=1)) == 1
     assert listed() == ["archive/one"]
     assert not draft.exists()
+
+
+def test_drafts_are_looked_for_folder_by_folder_and_only_under_the_prefix(settings, tmp_path):
+    in_a_folder(settings, tmp_path)
+    days = ["", "2024/", "2024/01-b/", "2024/01/", "2024/01/02/", "2024/02/", "2025/"]
+    for folder in [*(f"archive/{day}" for day in days), "", "archived/", "exports/", "other/"]:
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / f"{folder_module.DRAFT}1").write_bytes(b"half")
+        (tmp_path / folder / "one").write_bytes(b"whole")
+    later, long_ago = datetime.now(UTC) + timedelta(hours=1), datetime(2020, 1, 1, tzinfo=UTC)
+    places = [f"archive/{day}" for day in days]
+    pieces = objects.drop_unfinished("archive/", later)
+    assert [next(pieces), next(pieces)] == [(place, 1) for place in places[:2]]
+    assert (tmp_path / places[2] / f"{folder_module.DRAFT}1").exists()
+    pieces.close()
+    for number, place in enumerate(places):
+        rest = [each for each, _ in dropped("archive/", long_ago, place)]
+        assert rest == places[number + 1 :]
+    assert dropped("archive/", later, places[1]) == [(place, 1) for place in places[2:]]
+    left = sorted(path.parent.name for path in tmp_path.rglob(f"{folder_module.DRAFT}*"))
+    assert left == sorted([tmp_path.name, "archived", "exports", "other"])
+    assert len(listed("archive/")) == 7
 
 
 # -- A bucket that makes trouble -------------------------------------------------------------
@@ -329,7 +361,7 @@ def everything():
         lambda: objects.size("none"),
         listed,
         lambda: objects.delete_many(["there"]),
-        lambda: objects.drop_unfinished("", datetime.now(UTC)),
+        lambda: dropped("", datetime.now(UTC)),
     ]
 
 
