@@ -36,6 +36,6 @@ def same_storage() -> None:
         raise Misconfigured(
             f"Storage answers, but has none of the {len(names)} archives that were looked for, such"
             f" as {min(names)}: is its folder mounted, and is it the right bucket? Nothing is"
-            " archived until one of them is there. If they are lost, check the whole archive: what"
-            " is known to be lost is not waited for."
+            " archived, or marked as lost, until one of them is there. If they are lost, check the"
+            " whole archive: what is known to be lost is not waited for."
         )

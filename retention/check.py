@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from retention import canary
 from retention.models import Finding
 from retention.taken import Taken
 from runs import archiving, coldstore, objects
@@ -28,6 +29,7 @@ BATCH_BYTES = 32_000_000
 MOST_KNOWN = 200
 # So many bytes are surely read in a second.
 BYTES_A_SECOND = 1_000_000
+LOST = "its object is not in storage"
 MARKED = "marked; put it back from a backup of storage, and the next check takes the mark away"
 
 
@@ -56,6 +58,9 @@ def step(taken: Taken) -> bool:
         return False
     read = judge(archives)
     verdicts = read.verdicts
+    # Who has all of them read means it; a sample must not call lost what is not mounted.
+    if most is not None and any(each.problem == LOST for each in verdicts):
+        canary.same_storage()
     if read.away is not None:
         behind = taken.cursor
         if cursor["phase"] == "known":
@@ -107,23 +112,28 @@ def _judged(archive: Archive) -> str:
         manifest = coldstore.check(objects.read(archive.name))
         manifest.must_be(archive.sha256, archive.last_seq)
     except Missing:
-        return "its object is not in storage"
+        return LOST
     except Damaged as error:
         return f"its object is damaged: {error}"
     return ""
 
 
-def write(verdicts: Sequence[Verdict], now: datetime) -> list[Verdict]:
-    """Let the rows say it; gives what is wrong. Rows that name another object by now, or one that
-    somebody has found whole since, or are gone with their runs, are passed over. Within a
-    transaction."""
+def still(verdicts: Sequence[Verdict], *, locked: bool = False) -> list[Verdict]:
+    """Without rows that name another object by now, or one that somebody has found whole since, or
+    are gone with their runs."""
     read = {each.archive.pk: (each.archive.name, each.archive.verified_at) for each in verdicts}
-    found = Archive.objects.filter(pk__in=read).only("name", "verified_at")
-    rows = found.order_by("run_id").select_for_update(no_key=True)
+    rows = Archive.objects.filter(pk__in=read).only("name", "verified_at").order_by("run_id")
+    rows = rows.select_for_update(no_key=True) if locked else rows
     same = {row.pk for row in rows if (row.name, row.verified_at) == read[row.pk]}
-    whole = [each.archive.pk for each in verdicts if not each.problem and each.archive.pk in same]
+    return [each for each in verdicts if each.archive.pk in same]
+
+
+def write(verdicts: Sequence[Verdict], now: datetime) -> list[Verdict]:
+    """Let the rows say it that `still` are the same; gives what is wrong. Within a transaction."""
+    same = still(verdicts, locked=True)
+    whole = [each.archive.pk for each in same if not each.problem]
     Archive.objects.filter(pk__in=whole).update(verified_at=now, problem="")
-    wrong = [each for each in verdicts if each.problem and each.archive.pk in same]
+    wrong = [each for each in same if each.problem]
     for each in wrong:
         Archive.objects.filter(pk=each.archive.pk).update(problem=each.problem[:300])
     return wrong

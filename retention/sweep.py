@@ -13,33 +13,26 @@ import re
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import islice
 from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from retention import check
-from retention.check import Verdict
+from retention import canary, check, lost
 from retention.models import Finding
 from retention.taken import Taken
 from runs import archiving, backups, doomed, ids, objects
 from runs.models import Archive, ExportPart
-from runs.objects import Missing
-from runs.objects.together import together
 
 PREFIXES = ARCHIVE, EXPORTS = archiving.PREFIX, "exports/"
-# Names that are compared in one step; rows whose objects are asked for one by one.
+# Names that are compared in one step.
 PAGE = 1_000
-ASKED = 200
 # What nobody names is kept for so long after it was found.
 GRACE = timedelta(days=1)
-# Of more objects than this, and of a greater part of all, a person decides.
-FEW, PART = 100, 10
 NOBODYS = "nothing names it"
 STRANGE = "it is none of the portal's, by its name"
-LOST = "its object is not in storage"
+LOST = check.LOST
 # As `runs.bulk.export_work` calls them.
 _PART = re.compile(EXPORTS + r"(bulk_[0-9a-z]{26})-[0-9]{10,19}-[0-9a-f]{12}\.(?:csv|ndjson)\.gz")
 
@@ -65,6 +58,8 @@ WHERE NOT EXISTS (SELECT FROM export_parts
 
 
 def step(taken: Taken) -> bool:
+    if not taken.cursor:
+        canary.same_storage()
     cursor = taken.cursor or {"phase": "archives"}
     return _STEPS[cursor["phase"]](taken, cursor)
 
@@ -82,24 +77,16 @@ def _archives(taken: Taken, cursor: dict[str, Any]) -> bool:
         listed = {name: size for name, size in listed.items() if name <= upto}
     named = {row.name for row in rows}
     findings = _unnamed([name for name in listed if name not in named], _nobodys_archives)
-    lost = _lost([row for row in rows if row.name not in listed])
-    wrong = lost + [
-        Verdict(row, f"its object has {listed[row.name]} bytes, and {row.bytes} were put")
-        for row in rows
-        if listed.get(row.name, row.bytes) != row.bytes
-    ]
-    report = _report(taken, objects=len(listed), **_counts(findings))
-    with transaction.atomic():
-        told = wrong if taken.execution.dry_run else check.write(wrong, timezone.now())
-        act = "" if taken.execution.dry_run else check.MARKED
-        findings += [check.finding_of(each, act) for each in told]
-        report["lost"] += len(told)
-        return taken.commit(
-            {"phase": "archives", "behind": upto} if upto != _END else {"phase": "exports"},
-            findings=findings,
-            report=report,
-            figures={"seen": len(listed), "bytes": sum(listed.values()), "errors": len(told)},
-        )
+    unlike = [row for row in rows if listed.get(row.name) != row.bytes]
+    wrong = check.still(lost.verdicts(taken, unlike))
+    counts = _counts(findings) | {"rows": len(rows), "lost": len(wrong)}
+    report = _report(taken, objects=len(listed), **counts)
+    return taken.commit(
+        {"phase": "archives", "behind": upto} if upto != _END else {"phase": "lost"},
+        findings=findings + [check.finding_of(each, "") for each in wrong],
+        report=report,
+        figures={"seen": len(listed), "bytes": sum(listed.values()), "errors": len(wrong)},
+    )
 
 
 def _rows(after: str, upto: str) -> list[Archive]:
@@ -112,22 +99,8 @@ def _nobodys_archives(names: Sequence[str]) -> set[str]:
         return {name for (name,) in cursor.fetchall()}
 
 
-def _lost(rows: Sequence[Archive]) -> list[Verdict]:
-    """Those whose objects are not there when they are asked for: a row may be newer than the
-    list."""
-    missing = _missing([row.name for row in rows])
-    return [Verdict(row, LOST) for row in rows if row.name in missing]
-
-
-def _missing(names: Sequence[str]) -> set[str]:
-    missing = set()
-    tasks = [partial(objects.size, name) for name in names]
-    for name, told in zip(names, together(tasks, archiving.THREADS), strict=True):
-        if isinstance(told, Missing):
-            missing.add(name)
-        elif isinstance(told, Exception):
-            raise told
-    return missing
+def _lost(taken: Taken, cursor: dict[str, Any]) -> bool:
+    return lost.mark(taken, cursor, {"phase": "exports"})
 
 
 # -- Exports: few, and each with a time of its own -------------------------------------------
@@ -159,12 +132,15 @@ def _nobodys_parts(names: Sequence[str]) -> set[str]:
 
 
 def _parts(taken: Taken, cursor: dict[str, Any]) -> bool:
-    parts = list(ExportPart.objects.filter(id__gt=cursor.get("behind", 0)).order_by("id")[:ASKED])
+    parts = list(
+        ExportPart.objects.filter(id__gt=cursor.get("behind", 0)).order_by("id")[: lost.ASKED]
+    )
     if not parts:
         return taken.commit({"phase": "doom"})
-    missing = _missing([part.name for part in parts])
+    found = lost.sizes(taken, [part.name for part in parts])
     # What went with its row meanwhile is not lost.
-    still = ExportPart.objects.filter(pk__in=[part.pk for part in parts if part.name in missing])
+    missing = [part.pk for part in parts if found[part.name] is None]
+    still = ExportPart.objects.filter(pk__in=missing)
     findings = [
         Finding(object_name=part.name, problem="this file of an export is not in storage")
         for part in still.order_by("id")
@@ -195,7 +171,7 @@ def _finding_of(name: str) -> Finding:
 def _doom(taken: Taken, cursor: dict[str, Any]) -> bool:
     execution = taken.execution
     report = _report(taken)
-    many = report["orphans"] > FEW and report["orphans"] * PART > report["objects"]
+    many = lost.too_many(report["orphans"], report["objects"])
     if execution.dry_run or (many and not execution.options.get("however_many")):
         told = []
         if many:
@@ -256,13 +232,14 @@ def _counts(findings: Sequence[Finding]) -> dict[str, int]:
 
 
 def _report(taken: Taken, **added: int) -> dict[str, int]:
-    names = ("objects", "orphans", "strange", "lost", "doomed", "leftovers")
+    names = ("objects", "rows", "orphans", "strange", "lost", "doomed", "leftovers")
     before = taken.execution.report
     return {name: before.get(name, 0) + added.get(name, 0) for name in names}
 
 
 _STEPS: dict[str, Callable[[Taken, dict[str, Any]], bool]] = {
     "archives": _archives,
+    "lost": _lost,
     "exports": _exports,
     "parts": _parts,
     "doom": _doom,

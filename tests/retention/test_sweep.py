@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from retention import sweep, work
+from retention import check, lost, sweep, work
 from retention.models import Finding
 from retention.taken import Taken
 from runs import archiving, doomed, ids, lifecycle, objects
@@ -88,7 +88,8 @@ def test_where_all_is_as_it_should_be_nothing_is_found(archives, folder, pages):
     assert (execution.state, execution.found, execution.errors) == ("finished", 0, 0)
     assert execution.seen == 10
     assert execution.report == {
-        "objects": 10, "orphans": 0, "strange": 0, "lost": 0, "doomed": 0, "leftovers": 0,
+        "objects": 10, "rows": 7, "orphans": 0, "strange": 0, "lost": 0, "doomed": 0,
+        "leftovers": 0,
     }  # fmt: skip
     assert len(stored(folder)) == 10
     assert not DoomedObject.objects.exists()
@@ -146,22 +147,105 @@ def test_what_has_no_name_of_ours_is_left_alone(archives, folder, pages):
 def test_rows_without_objects_are_told_of_and_marked(archives, folder, pages):
     for archive in (archives[0], archives[3], archives[6]):
         (folder / archive.name).unlink()
+    # One has another object that nothing names.
+    put(folder, archiving.name_of(archives[3].pk, timezone.now(), 99))
     part = export(folder).parts.get()
     (folder / part.name).unlink()
     execution = until_ended(begin("sweep"))
-    lost = {archives[0].pk, archives[3].pk, archives[6].pk}
+    gone = {archives[0].pk, archives[3].pk, archives[6].pk}
     marked = Archive.objects.exclude(problem="")
-    assert set(marked.values_list("pk", flat=True)) == lost
+    assert set(marked.values_list("pk", flat=True)) == gone
     assert set(marked.values_list("problem", flat=True)) == {"its object is not in storage"}
-    assert {f.run_id for f in Finding.objects.filter(run_id__isnull=False)} == lost
+    told = Finding.objects.filter(problem=sweep.LOST)
+    assert {(each.run_id, each.act) for each in told} == {(pk, check.MARKED) for pk in gone}
     assert Finding.objects.filter(object_name=part.name).exists()
     assert (execution.errors, execution.report["lost"]) == (4, 4)
 
 
-def test_all_objects_gone(archives, folder, pages):
+def waits(execution):
+    """What it waits for, slice after slice."""
+    for _ in range(3):
+        work.work(execution.pk, 0)
+        lease_is_over(execution)
+    execution.refresh_from_db()
+    assert execution.is_running
+    return execution.trouble
+
+
+def test_a_folder_that_is_not_mounted_takes_no_night_in_after_a_sweep(archives, folder, tmp_path):
+    """Nor after a sample that is read again, as after each night."""
+    (folder / "archive").rename(folder / "unmounted")
+    late = ended(archives[0].run.version, 200)
+    begun = [begin("sweep"), begin("sweep", dry_run=True), begin("check", options={"most": 5})]
+    begun += [begin("sweep", options={"however_many": True}), begin()]
+    for execution in begun:
+        assert waits(execution).startswith("Storage answers, but has none of the 4 archives")
+    assert not Archive.objects.exclude(problem="").exists()
+    assert not Finding.objects.exists()
+    assert not (folder / "archive").exists()
+    assert Run.objects.get(pk=late).logs == "live"
+    # It is mounted again.
+    (folder / "unmounted").rename(folder / "archive")
+    for execution in begun:
+        assert (until_ended(execution).state, execution.errors) == ("finished", 0)
+    assert Run.objects.get(pk=late).logs == "archived"
+
+
+def test_a_folder_that_is_lost_in_the_middle_marks_nothing(archives, folder, monkeypatch):
+    monkeypatch.setattr(sweep, "PAGE", 3)
+    sweeping, checking = begin("sweep"), begin("check", options={"most": 6})
+    monkeypatch.setattr(check, "BATCH", 3)
+    for execution in (sweeping, checking):
+        work.work(execution.pk, 0)
+        lease_is_over(execution)
+    (folder / "archive").rename(folder / "unmounted")
+    for execution in (sweeping, checking):
+        assert "has none of the" in waits(execution)
+    assert not Archive.objects.exclude(problem="").exists()
+
+
+def test_what_is_lost_for_good_is_marked_by_a_check_of_all(archives, folder):
     for archive in archives:
         (folder / archive.name).unlink()
-    assert until_ended(begin("sweep")).errors == 7
+    assert until_ended(begin("check", options={"most": None})).errors == 7
+    late = ended(archives[0].run.version, 200)
+    assert (until_ended(begin()).archived, Run.objects.get(pk=late).logs) == (1, "archived")
+    assert until_ended(begin("sweep")).report["lost"] == 7
+
+
+@pytest.mark.parametrize(("few", "part", "many"), [(2, 10, True), (3, 10, False), (2, 2, False)])
+def test_too_many_to_be_lost_are_left_to_a_person(few, part, many, archives, folder, monkeypatch):
+    monkeypatch.setattr(lost, "FEW", few)
+    monkeypatch.setattr(lost, "PART", part)
+    monkeypatch.setattr(lost, "ASKED", 2)
+    for archive in archives[2:5]:
+        (folder / archive.name).unlink()
+    execution = until_ended(begin("sweep"))
+    assert (execution.report["lost"], execution.errors) == (3, 3 + many)
+    assert Archive.objects.exclude(problem="").count() == (0 if many else 3)
+    if many:
+        told = Finding.objects.latest("id")
+        assert "of 3 of 7 archives there is no whole object" in told.problem
+        assert told.act == "none of them was marked"
+        assert set(found().values()) == {"", told.act}
+        until_ended(begin("sweep", options={"however_many": True}))
+        assert Archive.objects.exclude(problem="").count() == 3
+
+
+def test_what_is_there_again_before_it_is_marked_is_not(archives, folder, monkeypatch):
+    """As where a folder was mounted a moment after it had been listed."""
+    path = folder / archives[3].name
+    path.rename(folder / "aside")
+    plain = sweep._STEPS["lost"]
+
+    def there_by_now(taken, cursor):
+        if not path.exists():
+            (folder / "aside").rename(path)
+        return plain(taken, cursor)
+
+    monkeypatch.setitem(sweep._STEPS, "lost", there_by_now)
+    assert until_ended(begin("sweep")).found == 1
+    assert not Archive.objects.exclude(problem="").exists()
 
 
 def test_an_object_of_another_size_is_told_of(archives, folder):
@@ -184,7 +268,7 @@ def test_a_dry_run_only_tells(archives, folder):
 
 
 def test_too_many_to_be_left_over_are_left_to_a_person(archives, folder, monkeypatch):
-    monkeypatch.setattr(sweep, "FEW", 2)
+    monkeypatch.setattr(lost, "FEW", 2)
     names = {put(folder, orphan(days)) for days in range(3)}
     execution = until_ended(begin("sweep"))
     assert not DoomedObject.objects.exists()

@@ -35,6 +35,7 @@ _PHASES = {
     },
     ExecutionKind.SWEEP: {
         "archives": "comparing archive objects with the database",
+        "lost": "marking what is not in storage",
         "exports": "comparing files of exports with the database",
         "parts": "looking for the files of exports",
         "doom": "marking what nothing names",
