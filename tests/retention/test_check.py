@@ -211,7 +211,7 @@ def test_storage_that_hangs_longer_than_the_lease_lasts_is_told_of(
     archives, settings, bucket, between, monkeypatch
 ):
     monkeypatch.setattr(taken, "LEASE", timedelta(seconds=0.3))
-    settings.STORAGES = bucket.storages(between, read_seconds=2)
+    settings.STORAGES = bucket.storages(between, read_seconds=3)
     between.meets(Hang())
     execution = begin("check", options={"most": None})
 
