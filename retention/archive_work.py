@@ -16,10 +16,10 @@ from typing import Any
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from retention import canary, terms
+from retention import terms
 from retention.models import Finding
 from retention.taken import Taken
-from runs import archiving, doomed, ids, recorder, restoring
+from runs import archiving, canary, doomed, ids, recorder, restoring
 from runs.archiving import Result
 from runs.engine.patience import is_passing
 from runs.models import Archive, Run

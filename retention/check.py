@@ -13,10 +13,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from retention import canary
 from retention.models import Finding
 from retention.taken import Taken
-from runs import archiving, coldstore, objects
+from runs import archiving, canary, coldstore, objects, recorder_archive
 from runs.coldstore import Damaged
 from runs.models import Archive
 from runs.objects import Missing, StorageAway
@@ -130,6 +129,8 @@ def still(verdicts: Sequence[Verdict], *, locked: bool = False) -> list[Verdict]
 
 def write(verdicts: Sequence[Verdict], now: datetime) -> list[Verdict]:
     """Let the rows say it that `still` are the same; gives what is wrong. Within a transaction."""
+    # As all who change archives do: their runs first, in id order.
+    recorder_archive.lock([each.archive.pk for each in verdicts])
     same = still(verdicts, locked=True)
     whole = [each.archive.pk for each in same if not each.problem]
     Archive.objects.filter(pk__in=whole).update(verified_at=now, problem="")

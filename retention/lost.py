@@ -15,11 +15,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from retention import canary, check
+from retention import check
 from retention.check import Verdict
 from retention.models import Finding
 from retention.taken import Taken
-from runs import archiving, objects
+from runs import archiving, canary, objects
 from runs.models import Archive
 from runs.objects import Missing
 from runs.objects.together import together

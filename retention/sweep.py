@@ -19,13 +19,13 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from retention import canary, check, lost
+from retention import check, lost
 from retention.models import Finding
 from retention.taken import Taken
-from runs import archiving, backups, doomed, ids, objects
+from runs import archive_names, backups, canary, doomed, ids, objects
 from runs.models import Archive, ExportPart
 
-PREFIXES = ARCHIVE, EXPORTS = archiving.PREFIX, "exports/"
+PREFIXES = ARCHIVE, EXPORTS = archive_names.PREFIX, "exports/"
 # Names that are compared in one step.
 PAGE = 1_000
 # What nobody names is kept for so long after it was found.
@@ -154,7 +154,7 @@ def _parts(taken: Taken, cursor: dict[str, Any]) -> bool:
 
 
 def _unnamed(names: Sequence[str], nobodys: Callable[[Sequence[str]], set[str]]) -> list[Finding]:
-    ours = [name for name in names if archiving.run_of(name) or _operation_of(name)]
+    ours = [name for name in names if archive_names.run_of(name) or _operation_of(name)]
     found = nobodys(ours) if ours else set()
     # What has no name of ours is somebody's who put it there.
     strange = sorted(set(names) - set(ours))
@@ -165,7 +165,7 @@ def _unnamed(names: Sequence[str], nobodys: Callable[[Sequence[str]], set[str]])
 
 
 def _finding_of(name: str) -> Finding:
-    return Finding(object_name=name, run_id=archiving.run_of(name), problem=NOBODYS)
+    return Finding(object_name=name, run_id=archive_names.run_of(name), problem=NOBODYS)
 
 
 def _doom(taken: Taken, cursor: dict[str, Any]) -> bool:

@@ -7,9 +7,8 @@ import logging
 import time
 from datetime import datetime, timedelta
 
-from retention import canary
 from retention.archive_work import ABANDONED
-from runs import archiving, ids, restoring
+from runs import archiving, canary, ids, restoring
 from runs.engine.patience import is_passing
 from runs.models import BulkOperation, Run
 from runs.models.bulk import BulkKind, BulkState

@@ -19,12 +19,9 @@ A run that is found between 3 and 4 has its object read again before anything is
 from __future__ import annotations
 
 import logging
-import secrets
-import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -34,10 +31,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from runs import coldstore, doomed, ids, objects, pacing, recorder_archive
+from runs.archive_names import new_name
 from runs.coldstore import Damaged
 from runs.context import stamp
 from runs.models import Archive, Event, Run
 from runs.objects import Missing
+from runs.objects.together import together
 from runs.recorder_archive import TOGETHER, Candidate, Stored
 from runs.states import AT_HAND, LogState
 
@@ -95,28 +94,6 @@ class Result:
     # Why not: because it is not to be, or because it did not succeed.
     skipped: dict[uuid.UUID, str] = field(default_factory=dict)
     failed: dict[uuid.UUID, str] = field(default_factory=dict)
-
-
-def new_name(run_id: uuid.UUID, completed_at: datetime, last_seq: int) -> str:
-    """What an object with these events is to be called: as none ever was, so that whoever still
-    deletes or puts another one, however late, means that one. By days, which keeps listings
-    short."""
-    run, once = ids.encode("run", run_id), secrets.token_hex(8)
-    return f"{PREFIX}{completed_at:%Y/%m/%d}/{run}.{last_seq}.{once}.zst"
-
-
-PREFIX = "archive/"
-# Objects that were put before names were used only once have no last part.
-_NAME = re.compile(
-    PREFIX + r"[0-9]{4}/[0-9]{2}/[0-9]{2}/(run_[0-9a-z]{26})\.[1-9][0-9]{0,9}(\.[0-9a-f]{16})?\.zst"
-)
-
-
-def run_of(name: str) -> uuid.UUID | None:
-    """The run that an object's name tells; None for what is none of ours, such as a copy that
-    somebody made of one."""
-    found = _NAME.fullmatch(name)
-    return ids.decode("run", found[1]) if found else None
 
 
 def archive(
@@ -273,8 +250,7 @@ def _pages(run: Candidate, lines: list[str] | None) -> Iterator[list[str]]:
         try:
             manifest, pages = coldstore.unpack(objects.read(run.name))
             # Else what somebody put in its place would pass for the log from then on.
-            if manifest.sha256 != run.archived_sha256 or manifest.last_seq != after:
-                raise Damaged("it is another one than was put there")
+            manifest.must_be(run.archived_sha256, after)
             for page in pages:
                 yield [line.decode() for line in page]
         except (Damaged, Missing) as error:
@@ -290,17 +266,15 @@ def _store(claim: Claim, pages: Iterator[list[str]]) -> Stored:
     the events are not whole."""
     run, name = claim.run, claim.name
     with coldstore.pack(_about(run), run.last_seq, pages) as packed:
-        wanted = packed.manifest
         try:
             if claim.is_anew:
                 objects.put_new(name, packed.file, packed.size)
             # Another release may have packed the same otherwise.
             size = packed.size if claim.is_anew else objects.size(name)
             told = coldstore.check(objects.read(name))
+            told.must_be(packed.manifest.sha256, run.last_seq)
         except (Damaged, Missing) as error:
             raise Spoilt(str(error)) from error
-        if told.sha256 != wanted.sha256 or told.events != run.last_seq:
-            raise Spoilt("it is another one than was put there")
         return Stored(run.id, name, run.last_seq, told.unpacked, size, told.sha256)
 
 
@@ -369,10 +343,9 @@ def _all(
     if len(tasks) == 1:
         yield tasks[0][0], _tried(tasks[0][1])
         return
-    with ThreadPoolExecutor(threads, initializer=pacing.be_nice) as pool:
-        outcomes = [(each, pool.submit(_tried, task)) for each, task in tasks]
-        for each, outcome in outcomes:
-            yield each, outcome.result()
+    outcomes = together([task for _, task in tasks], threads, begin=pacing.be_nice)
+    for (each, _), outcome in zip(tasks, outcomes, strict=True):
+        yield each, outcome
 
 
 def _tried(task: Callable[[], Stored]) -> Stored | Exception:
@@ -442,8 +415,7 @@ def _resume(found: list[Candidate], result: Result, now: datetime, threads: int)
 
 def _verified(archive: Archive) -> Stored:
     told = coldstore.check(objects.read(archive.name))
-    if told.sha256 != archive.sha256 or told.last_seq != archive.last_seq:
-        raise Damaged("it is another one than was put there")
+    told.must_be(archive.sha256, archive.last_seq)
     return Stored(
         archive.run_id, archive.name, told.last_seq, told.unpacked, archive.bytes, told.sha256
     )

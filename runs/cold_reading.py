@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from runs import coldstore, objects
@@ -14,6 +14,7 @@ from runs.archiving import THREADS
 from runs.coldstore import Damaged
 from runs.models import Archive
 from runs.objects import Missing, StorageAway
+from runs.objects.together import together
 from runs.states import AT_HAND
 
 
@@ -32,8 +33,7 @@ def pages_of(archive: Archive) -> Iterator[list[bytes]]:
     """An object's lines by pages. Raises Damaged, at the end at the latest, where they are not
     those that were archived, Missing where there is no object, and what storage raises."""
     manifest, pages = coldstore.unpack(objects.read(archive.name))
-    if manifest.sha256 != archive.sha256 or manifest.last_seq != archive.last_seq:
-        raise Damaged("it is another one than was put there")
+    manifest.must_be(archive.sha256, archive.last_seq)
     yield from pages
 
 
@@ -45,23 +45,23 @@ def inputs_of(run_ids: Sequence[uuid.UUID], *, threads: int = THREADS) -> Inputs
     archives = list(away.order_by("run_id"))
     if not archives:
         return inputs
-    with ThreadPoolExecutor(threads) as pool:
-        for archive, line in zip(archives, pool.map(_first_line, archives), strict=True):
-            if isinstance(line, bytes):
-                inputs.found[archive.run_id] = line.decode()
-            else:
-                inputs.missing[archive.run_id] = line
+    lines = together([partial(_first_line, archive) for archive in archives], threads)
+    for archive, line in zip(archives, lines, strict=True):
+        if isinstance(line, bytes):
+            inputs.found[archive.run_id] = line.decode()
+        elif isinstance(line, Damaged | Missing):
+            inputs.missing[archive.run_id] = f"its archived log is not whole: {line}"
+        elif isinstance(line, StorageAway):
+            told = f"its log is archived, and storage cannot be read: {line}"
+            inputs.missing[archive.run_id] = told
+        else:
+            raise line
     return inputs
 
 
-def _first_line(archive: Archive) -> bytes | str:
+def _first_line(archive: Archive) -> bytes:
     """Read to the end: only then is it known that the object is what was archived."""
     first = b""
-    try:
-        for page in pages_of(archive):
-            first = first or page[0]
-    except (Damaged, Missing) as error:
-        return f"its archived log is not whole: {error}"
-    except StorageAway as error:
-        return f"its log is archived, and storage cannot be read: {error}"
+    for page in pages_of(archive):
+        first = first or page[0]
     return first

@@ -10,21 +10,22 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Container, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from runs import ids, recorder_archive
+from runs import canary, ids, recorder_archive
 from runs.archiving import THREADS
 from runs.cold_reading import pages_of
 from runs.coldstore import Damaged, Digest
 from runs.lifecycle import Outcome
 from runs.models import Archive, Event, Run
 from runs.objects import Missing
+from runs.objects.together import together
 from runs.recorder_archive import TOGETHER
 from runs.states import LogState
 
@@ -95,18 +96,20 @@ def fetch(run_ids: Sequence[uuid.UUID], *, threads: int = THREADS) -> Fetched:
     for archive in fetched.archives.values():
         is_long = archive.unpacked > FETCHED_BYTES or archive.last_seq > FETCHED_EVENTS
         (long if is_long else short).append(archive)
-    with ThreadPoolExecutor(threads) as pool:
-        for archive, lines in zip(short, pool.map(_lines_of, short), strict=True):
-            if isinstance(lines, str):
-                fetched.damaged[archive.run_id] = lines
-            else:
-                fetched.lines[archive.run_id] = lines
+    logs = together([partial(_lines_of, archive) for archive in short], threads)
+    for archive, lines in zip(short, logs, strict=True):
+        if isinstance(lines, list):
+            fetched.lines[archive.run_id] = lines
+        elif isinstance(lines, Damaged | Missing):
+            fetched.damaged[archive.run_id] = _why(lines, archive)
+        else:
+            raise lines
     for archive in long:
         try:
             if put_at := _put_in_pieces(archive):
                 fetched.put[archive.run_id] = put_at
         except (Damaged, Missing) as error:
-            fetched.damaged[archive.run_id] = _why(error)
+            fetched.damaged[archive.run_id] = _why(error, archive)
         except UsedAgain as error:
             fetched.refused[archive.run_id] = str(error)
     return fetched
@@ -199,15 +202,16 @@ def _add(digest: Digest, lines: Sequence[str]) -> None:
     digest.add("".join(f"{line}\n" for line in lines).encode(), len(lines))
 
 
-def _lines_of(archive: Archive) -> list[str] | str:
-    """An object's lines, or what is wrong with it."""
-    try:
-        return [line.decode() for page in pages_of(archive) for line in page]
-    except (Damaged, Missing) as error:
-        return _why(error)
+def _lines_of(archive: Archive) -> list[str]:
+    return [line.decode() for page in pages_of(archive) for line in page]
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, archive: Archive) -> str:
+    """Raises StorageAway where others are missing too: then no log is lost, but storage is another
+    one."""
+    if isinstance(error, Missing):
+        canary.same_storage(but=archive.name)
+        return "its object is not in storage"
     return f"its object in storage is not whole: {error}"
 
 

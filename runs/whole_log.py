@@ -197,9 +197,7 @@ def fetched(archive: Archive) -> IO[bytes]:
     for piece in objects.read(archive.name):
         file.write(piece)
     file.seek(0)
-    manifest = coldstore.check(_pieces(file))
-    if manifest.sha256 != archive.sha256 or manifest.last_seq != archive.last_seq:
-        raise Damaged("it is another one than was put there")
+    coldstore.check(_pieces(file)).must_be(archive.sha256, archive.last_seq)
     file.seek(0)
     return file
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from retention import archive_work, sweep, work
 from retention.models import Finding
-from runs import archiving, doomed, ids
+from runs import archive_names, doomed, ids
 from runs.models import Archive, DoomedObject, Event, Run
 from runs.states import LogState
 from tests.retention.nightly import (
@@ -57,7 +57,7 @@ def test_orphans_and_losses_are_found_in_the_order_of_names(version, settings, b
     until_ended(begin())
     names = archive_keys(bucket)
     orphans = {
-        archiving.new_name(ids.new_id(), timezone.now() - timedelta(days=days), 3)
+        archive_names.new_name(ids.new_id(), timezone.now() - timedelta(days=days), 3)
         for days in (1, 103, 3_000)
     }
     for name in orphans:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from retention import check, lost, sweep, work
 from retention.models import Finding
 from retention.taken import Taken
-from runs import archiving, doomed, ids, lifecycle, objects
+from runs import archive_names, doomed, ids, lifecycle, objects
 from runs.bulk import export_work, operations
 from runs.models import Archive, DoomedObject, ExportPart, Run
 from tests.plans import as_for_many_rows
@@ -60,7 +60,7 @@ def put(folder, name, data=b"left over"):
 
 
 def orphan(days=1):
-    return archiving.new_name(ids.new_id(), timezone.now() - timedelta(days=days), 3)
+    return archive_names.new_name(ids.new_id(), timezone.now() - timedelta(days=days), 3)
 
 
 def export(folder, count=1):
@@ -148,7 +148,7 @@ def test_rows_without_objects_are_told_of_and_marked(archives, folder, pages):
     for archive in (archives[0], archives[3], archives[6]):
         (folder / archive.name).unlink()
     # One has another object that nothing names.
-    put(folder, archiving.name_of(archives[3].pk, timezone.now(), 99))
+    put(folder, archive_names.new_name(archives[3].pk, timezone.now(), 99))
     part = export(folder).parts.get()
     (folder / part.name).unlink()
     execution = until_ended(begin("sweep"))

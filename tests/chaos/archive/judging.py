@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from django.db import connection
 
 from runs import coldstore, objects
-from runs.archiving import PREFIX
+from runs.archive_names import PREFIX
 from runs.models import Archive, DoomedObject
 from runs.objects import Missing
 from tests.chaos.archive import stock

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
-from signal import SIGQUIT, SIGTERM
+from signal import SIGKILL, SIGQUIT, SIGTERM
 
 from config.embedded.processes import die_with_parent
 from tests.bench.stage import Stage
@@ -74,6 +74,7 @@ class Soak:
         self._dice = random.Random(options.seed)
         self._ledger = Ledger()
         self._counts: Counter[str] = Counter()
+        self._ended_itself: list[str] = []
 
     def run(self) -> list[str]:
         from tests.chaos.archive import stock
@@ -106,7 +107,8 @@ class Soak:
                 if worker.poll() is None:
                     self._counts["killed somewhere"] += 1
                 worker.kill()
-                worker.wait()
+                if (code := worker.wait()) != -SIGKILL:
+                    self._ended_itself.append(f"an archiver ended by itself, with {code}")
         if number % 10 == 0:
             self._say(f"round {number}")
 
@@ -190,7 +192,7 @@ class Soak:
         restoring.undo_abandoned(now + timedelta(hours=1), 10**6)
         self._finish_what_was_begun()
         self._say(f"after the last round: {dict(judging.figures())}")
-        problems = judging.of_tables() + judging.of_storage()
+        problems = self._ended_itself + judging.of_tables() + judging.of_storage()
         while doomed.sweep(now + timedelta(days=1)):
             pass
         problems += [f"after the sweep: {each}" for each in judging.of_storage()]

@@ -14,7 +14,7 @@ from typing import Any
 
 # Where it may be killed: module and function, before its call or after.
 STEPS = (
-    "objects.put_new", "objects.read", "doomed.doom", "doomed.spare_all", "recorder_archive.name",
+    "objects.put_new", "objects.read", "doomed.doom", "doomed.spare", "recorder_archive.name",
     "recorder_archive.purge", "recorder_archive.settle", "recorder_archive.put_back",
 )  # fmt: skip
 

@@ -98,6 +98,25 @@ def test_storage_that_is_away_is_waited_for_and_said(stories):
     assert states() == {LogState.RESTORED}
 
 
+def test_storage_that_has_none_of_the_archives_is_waited_for_and_no_log_called_lost(
+    stories, folder, tmp_path_factory
+):
+    """As when its folder is not mounted."""
+    archive(*stories)
+    operation = begin("restore")
+    mounted = folder / "archive"
+    away = tmp_path_factory.mktemp("away") / "archive"
+    mounted.rename(away)
+    tasks.bulk_work(str(operation.pk))
+    operation.refresh_from_db()
+    assert "is its folder mounted" in operation.trouble
+    assert (operation.state, operation.visited) == ("running", 0)
+    assert not Archive.objects.exclude(problem="").exists()
+    away.rename(mounted)
+    operation = finish(operation)
+    assert (operation.done, operation.failed, operation.trouble) == (5, 0, "")
+
+
 @pytest.mark.parametrize("lost", [True, False])
 def test_an_object_that_is_not_whole_fails_its_run_alone(stories, folder, lost):
     archive(*stories)
@@ -111,10 +130,10 @@ def test_an_object_that_is_not_whole_fails_its_run_alone(stories, folder, lost):
     assert (operation.done, operation.failed) == (4, 1)
     status, why = outcomes(operation)[bad.id]
     assert status == "failed"
-    assert "not whole" in why
+    assert ("is not in storage" if lost else "not whole") in why
     assert bad.run.logs == LogState.ARCHIVED
     # Who looks at the run learns it too, and nobody once it is well again.
-    assert "not whole" in Archive.objects.get(pk=bad.id).problem
+    assert Archive.objects.get(pk=bad.id).problem == why
     path = folder / bad.run.archive.name
     path.write_bytes(whole)
     again = finish(operations.again(operation, by=work.actor_of(operation), now=timezone.now()))
