@@ -25,15 +25,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import transaction
 from django.utils import timezone
 
-from runs import coldstore, doomed, ids, objects, pacing, recorder_archive
-from runs.archive_names import new_name
+from runs import archive_store, coldstore, doomed, ids, objects, pacing, recorder_archive
+from runs.archive_store import Claim, FormerSpoilt, Spoilt
 from runs.coldstore import Damaged
-from runs.context import stamp
 from runs.models import Archive, Event, Run
 from runs.objects import Missing
 from runs.objects.together import together
@@ -60,26 +59,6 @@ OPEN = "it has not ended"
 CHANGED = "it was changed meanwhile"
 
 T = TypeVar("T")
-
-
-class Spoilt(Damaged):
-    """What was put into storage does not come back."""
-
-
-class FormerSpoilt(Damaged):
-    """The object that has the run's earlier events is not what was put there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A run that is being archived, and what its object is to be called."""
-
-    run: Candidate
-    name: str
-
-    @property
-    def is_anew(self) -> bool:
-        return self.name != self.run.name
 
 
 @dataclass(slots=True)
@@ -189,10 +168,10 @@ def _archive(
         return
     # The database is read by this thread alone: the others have no connections of their own.
     alone = len(claims) == 1
-    parts = {claim.run.id: (_after(claim.run), claim.run.last_seq) for claim in claims}
+    parts = {claim.run.id: archive_store.in_database(claim.run) for claim in claims}
     lines = {} if alone else recorder_archive.lines(parts)
     tasks = [
-        (claim, partial(_store, claim, _pages(claim.run, lines.pop(claim.run.id, None))))
+        (claim, partial(archive_store.store, claim, lines.pop(claim.run.id, None)))
         for claim in claims
     ]
     stored: list[tuple[Claim, Stored]] = []
@@ -222,60 +201,13 @@ def _claim(
         named = recorder_archive.names(run_ids)
         # Its log has not gone and come back since it was looked at.
         same = [run for run in group if run.id in may and named.get(run.id, "") == run.name]
-        claims = [Claim(run, _name_for(run)) for run in same]
+        claims = [archive_store.claim_of(run) for run in same]
         fresh = [claim.name for claim in claims if claim.is_anew]
         doomed.doom(fresh, "archiving was not finished", now=now, after=ABANDONED)
     for run in group:
         if run not in same:
             result.skipped[run.id] = CHANGED
     return claims
-
-
-def _name_for(run: Candidate) -> str:
-    if run.logs == LogState.RESTORED and run.archived_seq == run.last_seq:
-        return run.name
-    assert run.completed_at is not None  # it has ended
-    return new_name(run.id, run.completed_at, run.last_seq)
-
-
-def _after(run: Candidate) -> int:
-    """The last event that is taken from the object it has; the others are in the database."""
-    return run.archived_seq if run.logs == LogState.PARTLY else 0
-
-
-def _pages(run: Candidate, lines: list[str] | None) -> Iterator[list[str]]:
-    """The lines of events 1 to the last; `lines`: those in the database, where they were read."""
-    after = _after(run)
-    if after:
-        try:
-            manifest, pages = coldstore.unpack(objects.read(run.name))
-            # Else what somebody put in its place would pass for the log from then on.
-            manifest.must_be(run.archived_sha256, after)
-            for page in pages:
-                yield [line.decode() for line in page]
-        except (Damaged, Missing) as error:
-            raise FormerSpoilt(str(error)) from error
-    if lines is not None:
-        yield lines
-        return
-    yield from recorder_archive.pages(run.id, run.last_seq, after)
-
-
-def _store(claim: Claim, pages: Iterator[list[str]]) -> Stored:
-    """Put the object and read it back. Raises Spoilt where that is not the same, Damaged where
-    the events are not whole."""
-    run, name = claim.run, claim.name
-    with coldstore.pack(_about(run), run.last_seq, pages) as packed:
-        try:
-            if claim.is_anew:
-                objects.put_new(name, packed.file, packed.size)
-            # Another release may have packed the same otherwise.
-            size = packed.size if claim.is_anew else objects.size(name)
-            told = coldstore.check(objects.read(name))
-            told.must_be(packed.manifest.sha256, run.last_seq)
-        except (Damaged, Missing) as error:
-            raise Spoilt(str(error)) from error
-        return Stored(run.id, name, run.last_seq, told.unpacked, size, told.sha256)
 
 
 def _not_stored(claim: Claim, error: Damaged, result: Result, now: datetime) -> None:
@@ -320,20 +252,6 @@ def _stays(run_id: uuid.UUID) -> str:
     Archive.objects.filter(pk=run_id).delete()
     Run.objects.filter(pk=run_id).update(logs=LogState.LIVE)
     return run.name
-
-
-def _about(run: Candidate) -> dict[str, Any]:
-    """What an object tells of its run beside its events: what does not change any more."""
-    return {
-        "run_id": ids.encode("run", run.id),
-        "job_id": ids.encode("job", run.id),
-        "workflow": run.workflow,
-        "workflow_version": run.version,
-        "state": run.state,
-        "created_at": stamp(run.created_at),
-        "started_at": stamp(run.started_at) if run.started_at else None,
-        "completed_at": stamp(run.completed_at) if run.completed_at else None,
-    }
 
 
 def _all(

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from retention import archive_work, dry_run, executions, taken, tasks, terms, work
 from retention.models import Execution, Finding, WorkflowPolicy
-from runs import archiving, doomed, lifecycle, objects, recorder, restoring
+from runs import archive_store, archiving, doomed, lifecycle, objects, recorder, restoring
 from runs.models import Archive, AuditEntry, DeletedRun, DoomedObject, Event, Run
 from runs.rows import NewEvent
 from runs.states import Kind, LogState
@@ -146,7 +146,7 @@ BOUNDARIES = [
     (taken.Taken, "commit", False),
     (archiving, "_claim", True),
     (archiving, "_claim", False),
-    (archiving, "_store", False),
+    (archive_store, "store", False),
     (archiving, "_name", True),
     (archiving, "_name", False),
     (archiving, "_purge", True),

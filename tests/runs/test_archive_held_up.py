@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from runs import (
+    archive_store,
     archiving,
     cold_reading,
     coldstore,
@@ -82,7 +83,7 @@ def test_what_was_swept_since_it_was_read_back_is_not_named(version, in_a_folder
         swept(hours=7)
         assert not stored(in_a_folder)
         with monkeypatch.context() as patch:
-            patch.setattr(archiving, "_store", killed)
+            patch.setattr(archive_store, "store", killed)
             with pytest.raises(Killed):
                 archiving.archive([story.id])
 
