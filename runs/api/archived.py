@@ -20,10 +20,11 @@ from runs.whole_log import Entry, TooLong, WholeLog
 ANSWER_BYTES = 4_000_000
 
 
-def read_log(run: Run) -> WholeLog:
-    """Its log for an answer that somebody waits for; raises LogArchived where that is not given."""
+def read_log(run: Run, *, at_once: bool = True) -> WholeLog:
+    """Its log for an answer that is whole or none; raises LogArchived where that is not given.
+    `at_once`: somebody waits for it, so that a long one is not given either."""
     try:
-        log = whole_log.opened(run, at_once=True)
+        log = whole_log.opened(run, at_once=at_once)
     except TooLong as error:
         raise archived(run, f"It cannot be answered: {error}.") from None
     if log.problem:

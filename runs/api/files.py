@@ -32,6 +32,18 @@ def streamed(
     return answer
 
 
+class BrokenOff(Exception):  # noqa: N818  (its reader is told by the connection's end)
+    """Raised in the middle of a file that has no end to say so: the server then cuts the
+    connection, and no client takes what it has for all."""
+
+
 async def log_lines(log: WholeLog) -> AsyncIterator[str]:
+    """Raises BrokenOff where an event is missing, before one that follows it is given."""
+    last = 0
     async for page in history(log):
+        if page[0]["seq"] != last + 1 or page[-1]["seq"] != last + len(page):
+            raise BrokenOff(f"event {last + 1} of {log.run_id}, or one soon after, is missing")
         yield "".join(f"{compact(event)}\n" for event in page)
+        last = page[-1]["seq"]
+    if last != log.upto:
+        raise BrokenOff(f"events of {log.run_id} after {last} are missing; {log.upto} were told of")

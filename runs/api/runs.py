@@ -192,9 +192,13 @@ class RunViewSet(ApiViewSet):
     )
     @action(detail=True, renderer_classes=[NdjsonRenderer, JSONRenderer])
     def logs(self, request: Request, run_id: str) -> HttpResponseBase:  # noqa: ARG002
-        """The whole history as a file, one event a line. It is audited as an export."""
+        """The whole history as a file, one event a line. It is audited as an export.
+
+        Whole or not at all: 409 with the reason where the archived log is damaged or lost (`export`
+        then gives what is left), and where an event turns out to be missing on the way, the
+        connection is cut before the file's end."""
         run = self.get_object()
-        log = opened(run)
+        log = read_log(run, at_once=False)
         self._exported(run)
         lines, name = log_lines(log), f"{run.public_id}-logs.ndjson"
         return streamed(lines, "application/x-ndjson", name, Last_Seq=run.last_seq)

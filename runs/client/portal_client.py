@@ -117,8 +117,20 @@ class Portal:
             return answer.read()
 
     def logs(self, run_id: str) -> Iterator[dict[str, Any]]:
-        """The whole history, one event after the other."""
-        return self._lines(_path("runs", run_id, "logs"))
+        """The whole history, one event after the other. A file that breaks off raises OSError."""
+        last = 0
+        with self._open("GET", _path("runs", run_id, "logs")) as answer:
+            try:
+                for line in answer:
+                    if not line.endswith(b"\n"):  # it was cut off here
+                        break
+                    event = json.loads(line)
+                    last = event["seq"]
+                    yield event
+            except http.client.HTTPException as error:
+                raise OSError("the log broke off") from error
+            if last != int(answer.headers["Last-Seq"]):
+                raise OSError("the log broke off")
 
     def export_runs(self, **filters: Any) -> Iterator[dict[str, Any]]:
         """All runs of a filter, however many, as they are now; the last entry, `export`, tells of

@@ -22,7 +22,7 @@ from django.utils.module_loading import import_string
 from runs.context import context_of, job_of, stamp
 from runs.models import Archive, Run, WorkflowVersion
 from runs.views.event_words import pretty
-from runs.views.run_download import compact, history, told
+from runs.views.run_download import compact, completeness, history, told
 from runs.whole_log import WholeLog
 
 # Settings whose values say nothing secret.
@@ -81,6 +81,7 @@ Diagnostic bundle of {run_id}, made {exported_at}.
 job.json         the scheduler's record of the run
 context.json     what went into and came out of each node
 history.ndjson   every event of the run, one a line, in order
+completeness.json  how many events those are, and how many are missing
 definition.json  the workflow's definition in the version that the run executes
 archive.json     where its log is, and what its archive is known by
 versions.json    the portal's Python, database and libraries
@@ -129,9 +130,13 @@ async def bundle(run: Run, now: datetime, log: WholeLog) -> AsyncIterator[bytes]
             archive.writestr(_entry(f"{root}/{name}", now), await text())
             yield buffer.take()
         with archive.open(_entry(f"{root}/history.ndjson", now), "w", force_zip64=True) as file:
+            count = 0
             async for page in history(log):
                 file.write("".join(f"{compact(event)}\n" for event in page).encode())
+                count += len(page)
                 yield buffer.take()
+        found = completeness(run, log, count)
+        archive.writestr(_entry(f"{root}/completeness.json", now), pretty(found))
     yield buffer.take()
 
 

@@ -51,7 +51,11 @@ async def as_json(run: Run, now: datetime, log: WholeLog) -> AsyncIterator[str]:
     async for page in history(log):
         yield before + ",\n".join(compact(event) for event in page)
         count, before = count + len(page), ",\n"
-    complete: dict[str, Any] = {"events": count, "missing": run.last_seq - count}
-    if log.problem:
-        complete["problem"] = log.problem
-    yield f'\n ],\n "completeness": {json.dumps(complete, ensure_ascii=False)}\n}}\n'
+    complete = json.dumps(completeness(run, log, count), ensure_ascii=False)
+    yield f'\n ],\n "completeness": {complete}\n}}\n'
+
+
+def completeness(run: Run, log: WholeLog, count: int) -> dict[str, Any]:
+    """What is said of a history in which `count` events stand."""
+    found: dict[str, Any] = {"events": count, "missing": run.last_seq - count}
+    return {**found, "problem": log.problem} if log.problem else found

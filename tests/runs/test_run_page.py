@@ -670,8 +670,8 @@ def test_the_bundle_says_what_was_run_by_what_and_nothing_secret(monkeypatch, se
     assert archive.testzip() is None
     files = {name.split("/")[1]: archive.read(name).decode() for name in archive.namelist()}
     assert sorted(files) == [
-        "README.txt", "archive.json", "context.json", "definition.json", "health.json",
-        "history.ndjson", "job.json", "settings.json", "versions.json",
+        "README.txt", "archive.json", "completeness.json", "context.json", "definition.json",
+        "health.json", "history.ndjson", "job.json", "settings.json", "versions.json",
     ]  # fmt: skip
     events = [json.loads(line) for line in files["history.ndjson"].splitlines()]
     assert [event["seq"] for event in events] == list(range(1, run.run.last_seq + 1))

@@ -1,6 +1,8 @@
 """Archived logs in the API: read where they lie, or refused with what to do; restored."""
 
+import io
 import json
+import zipfile
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -12,7 +14,7 @@ from runs.models import AuditEntry, BulkOperation
 from runs.states import LogState
 from tests.runs import stories
 from tests.runs.api.conftest import ALL
-from tests.runs.archives import archive, in_folder, late, restore, spoil, storage_away
+from tests.runs.archives import archive, in_folder, late, path_of, restore, spoil, storage_away
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TYPE = "urn:problem-type:runs:log-archived"
@@ -34,12 +36,16 @@ def story():
     return stories.failed_invoice()
 
 
-def text_of(answer):
+def bytes_of(answer):
     async def collected():
         return b"".join([piece async for piece in answer.streaming_content])
 
     assert answer.status_code == 200
-    return async_to_sync(collected)().decode()
+    return async_to_sync(collected)()
+
+
+def text_of(answer):
+    return bytes_of(answer).decode()
 
 
 def trpc(client, path, given, *, mutation=False):
@@ -158,10 +164,28 @@ def test_storage_that_is_away_is_said_before_anything_is_given(client, story, pa
 def test_an_object_that_is_not_whole_is_no_answer(client, story, folder):
     archive(story)
     spoil(story, folder)
-    for path in ("context", "events"):
+    for path in ("context", "events", "logs"):
         answer = client.get(f"/api/runs/{story.public_id}/{path}/")
         assert (answer.status_code, answer.json()["type"]) == (409, TYPE)
         assert "not whole" in answer.json()["detail"]
+    assert not AuditEntry.objects.filter(action="export").exists()
+    # What is left of it is given by who says what is missing.
+    late(story)
+    exported = json.loads(text_of(client.get(f"/api/runs/{story.public_id}/export/")))
+    left = exported["completeness"]
+    assert (left["events"], left["missing"]) == (1, story.run.last_seq - 1)
+    assert "not whole" in left["problem"]
+    answer = client.get(f"/api/runs/{story.public_id}/bundle/")
+    with zipfile.ZipFile(io.BytesIO(bytes_of(answer))) as bundle:
+        assert json.loads(bundle.read(f"{story.public_id}/completeness.json")) == left
+
+
+def test_an_object_that_is_lost_is_no_answer(client, story, folder):
+    archive(story)
+    path_of(story, folder).unlink()
+    answer = client.get(f"/api/runs/{story.public_id}/logs/", headers={"Accept": "*/*"})
+    assert (answer.status_code, answer.json()["log_state"]) == (409, "archived")
+    assert "not whole" in answer.json()["detail"]
 
 
 def test_a_log_is_restored(client, story):

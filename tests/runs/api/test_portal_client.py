@@ -5,10 +5,12 @@ import io
 import json
 import threading
 import zipfile
+from http.client import IncompleteRead
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Permission
+from django.db import connection, transaction
 from django.utils import timezone
 
 from analytics.models import FailureGroup
@@ -22,6 +24,7 @@ from runs.models import AuditEntry, BulkOperation, Run, SavedView, User
 from runs.scopes import scopes_of
 from tests.runs.api.conftest import ALL, INPUT, begun, gave, record
 from tests.runs.api.test_access import DEFINITION
+from tests.runs.api.test_runs import log
 from tests.runs.conftest import changed
 from tests.runs.streams.servers import Web
 from tests.servers import temporary_folder
@@ -382,3 +385,22 @@ def test_what_the_token_may_not_is_refused(portal_with, run_in):
     with pytest.raises(Refused) as refused:
         list(portal.follow("run_x"))
     assert refused.value.status == 404
+
+
+@pytest.mark.parametrize("lost", ["first", "middle", "last"])
+def test_a_log_in_which_an_event_is_missing_is_never_taken_for_whole(portal, run_in, lost):
+    run = record(run_in("active"), *(log(f"line {n}") for n in range(5)))
+    seq = {"first": 1, "middle": 4, "last": run.last_seq}[lost]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL runs.purge = 'on'")
+        cursor.execute("DELETE FROM event_tracking WHERE run_id = %s AND seq = %s", [run.pk, seq])
+        assert cursor.rowcount == 1
+    given = []
+    with pytest.raises(OSError, match="the log broke off"):
+        given.extend(portal.logs(run.public_id))
+    # Nor by any other client that knows HTTP.
+    with (
+        portal._open("GET", f"runs/{run.public_id}/logs/") as answer,
+        pytest.raises(IncompleteRead),
+    ):
+        answer.read()
