@@ -9,9 +9,9 @@ from __future__ import annotations
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet
 
-from runs.models import Attempt, LLMCall, Node, Run, StuckRun
+from runs.models import Archive, Attempt, LLMCall, Node, Run, StuckRun
 from runs.querysets import RunQuerySet
-from runs.states import AttemptStatus, RunState
+from runs.states import AttemptStatus, LogState, RunState
 
 # What an attempt that bought nothing ended as.
 FOR_NOTHING = (AttemptStatus.FAILED, AttemptStatus.LOST, AttemptStatus.LATE)
@@ -67,6 +67,13 @@ def stuck(runs: RunQuerySet, kind: str) -> RunQuerySet:
         F("id"), ids, template="%(expressions)s)", arg_joiner=" = ANY(", output_field=BooleanField()
     )
     return runs.open().filter(is_one)
+
+
+def with_damaged_archive(runs: RunQuerySet) -> RunQuerySet:
+    """Those whose archive was not whole, or not there, when it was looked at last."""
+    # PostgreSQL may begin with these, as long as they are few: they have an index of their own.
+    found = Archive.objects.filter(run=OuterRef("pk")).exclude(problem="").order_by()
+    return runs.exclude(logs=LogState.LIVE).filter(Exists(found))
 
 
 def _any(rows: QuerySet) -> ForEach:

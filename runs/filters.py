@@ -39,8 +39,28 @@ RANGES: dict[str, tuple[str, timedelta]] = {
     "30d": ("Last 30 days", timedelta(days=30)),
 }
 
-# Where the logs are: what can be restored, and what can be read as it is.
-LOGS = {"archived": "Archived", "live": "In the database"}
+# Where the logs are: what can be restored, and what can be read as it is; then what they are in
+# between, and what is wrong with their object.
+LOGS = {
+    "archived": "Archived",
+    "live": "In the database",
+    "partly": "Archived, with later events",
+    "restored": "Restored for a time",
+    "archiving": "Being archived",
+    "restoring": "Being restored",
+    "damaged": "Archive damaged",
+}
+_LOGS_WORDS = {
+    "archived": "with archived logs",
+    "live": "with logs at hand",
+    "partly": "with archived logs and later events",
+    "restored": "with restored logs",
+    "archiving": "with logs that are being archived",
+    "restoring": "with logs that are being restored",
+    "damaged": "with a damaged archive",
+}
+HELD = {"yes": "Held", "no": "Not held"}
+_HELD_WORDS = {"yes": "under legal hold", "no": "not under legal hold"}
 
 # What a node that was executed can be in, and what its runs are called.
 NODE_STATUSES: dict[str, str] = {
@@ -168,6 +188,7 @@ class FilterForm(forms.Form):
     timed = _choice("answer", TIMED)
     stuck = _choice("class of stuck runs", STUCK)
     logs = _choice("place of logs", LOGS)
+    held = _choice("answer", HELD)
     q = forms.CharField(required=False, max_length=200)
 
     def clean_state(self) -> str:
@@ -234,6 +255,8 @@ class RunFilter:
     # Whether they get on: any class in which they are stuck, or one.
     stuck: str = ""
     logs: str = ""
+    # Whether they are under legal hold.
+    held: str = ""
     q: str = ""
 
     @classmethod
@@ -279,6 +302,8 @@ class RunFilter:
             runs = runs.filter(trigger=self.trigger)
         if self.ref:
             runs = runs.with_reference(self.ref)
+        if self.held:
+            runs = runs.filter(held_at__isnull=self.held == "no")
         return _with_logs(self._holding(self._failing(self._repeated(runs))), self.logs)
 
     def _repeated(self, runs: RunQuerySet) -> RunQuerySet:
@@ -331,7 +356,9 @@ class RunFilter:
             parts.append(f"with reference {self.ref}")
         parts += [*self._failing_words(), *self.holding_words().values()]
         if self.logs:
-            parts.append(f"with {'archived logs' if self.logs == 'archived' else 'logs at hand'}")
+            parts.append(_LOGS_WORDS[self.logs])
+        if self.held:
+            parts.append(_HELD_WORDS[self.held])
         if self.created:
             parts.append(f"in the {RANGES[self.created][0].lower()}")
         elif self.created_from or self.created_to:
@@ -408,9 +435,16 @@ _BESIDE = {"workflow": ("version",), "node": ("node_status",)}
 
 
 def _with_logs(runs: RunQuerySet, place: str) -> RunQuerySet:
-    if not place:
-        return runs
-    return runs.archived() if place == "archived" else runs.with_log()
+    match place:
+        case "":
+            return runs
+        case "archived":
+            return runs.archived()
+        case "live":
+            return runs.with_log()
+        case "damaged":
+            return contents.with_damaged_archive(runs)
+    return runs.filter(logs=place)
 
 
 def _of_workflow(runs: RunQuerySet, slug: str, version: int | None) -> RunQuerySet:

@@ -45,7 +45,11 @@ WORDS = {
     "timed": "`yes`: runs that have started and ended, of which a duration is told.",
     "stuck": "`yes`: runs that do not get on, as they were found within the last 15 seconds; or one"
     " class of them.",
-    "logs": "`archived`: runs whose log is not wholly in the database; `live`: the others.",
+    "logs": "`archived`: runs whose log is not wholly in the database; `live`: the others. Of the"
+    " former `archiving`, `restoring`, and `partly`: with events that came after it was archived;"
+    " of the latter `restored`: back from the archive for a time. `damaged`: runs whose archive was"
+    " not whole, or not there, when it was looked at last.",
+    "held": "`yes`: runs under legal hold; `no`: the others.",
     "q": "Failed runs with this text in their error; needs a beginning of the creation time.",
 }
 _TIMES = ("created_from", "created_to", *BOUNDS)

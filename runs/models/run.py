@@ -205,6 +205,19 @@ class Run(models.Model):
                 name="jobs_archived",
                 condition=~models.Q(logs=LogState.LIVE),
             ),
+            # What is neither here nor there for good.
+            models.Index(
+                fields=["logs", "created_at", "id"],
+                name="jobs_logs_between",
+                condition=models.Q(
+                    logs__in=[
+                        LogState.ARCHIVING,
+                        LogState.PARTLY,
+                        LogState.RESTORING,
+                        LogState.RESTORED,
+                    ]
+                ),
+            ),
             # What was begun there, and is to be ended whatever happened.
             models.Index(
                 fields=["id"],

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from runs.filters import (
+    HELD,
     LOGS,
     RANGES,
     STATES,
@@ -83,6 +84,11 @@ def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str,
             bool(chosen.filter.stuck),
         ),
         "logs_words": LOGS.get(chosen.filter.logs, ""),
+        "holds": [
+            Choice(label, chosen.with_(held=name).query(), name == chosen.filter.held)
+            for name, label in HELD.items()
+        ],
+        "held_words": HELD.get(chosen.filter.held, ""),
         "me": Choice(
             request.user.get_username(),
             chosen.with_(triggered_by=request.user.get_username()).query(),
@@ -99,6 +105,7 @@ def menus(request: HttpRequest, chosen: ListAddress, now: datetime) -> dict[str,
                 "group",
                 "version",
                 "logs",
+                "held",
                 "q",
             )
         }

@@ -71,6 +71,11 @@ def test_rows_of_archived_runs_are_marked_and_can_be_filtered(viewer, story):
     assert story.public_id in found
     assert live.public_id not in found
     assert "Logs Archived" in words(part(found, 'id="menu-logs"', "</summary>"))
+    Archive.objects.filter(pk=story.id).update(problem="it is cut off")
+    found = viewer.get("/admin/runs/run/?logs=damaged").content.decode()
+    assert story.public_id in found
+    assert live.public_id not in found
+    assert "Logs Archive damaged" in words(part(found, 'id="menu-logs"', "</summary>"))
     found = viewer.get("/admin/runs/run/?logs=live").content.decode()
     assert live.public_id in found
     assert story.public_id not in found

@@ -9,7 +9,8 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runs import ids
+from runs import ids, lifecycle
+from runs.actors import Actor
 from runs.filters import RANGES, STATES, RunFilter, pasted_id
 from runs.models import Run
 from runs.states import RunState, Trigger
@@ -43,7 +44,7 @@ def test_every_field_is_read():
         "state=failed&workflow=invoice_processing&created_from=2026-11-21T13:59Z"
         "&created_to=2026-11-22T08:00Z&triggered_by=li.wei&trigger=webhook&ref=doc-17"
         "&error=TotalsMismatch@check&q=totals&node=check&node_status=failed&model=gpt-4.1-mini"
-        "&spent=failed&is_retry=no&retried=recovered&timed=yes"
+        "&spent=failed&is_retry=no&retried=recovered&timed=yes&logs=partly&held=yes"
     )
 
     assert found == RunFilter(
@@ -63,6 +64,8 @@ def test_every_field_is_read():
         is_retry="no",
         retried="recovered",
         timed="yes",
+        logs="partly",
+        held="yes",
     )
 
 
@@ -208,6 +211,12 @@ def test_the_query_string_takes_what_else_belongs_there():
         ),
         ("retried=recovered", "runs that failed and completed when retried"),
         ("timed=yes", "runs that have started and ended"),
+        ("held=yes&created=7d", "runs under legal hold in the last 7 days"),
+        (
+            "state=failed&logs=restored&held=no",
+            "failed runs with restored logs not under legal hold",
+        ),
+        ("logs=damaged", "runs with a damaged archive"),
     ],
 )
 def test_a_filter_is_said_in_words(query, words):
@@ -283,6 +292,23 @@ def runs(db):
 def test_a_filter_lets_through_what_it_says(runs, query, names):
     found = good(query).apply(Run.objects.newest_first(), NOW)
     assert [runs[run.pk] for run in found] == names
+
+
+def test_runs_are_found_by_their_legal_hold(runs):
+    held = {name: pk for pk, name in runs.items() if name in ("failed", "old")}
+    lifecycle.hold(
+        Run.objects.filter(pk__in=held.values()),
+        by=Actor("rita", "user", "rita"),
+        reason="a case",
+        now=NOW,
+    )
+
+    def named(query):
+        return [runs[run.pk] for run in good(query).apply(Run.objects.newest_first(), NOW)]
+
+    assert named("held=yes") == ["failed", "old"]
+    assert named("held=no") == ["queued", "running"]
+    assert named("held=yes&workflow=claims") == ["old"]
 
 
 def test_runs_of_an_unknown_workflow_are_none_and_ask_nothing_of_the_runs(

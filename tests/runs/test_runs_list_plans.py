@@ -119,6 +119,63 @@ def test_where_the_logs_are_is_answered_by_an_index(archived, query):
     assert_cheap(asked(query).newest_first())
 
 
+@pytest.fixture
+def in_between(archived):
+    """Some logs in each other place, the oldest ones; and some archives that were found damaged."""
+    old = Run.objects.filter(logs=LogState.ARCHIVED).order_by("created_at")
+    ids = list(old.values_list("pk", flat=True)[:3_000])
+    places = [LogState.PARTLY, LogState.ARCHIVING, LogState.RESTORING, LogState.RESTORED]
+    for index, place in enumerate(places):
+        Run.objects.filter(pk__in=ids[index * 300 : index * 300 + 300]).update(logs=place)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO archives (run_id, name, last_seq, unpacked, bytes, sha256, archived_at,"
+            " verified_at, completed_at, problem)"
+            " SELECT id, id::text, 1, 1, 1, '', completed_at, completed_at, completed_at, ''"
+            " FROM jobs WHERE logs <> 'live'"
+        )
+        cursor.execute(
+            "UPDATE archives SET problem = 'it is cut off' WHERE run_id = ANY(%s::uuid[])",
+            [ids[1_500:1_560]],
+        )
+        cursor.execute("SET LOCAL default_statistics_target = 1000")
+        cursor.execute("ANALYZE jobs, archives")
+
+
+@pytest.mark.parametrize("more", ["", "&state=failed", "&held=no"])
+@pytest.mark.parametrize("place", ["partly", "archiving", "restoring", "restored", "damaged"])
+def test_the_rarer_places_of_logs_are_found_by_indexes_of_their_own(in_between, place, more):
+    query = f"logs={place}{more}"
+    assert asked(query).exists()
+    found = first_of(asked(query).newest_first(), PAGE_SIZE + 1, rows())
+    plan = found.explain(analyze=True)
+    assert ("archives_problem" if place == "damaged" else "jobs_logs_between") in plan, plan
+    assert "Seq Scan on jobs" not in plan, plan
+
+
+@pytest.mark.parametrize("count", [40, 400])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "held=yes", "held=no", "held=yes&state=failed", "held=no&state=failed",
+        "held=yes&workflow=mail_routing", "held=no&workflow=mail_routing", "held=yes&created=30d",
+    ],
+)  # fmt: skip
+def test_held_runs_are_found_however_few_and_old_they_are(full, db, query, count):
+    old = Run.objects.order_by("created_at").values_list("pk", flat=True)[:count]
+    Run.objects.filter(pk__in=list(old)).update(held_at=NOW, held_by="rita")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL default_statistics_target = 1000")
+        cursor.execute("ANALYZE jobs")
+    found = first_of(asked(query).newest_first(), PAGE_SIZE + 1, rows())
+    plan = found.explain(analyze=True)
+    assert "Seq Scan on jobs" not in plan, plan
+    removed = sum(map(int, re.findall(r"Rows Removed by Filter: (\d+)", plan)))
+    assert removed <= WASTE, plan
+    if "held=yes" in query and "created" not in query:
+        assert "jobs_held" in plan, plan
+
+
 def test_archived_runs_are_paged_through_by_their_own_index(archived):
     found = asked("logs=archived").newest_first()
     assert "jobs_archived" in first_of(found, PAGE_SIZE + 1, rows()).explain()

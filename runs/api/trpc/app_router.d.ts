@@ -50,7 +50,9 @@ export interface ListInput {
   /** Those that do not get on, or those of one class. */
   stuck?: "yes" | "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
   /** Where the runs' logs are. */
-  logs?: "archived" | "live";
+  logs?: "archived" | "live" | "partly" | "restored" | "archiving" | "restoring" | "damaged";
+  /** Whether under legal hold. */
+  held?: "yes" | "no";
   /** Text of an error; give created or created_from too. */
   q?: string;
   /** Most entries that are given. */
@@ -160,7 +162,9 @@ export interface CountsInput {
   /** Those that do not get on, or those of one class. */
   stuck?: "yes" | "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
   /** Where the runs' logs are. */
-  logs?: "archived" | "live";
+  logs?: "archived" | "live" | "partly" | "restored" | "archiving" | "restoring" | "damaged";
+  /** Whether under legal hold. */
+  held?: "yes" | "no";
   /** Text of an error; give created or created_from too. */
   q?: string;
 }
@@ -339,7 +343,9 @@ export interface ExportInput {
   /** Those that do not get on, or those of one class. */
   stuck?: "yes" | "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
   /** Where the runs' logs are. */
-  logs?: "archived" | "live";
+  logs?: "archived" | "live" | "partly" | "restored" | "archiving" | "restoring" | "damaged";
+  /** Whether under legal hold. */
+  held?: "yes" | "no";
   /** Text of an error; give created or created_from too. */
   q?: string;
   /** The last answer's `export.next`: it goes on there. */
@@ -768,7 +774,9 @@ export interface FilterInput {
   /** Those that do not get on, or those of one class. */
   stuck?: "yes" | "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
   /** Where the runs' logs are. */
-  logs?: "archived" | "live";
+  logs?: "archived" | "live" | "partly" | "restored" | "archiving" | "restoring" | "damaged";
+  /** Whether under legal hold. */
+  held?: "yes" | "no";
   /** Text of an error; give created or created_from too. */
   q?: string;
 }
@@ -1630,7 +1638,9 @@ export interface FailuresInput {
   /** Those that do not get on, or those of one class. */
   stuck?: "yes" | "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
   /** Where the runs' logs are. */
-  logs?: "archived" | "live";
+  logs?: "archived" | "live" | "partly" | "restored" | "archiving" | "restoring" | "damaged";
+  /** Whether under legal hold. */
+  held?: "yes" | "no";
   /** Text of an error; give created or created_from too. */
   q?: string;
   /** `before`, `none`, or another version such as `v3`. */
@@ -1745,7 +1755,9 @@ export interface CostInput {
   /** Those that do not get on, or those of one class. */
   stuck?: "yes" | "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
   /** Where the runs' logs are. */
-  logs?: "archived" | "live";
+  logs?: "archived" | "live" | "partly" | "restored" | "archiving" | "restoring" | "damaged";
+  /** Whether under legal hold. */
+  held?: "yes" | "no";
   /** Text of an error; give created or created_from too. */
   q?: string;
   /** `before`, `none`, or another version such as `v3`. */
@@ -1857,7 +1869,9 @@ export interface DurationInput {
   /** Those that do not get on, or those of one class. */
   stuck?: "yes" | "lock" | "crash" | "network" | "executor" | "queue" | "broken" | "source" | "limit" | "paused" | "person";
   /** Where the runs' logs are. */
-  logs?: "archived" | "live";
+  logs?: "archived" | "live" | "partly" | "restored" | "archiving" | "restoring" | "damaged";
+  /** Whether under legal hold. */
+  held?: "yes" | "no";
   /** Text of an error; give created or created_from too. */
   q?: string;
   /** `before`, `none`, or another version such as `v3`. */

@@ -30,6 +30,7 @@ from runs.api.serializers import (
     StrictSerializer,
 )
 from runs.filters import (
+    HELD,
     IS_RETRY,
     LOGS,
     NODE_STATUSES,
@@ -174,6 +175,7 @@ class FilterInput(Input):
         help_text="Those that do not get on, or those of one class.",
     )  # fmt: skip
     logs = OneOf(choices=list(LOGS), required=False, help_text="Where the runs' logs are.")
+    held = OneOf(choices=list(HELD), required=False, help_text="Whether under legal hold.")
     q = word(help_text="Text of an error; give created or created_from too.")
 
 

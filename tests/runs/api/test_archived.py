@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from runs import whole_log
 from runs.bulk import work
-from runs.models import AuditEntry, BulkOperation
+from runs.models import Archive, AuditEntry, BulkOperation
 from runs.states import LogState
 from tests.runs import stories
 from tests.runs.api.conftest import ALL
@@ -85,10 +85,28 @@ def test_runs_are_filtered_by_where_their_logs_are(client, story):
     assert client.get("/api/runs/counts/", {"logs": "archived"}).json()["all"] == 1
     listed = trpc(client, "runs.list", {"logs": "archived"})["result"]["data"]
     assert [run["id"] for run in listed] == [story.public_id]
+    assert found(logs="partly") == found(logs="damaged") == found(logs="restored") == []
+    late(story)
+    assert found(logs="partly") == found(logs="archived") == [story.public_id]
+    Archive.objects.filter(pk=story.id).update(problem="it is cut off")
+    assert found(logs="damaged") == [story.public_id]
+    client.post(f"/api/runs/{story.public_id}/hold/", {"reason": "a case"}, format="json")
+    assert found(held="yes") == [story.public_id]
+    assert found(held="no") == [other.public_id]
+    listed = trpc(client, "runs.list", {"held": "yes"})["result"]["data"]
+    assert [run["id"] for run in listed] == [story.public_id]
+    exported = text_of(client.get("/api/runs/export/?held=no&as=csv"))
+    assert other.public_id in exported
+    assert story.public_id not in exported
+    asked = {"kind": "release", "filter": {"held": "yes"}, "reason": "it is closed"}
+    client.post("/api/bulk/", asked, format="json")
+    work.work(BulkOperation.objects.get().pk)
+    assert found(held="yes") == []
+    assert client.get("/api/runs/", {"held": "perhaps"}).status_code == 400
     assert client.get("/api/runs/", {"logs": "lost"}).status_code == 400
     assert client.get("/api/runs/", {"logs": "archived", "fields": "id,log_state"}).json()[
         "results"
-    ] == [{"id": story.public_id, "log_state": "archived"}]
+    ] == [{"id": story.public_id, "log_state": "partly"}]
 
 
 def test_context_events_timeline_and_files_are_the_same_wherever_the_log_is(client, story):

@@ -112,8 +112,8 @@ def test_the_list_names_every_filter(client):
     assert names == {
         "state", "workflow", "created", "created_from", "created_to", "created_after",
         "created_before", "triggered_by", "trigger", "ref", "error", "group", "version", "node",
-        "node_status", "model", "spent", "is_retry", "retried", "timed", "stuck", "logs", "q",
-        "fields", "limit", "cursor",
+        "node_status", "model", "spent", "is_retry", "retried", "timed", "stuck", "logs",
+        "held", "q", "fields", "limit", "cursor",
     }  # fmt: skip
 
 
