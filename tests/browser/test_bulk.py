@@ -115,3 +115,27 @@ def test_a_run_is_held_from_its_page(visit, teller):
     assert barriers(page, "#run-notice") == []
     page.goto(f"{page.base}{LIST}?workflow=to_hold")
     expect(row(page, made[0])).to_contain_text("Under legal hold")
+
+    def offered(act):
+        button = page.locator(f"#bulk button[name=act][value={act}]")
+        return button.locator("small").inner_text(), button.get_attribute("aria-disabled")
+
+    page.click("#select-page")
+    page.locator("#bulk summary[aria-label=More]").click()
+    assert [offered(act) for act in ("restore", "hold", "release")] == [
+        ("0", "true"), ("2", "false"), ("1", "false"),
+    ]  # fmt: skip
+    row(page, made[0]).get_by_role("checkbox").uncheck()
+    page.locator("#bulk summary[aria-label=More]").click()
+    assert [offered(act) for act in ("hold", "release")] == [("2", "false"), ("0", "true")]
+
+    # All of a filter: what it says of them is known.
+    page.goto(f"{page.base}{LIST}?workflow=to_hold&held=yes")
+    expect(page.locator("#rows > tr")).to_have_count(1)
+    expect(page.locator("#menu-held")).to_contain_text("Held")
+    page.locator("#count-all", has_text="1").wait_for()
+    page.evaluate("document.getElementById('bulk-all').click()")
+    page.locator("#bulk summary[aria-label=More]").click()
+    assert [offered(act) for act in ("restore", "hold", "release")] == [
+        ("", "false"), ("0", "true"), ("1", "false"),
+    ]  # fmt: skip

@@ -1,6 +1,7 @@
 // Runs that are selected: by their box, `x`, the box of the page, or Shift and a click for all in
 // between; or all that match the filter of the list, which the page's box offers. They are kept for
-// this tab, across pages; named ones across filters too, with the state they were last seen in.
+// this tab, across pages; named ones across filters too, with the state and the marks that they were
+// last seen with.
 
 import { askIn, sendFrom } from "./dialogs.js";
 import { toast } from "./toast.js";
@@ -11,14 +12,26 @@ const MOST = 10_000; // that are named one by one
 const STATES = ["running", "completed", "failed", "terminated", "queued"];
 // Stored states whose pages' name is another.
 const NAMES = { active: "running", created: "queued" };
+// By act: the states and the marks that it needs, and those that it must not find. Where all of a
+// filter are meant, what the filter says of these marks; of the others nobody knows.
 const ACTS = {
   retry: { states: ["failed"], none: "None of them has failed" },
   terminate: { states: ["queued", "running"], none: "None of them is queued or running" },
-  delete: { states: ["completed", "failed", "terminated"], none: "None of them has ended" },
+  delete: {
+    states: ["completed", "failed", "terminated"], never: "held",
+    none: "None of them has ended, or they are under legal hold",
+  },
+  restore: { needs: "archived", none: "None of their logs is archived" },
+  hold: { never: "held", none: "They are under legal hold already" },
+  release: { needs: "held", none: "None of them is under legal hold" },
+};
+const MARKED_BY = {
+  held: { name: "held", yes: ["yes"], no: ["no"] },
+  archived: { name: "logs", yes: ["archived", "partly", "archiving", "restoring"], no: ["live", "restored"] },
 };
 
 const bar = document.getElementById("bulk");
-let selected = new Map(); // run → state
+let selected = new Map(); // run → state, then its marks, parted by spaces
 let every = null; // the filter, where all that match it are selected
 let last = null;
 
@@ -33,14 +46,18 @@ const list = () => document.getElementById("runs");
 const filterOf = () => list()?.dataset.filter ?? null;
 const rows = () => [...document.querySelectorAll("#rows > tr")];
 const boxOf = (row) => row.querySelector("input.op-check");
-const stateOf = (row) => row.querySelector(".op-pill")?.dataset.state || "";
+const lookOf = (row) => {
+  const state = row.querySelector(".op-pill")?.dataset.state || "";
+  return `${state} ${row.querySelector(".op-marks")?.dataset.marks || ""}`.trim();
+};
 const goesOn = () => Boolean(document.querySelector("#newer, #older"));
 // What the tabs count; "" while nobody knows.
 const counted = (name) => {
   const text = document.getElementById(`count-${name}`)?.textContent.trim() || "";
   return text === "–" ? "" : text;
 };
-const chosenState = () => new URLSearchParams(filterOf() || "").get("state") || "";
+const said = (name) => new URLSearchParams(filterOf() || "").get(name) || "";
+const chosenState = () => said("state");
 
 function keep() {
   try {
@@ -55,7 +72,7 @@ function keep() {
 
 function choose(row, on) {
   if (!on) selected.delete(row.id);
-  else if (selected.has(row.id) || selected.size < MOST) selected.set(row.id, stateOf(row));
+  else if (selected.has(row.id) || selected.size < MOST) selected.set(row.id, lookOf(row));
   else return false;
   return true;
 }
@@ -87,7 +104,8 @@ export function heardStates(runs) {
   let moved = false;
   for (const run of runs) {
     if (!selected.has(run.id)) continue;
-    selected.set(run.id, NAMES[run.state] || run.state);
+    const [, ...marks] = selected.get(run.id).split(" ");
+    selected.set(run.id, [NAMES[run.state] || run.state, ...marks].join(" "));
     moved = true;
   }
   if (moved) show();
@@ -109,7 +127,7 @@ export function show() {
   const all = rows();
   for (const row of all) {
     const on = every !== null || selected.has(row.id);
-    if (on && every === null) selected.set(row.id, stateOf(row));
+    if (on && every === null) selected.set(row.id, lookOf(row));
     here += on;
     const box = boxOf(row);
     if (box) box.checked = on;
@@ -145,14 +163,19 @@ function offerAll(isWhole) {
 }
 
 function showNamed(here) {
+  const looks = [...selected.values()].map((look) => look.split(" "));
   const counts = {};
-  for (const state of selected.values()) counts[state] = (counts[state] || 0) + 1;
+  for (const [state] of looks) counts[state] = (counts[state] || 0) + 1;
   const words = STATES.filter((state) => counts[state]).map((state) => `${counts[state]} ${state}`);
   const elsewhere = selected.size - here;
   if (elsewhere) words.push(`${elsewhere} not on this page`);
   write(bar.querySelector("#bulk-count"), `${selected.size.toLocaleString("en")} selected`);
   write(bar.querySelector("#bulk-states"), `· ${words.join(" · ")}`);
-  showActs(({ states }) => String(states.reduce((sum, state) => sum + (counts[state] || 0), 0)));
+  showActs(({ states = STATES, needs, never }) => {
+    const fits = ([state, ...marks]) =>
+      states.includes(state) && (!needs || marks.includes(needs)) && !marks.includes(never);
+    return looks.filter(fits).length.toLocaleString("en");
+  });
 }
 
 function showEvery() {
@@ -160,14 +183,25 @@ function showEvery() {
   const count = counted(only || "all");
   write(bar.querySelector("#bulk-count"), `All${count ? ` ${count}` : ""} selected`);
   write(bar.querySelector("#bulk-states"), `· ${only ? "" : statesOfAll()}all ${list().dataset.words} on every page`);
-  showActs(({ states }) => {
+  showActs(({ states = STATES, needs, never }) => {
     const meant = states.filter((state) => !only || state === only);
-    if (!meant.length) return "0";
+    if (!meant.length || isMarked(needs) === false || isMarked(never)) return "0";
+    // How many are marked is not counted, but where the filter says it of all.
+    if (needs && !isMarked(needs)) return "";
+    if (never && states === STATES && isMarked(never) === undefined) return "";
     const texts = meant.map(counted);
     if (texts.some((text) => !text)) return "";
     const sum = texts.reduce((total, text) => total + Number(text.replace(/\D/g, "")), 0);
     return sum.toLocaleString("en") + (texts.some((text) => text.endsWith("+")) ? "+" : "");
   });
+}
+
+// Whether the filter lets through only what is marked so, or nothing that is; else undefined.
+function isMarked(mark) {
+  if (!mark) return undefined;
+  const { name, yes, no } = MARKED_BY[mark];
+  if (yes.includes(said(name))) return true;
+  return no.includes(said(name)) ? false : undefined;
 }
 
 // What is meant by state, as far as the tabs know.
