@@ -8,23 +8,31 @@ from ipaddress import ip_address
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 
-from runs.models import AuditEntry
+from runs import ids
+from runs.models import AuditEntry, BulkOperation, BulkOutcome, WorkflowVersion
+from runs.models.bulk import BulkState
 from runs.models.token import PREFIX, PREFIX_LENGTH
 
 ADDRESS = re.compile(r"[0-9a-fA-F.:]+")
 TYPE_ID = re.compile(r"[a-z]+_[0-9a-z]{26}")
 FAILURE_GROUP = re.compile(r"[0-9a-f]{16}")
 SHORTEST = 3
+# What is known by a name, which people type.
+NAMED = ("workflow", "retention", "source", "executor", "backend")
+# Versions of a workflow, and operations on a run, of which the entries are looked for: the newest.
+MOST = 500
 ACTIONS = (
     "start", "retry", "retry_from_failed", "terminate", "export", "bundle", "publish",
-    "hold", "release", "bulk retry", "bulk terminate", "bulk delete", "bulk export", "bulk hold",
-    "bulk release", "pause bulk", "resume bulk", "abort bulk", "pause", "resume", "limit",
-    "create", "change", "change_password", "delete", "revoke", "login", "fail_login", "lock_login",
+    "hold", "release", "rescue", "bulk retry", "bulk terminate", "bulk delete", "bulk export",
+    "bulk hold", "bulk release", "bulk restore", "bulk rescue", "pause bulk", "resume bulk",
+    "abort bulk", "limit bulk", "download", "pause", "resume", "limit",
+    "create", "add", "change", "remove", "change_password", "delete", "revoke", "login",
+    "fail_login", "lock_login",
     "begin archive", "begin sweep", "begin check", "abort retention", "delete by age",
     "mark as known", "mark as resolved", "unmark",
 )  # fmt: skip
@@ -52,6 +60,8 @@ class OfTarget(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:  # noqa: ARG002
         kind, _, target = (self.value() or "").replace("\0", "").partition(":")
+        if kind and target:
+            return of_target(queryset, kind, target)
         if kind:
             queryset = queryset.filter(target_type=kind)
         return queryset.filter(target_id=target) if target else queryset
@@ -83,7 +93,7 @@ def found_by(entries: QuerySet[AuditEntry], text: str) -> QuerySet[AuditEntry]:
     if text.startswith(PREFIX):
         return entries.filter(via=text[:PREFIX_LENGTH])
     if TYPE_ID.fullmatch(text):
-        return entries.filter(target_type=text.partition("_")[0], target_id=text)
+        return of_target(entries, text.partition("_")[0], text)
     if FAILURE_GROUP.fullmatch(text):
         return entries.filter(target_type="failure group", target_id=text)
     if entries.model._default_manager.filter(actor=text).exists():
@@ -91,7 +101,37 @@ def found_by(entries: QuerySet[AuditEntry], text: str) -> QuerySet[AuditEntry]:
     if (action := text.lower().replace(" ", "_")) in ACTIONS:
         return entries.filter(action=action)
     # Shorter ones are in no index.
-    return entries.filter(reason__icontains=text) if len(text) >= SHORTEST else entries.none()
+    told = Q(reason__icontains=text) if len(text) >= SHORTEST else None
+    named = _named(text)
+    if entries.model._default_manager.filter(named).exists():
+        return entries.filter(named | told if told else named)
+    return entries.filter(told) if told else entries.none()
+
+
+def _named(text: str) -> Q:
+    """What is called so, where it is known by its name: a workflow in all its versions too."""
+    versions = WorkflowVersion.objects.filter(workflow__slug=text).order_by("-number")
+    labels = [f"{text} v{number}" for number in versions.values_list("number", flat=True)[:MOST]]
+    return Q(target_type__in=NAMED, target_id__in=[text, *labels])
+
+
+def of_target(entries: QuerySet[AuditEntry], kind: str, target: str) -> QuerySet[AuditEntry]:
+    """Entries on this one; on a run also those of the bulk operations that acted on it, which name
+    no run, or are about to."""
+    own = Q(target_type=kind, target_id=target)
+    run_id = ids.decode("run", target) if kind == "run" else None
+    if run_id is None:
+        return entries.filter(own)
+    acted = BulkOutcome.objects.filter(run=run_id).order_by("-operation_id")
+    going = BulkOperation.objects.filter(state=BulkState.RUNNING, chosen__contains=[run_id])
+    found = {
+        *acted.values_list("operation_id", flat=True)[:MOST],
+        *going.order_by().values_list("pk", flat=True)[:MOST],
+    }
+    if not found:
+        return entries.filter(own)
+    operations = [ids.encode("bulk", pk) for pk in found]
+    return entries.filter(own | Q(target_type="bulk", target_id__in=operations))
 
 
 def _address(text: str) -> str | None:

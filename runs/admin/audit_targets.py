@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from django.contrib.auth.models import Group
+from django.db.models import F
 from django.urls import reverse
 
 from runs import fingerprint, ids
@@ -24,7 +25,11 @@ from runs.models import (
 
 class Target(NamedTuple):
     label: str
+    # "": it has no page.
     url: str
+    # Of a bulk operation: how many runs it is about, and the run where that is the only one.
+    runs: int | None = None
+    only: Target | None = None
 
 
 def targets_of(entries: Iterable[AuditEntry], reader: User) -> dict[tuple[str, str], Target]:
@@ -52,9 +57,16 @@ def _runs(public_ids: Collection[str]) -> Found:
 
 def _operations(public_ids: Collection[str]) -> Found:
     wanted = [pk for text in public_ids if (pk := ids.decode("bulk", text))]
-    for pk in BulkOperation.objects.filter(pk__in=wanted).order_by().values_list("pk", flat=True):
+    found = BulkOperation.objects.filter(pk__in=wanted).summed_up().order_by()
+    # Of thousands that are named, the first at most.
+    rows = list(found.values_list("pk", "total", "at_least", "named", F("chosen__0")))
+    only = {pk: ids.encode("run", run) for pk, _, _, named, run in rows if named == 1}
+    runs = dict(_runs(only.values()))
+    for pk, total, at_least, _, _ in rows:
         public = ids.encode("bulk", pk)
-        yield public, Target(public, reverse("bulk_operation", args=[public]))
+        url, run = reverse("bulk_operation", args=[public]), only.get(pk)
+        one = runs.get(run, Target(run, "")) if run else None
+        yield public, Target(public, url, at_least if total is None else total, one)
 
 
 def _executions(public_ids: Collection[str]) -> Found:

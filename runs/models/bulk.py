@@ -178,4 +178,6 @@ class BulkOutcome(models.Model):
         default_permissions = ()
         indexes = [
             models.Index(fields=["operation", "status", "run"], name="bulk_outcomes_status"),
+            # What was done to a run.
+            models.Index(fields=["run"], name="bulk_outcomes_run"),
         ]
