@@ -46,17 +46,31 @@ _BRIEF = 24
 
 @register.simple_tag(takes_context=True)
 def precise(context: Context, moment: datetime | None, day: bool = False) -> SafeString:
-    """``14:54:07.112``, with the day when not that of the run's creation, or when asked for."""
+    """``14:54:07.112``, with the day when not that of the run's creation, or when asked for. With
+    a year beside, whoever needs the milliseconds has them in the title."""
     if moment is None:
         return NONE
-    local = timezone.localtime(moment)
+    local, here = timezone.localtime(moment), timezone.localtime(now_of(context))
     clock = f"{local:%H:%M:%S}.{local.microsecond // 1000:03}"
     created = timezone.localtime(context["run"].created_at)
     if day or local.date() != created.date():
-        clock = f"{day_words(local, timezone.localtime(now_of(context)))} {clock}"
+        clock = clock if local.year == here.year else f"{local:%H:%M:%S}"
+        clock = f"{day_words(local, here)} {clock}"
+    return _time(moment, clock)
+
+
+@register.simple_tag(takes_context=True)
+def day_clock(context: Context, moment: datetime) -> SafeString:
+    """``21 Nov 14:54:07``, for a sentence: always with the day."""
+    local = timezone.localtime(moment)
+    day = day_words(local, timezone.localtime(now_of(context)))
+    return _time(moment, f"{day} {local:%H:%M:%S}")
+
+
+def _time(moment: datetime, words: str) -> SafeString:
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
-        local.isoformat(timespec="milliseconds"), full_words(moment), clock,
+        timezone.localtime(moment).isoformat(timespec="milliseconds"), full_words(moment), words,
     )  # fmt: skip
 
 

@@ -141,7 +141,7 @@ def test_the_page_says_what_is_archived_and_shows_the_rest(rita, story):
     assert "check_totals failed after 3 attempts." in said
     assert 'id="run-lanes"' in page
     assert re.search(
-        r"Logs archived on .*\d\d:\d\d:\d\d", words(part(page, 'id="run-logs"', "</p>"))
+        r"Logs archived on \d+ \w+ \d\d:\d\d:\d\d\.? ", words(part(page, 'id="run-logs"', "</p>"))
     )
     last = story.run.last_seq
     assert f"{last} events, " in words(part(page, 'id="log-archived"', "</div>"))

@@ -205,3 +205,19 @@ def test_a_row_escapes_all_that_comes_from_outside():
 def test_data_is_escaped():
     assert "<b>" not in render("{% crumb name %}", name="<b>")
     assert "<b>" not in render("{% copyable id %}{% short_id id id %}", id="<b>_x")
+
+
+def test_times_of_a_run_of_another_year_are_short_enough_for_its_facts():
+    def said(tag, at, created=NOW):
+        run = Run(created_at=created)
+        shown = render(f"{{% load run_page %}}{{% {tag} %}}", run=run, at=at)
+        return shown.partition(">")[2].removesuffix("</time>"), shown
+
+    old = datetime(2025, 12, 31, 11, 19, 13, 185_000, tzinfo=UTC)
+    words, whole = said("precise at day=True", old, old)
+    assert words == "31 Dec 2025 11:19:13"
+    assert 'title="2025-12-31 11:19:13.185 UTC"' in whole
+    assert said("precise at", old, old)[0] == "11:19:13.185"
+    assert said("precise at day=True", NOW)[0] == "22 Nov 13:59:05.000"
+    assert said("day_clock at", NOW)[0] == "22 Nov 13:59:05"
+    assert said("day_clock at", old)[0] == "31 Dec 2025 11:19:13"
