@@ -55,8 +55,6 @@ def change(
 
     `revision` is that of the policy that the person had before them.
     """
-    if wrong := values.problems(after):
-        raise Wrong(wrong)
     with transaction.atomic():
         # Whoever changes anything of it locks this row first.
         policy = Policy.objects.select_for_update(no_key=True).filter(pk=1).first()
@@ -64,6 +62,8 @@ def change(
         before = values.saved(policy)
         if before.revision != revision:
             raise Outdated
+        if wrong := values.problems(after):
+            raise Wrong(wrong)
         if (sooner := values.deletes_sooner(before, after)) and not is_confirmed:
             raise Unconfirmed(sooner)
         found = values.differences(before, after)

@@ -121,6 +121,8 @@ class Asked:
             for slug, given in saved.workflows.items()
         ]
         self.form = PolicyForm(data, initial=own)
+        # What was sent stands for itself: others may have saved other lines meanwhile.
+        lines = lines if data is None else []
         self.lines: Any = OverrideForms(data, initial=lines, prefix="workflows")
         if not is_editable:
             self.lines.extra = 0

@@ -72,6 +72,8 @@ class RunSettings(_Page):
         saved = values.saved()
         asked = Asked(saved, request.POST)
         wanted = asked.values()
+        if request.POST.get("act") != "preview" and self._is_outdated(saved):
+            return self._outdated(saved, asked, wanted)
         if wanted is None:
             return self._shown(saved, asked, 422)
         if request.POST.get("act") == "preview":  # without scripts
@@ -94,9 +96,7 @@ class RunSettings(_Page):
             asked.add(wrong.problems)
             return self._shown(saved, asked, 422)
         except changing.Outdated:
-            newest = values.saved()
-            mine = values.differences(newest, wanted)
-            return self._shown(newest, asked, 409, is_outdated=True, mine=mine)
+            return self._outdated(values.saved(), asked, wanted)
         except changing.Unconfirmed as unconfirmed:
             return self._shown(
                 saved, asked, 422, unconfirmed=unconfirmed.why, confirm=wanted.revision
@@ -105,6 +105,14 @@ class RunSettings(_Page):
         said = "Saved. The next night goes by it." if count else "Nothing was changed."
         (messages.success if count else messages.info)(self.request, said)
         return redirect("run_settings")
+
+    def _is_outdated(self, saved: Values) -> bool:
+        return self.request.POST.get("revision", "") != saved.revision
+
+    def _outdated(self, newest: Values, asked: Asked, wanted: Values | None) -> HttpResponse:
+        """Before anything else that is wrong: that may be so because of what others saved."""
+        mine = values.differences(newest, wanted) if wanted else None
+        return self._shown(newest, asked, 409, is_outdated=True, mine=mine)
 
     def _previewed(self, saved: Values, asked: Asked, wanted: Values) -> HttpResponse:
         if wrong := values.problems(wanted):
