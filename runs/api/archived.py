@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
 
-from runs import whole_log
+from runs import prolonging, restore_days, whole_log
 from runs.actors import Actor
 from runs.api.problems import Conflict, LogArchived
 from runs.bulk import operations, tasks
 from runs.models import BulkOperation, Run
 from runs.models.bulk import BulkKind
+from runs.states import LogState
 from runs.views.run_history import Filter
 from runs.whole_log import Entry, TooLong, WholeLog
 
@@ -62,6 +64,9 @@ def restore(
     run: Run, given: dict[str, Any], *, by: Actor, now: datetime, reason: str = ""
 ) -> BulkOperation:
     """Begin to restore the log of one run; gives the operation that does it."""
+    if run.logs == LogState.RESTORED:
+        path = reverse("api:run-prolong", args=[run.public_id])
+        raise Conflict(f"Its log is restored already; {path} (runs.prolong) keeps it for longer.")
     if run.has_log:
         raise Conflict("Its log is not archived.")
     try:
@@ -73,3 +78,15 @@ def restore(
         raise Conflict(str(error)) from None
     tasks.begin(operation)
     return operation
+
+
+def prolong(
+    run: Run, given: dict[str, Any], *, by: Actor, now: datetime, reason: str = ""
+) -> uuid.UUID:
+    """Keep a restored log for longer; gives the run."""
+    days = given.get("days") or restore_days.usual()
+    try:
+        prolonging.prolong(run, days=days, by=by, now=now, reason=reason)
+    except prolonging.NotProlonged as error:
+        raise Conflict(f"Nothing was changed: {error}.") from None
+    return run.pk

@@ -26,6 +26,7 @@ from runs.api.acts import (
     run_cursor,
     shown_runs,
 )
+from runs.api.archived import prolong as prolong_log
 from runs.api.archived import read_log
 from runs.api.archived import restore as restore_log
 from runs.api.bulk_shapes import BulkSerializer, RestoreSerializer
@@ -100,6 +101,7 @@ class RunViewSet(ApiViewSet):
         "hold": "runs.hold_run",
         "release": "runs.hold_run",
         "restore": "runs.restore_run",
+        "prolong": "runs.restore_run",
         "destroy": "runs.delete_run",
         "logs": "runs.export_run",
         "export": "runs.export_run",
@@ -328,6 +330,15 @@ class RunViewSet(ApiViewSet):
         operation = restore_log(run, given, by=self.actor, now=self.now, reason=given["reason"])
         shown = BulkSerializer(operation, context=self.get_serializer_context()).data
         return Response(shown, status=202, headers={"Location": shown["url"]})
+
+    @extend_schema(responses=RunDetailSerializer, examples=[examples.RESTORE])
+    @action(detail=True, methods=["post"], serializer_class=RestoreSerializer)
+    def prolong(self, request: Request, run_id: str) -> Response:  # noqa: ARG002
+        """Keep a restored log in the database for longer: for so many days from now on."""
+        run, given = self.get_object(), self.checked(request)
+        return self.run_response(
+            prolong_log(run, given, by=self.actor, now=self.now, reason=given["reason"])
+        )
 
     @extend_schema(parameters=[_REASON], responses={204: None})
     def destroy(self, request: Request, run_id: str) -> Response:  # noqa: ARG002

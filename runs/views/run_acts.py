@@ -13,12 +13,12 @@ from django.urls import reverse
 from django.utils.log import log_response
 from django_htmx.http import HttpResponseClientRedirect
 
-from runs import ids, lifecycle
+from runs import ids, lifecycle, prolonging
 from runs.models import Run
 from runs.stuck import rescue
 from runs.templatetags.runs_ui import short
 from runs.views import run_archive, stuck
-from runs.views.run_forms import DeleteForm, HoldForm, TerminateForm
+from runs.views.run_forms import DeleteForm, HoldForm, ProlongForm, TerminateForm
 from runs.views.run_retry import retry_plan
 from runs.views.run_view import RunView
 
@@ -41,6 +41,7 @@ class RunActs(RunView):
             "hold": self.hold,
             "release": self.hold,
             "restore": self.restore,
+            "prolong": self.prolong,
             "rescue": self.rescue,
         }
         act = acts.get(request.POST.get("act", ""))
@@ -119,6 +120,22 @@ class RunActs(RunView):
         if not run_archive.restore(self.run, by=self.by, now=self.now):
             return self.refused("Its log is not archived now: there is nothing to restore.", 409)
         return redirect(f"{self.base_context()['page_url']}{self.address.link()}")
+
+    def prolong(self) -> HttpResponse:
+        """Its restored log stays longer."""
+        if not self.request.user.has_perm("runs.restore_run"):
+            return self.refused("You may not restore logs, or keep restored ones longer.", 403)
+        form = ProlongForm(self.request.POST)
+        if not form.is_valid():
+            return self.asked("prolong", form, 422)
+        given = form.cleaned_data
+        try:
+            prolonging.prolong(
+                self.run, days=given["days"], by=self.by, now=self.now, reason=given["reason"]
+            )
+        except prolonging.NotProlonged as error:
+            return self.refused(f"Nothing was changed: {error}.", 409)
+        return self.on_to(f"{self.base_context()['page_url']}{self.address.link()}")
 
     def rescue(self) -> HttpResponse:
         """What helps with the finding of the node that is named, as it is now."""

@@ -73,6 +73,22 @@ class Archived:
         return self.is_away and not self.is_coming and bool(self.archive and self.archive.problem)
 
     @property
+    def has_lost_object(self) -> bool:
+        """Its object is not whole, and is not needed: the events are all here."""
+        return not self.is_away and bool(self.archive and self.archive.problem)
+
+    @property
+    def told(self) -> str:
+        """Another one wherever the page says something else of the log."""
+        said = {"coming": self.is_coming, "moving": self.is_moving, "broken": self.is_broken}
+        said |= {"trouble": bool(self.trouble), "stalled": self.is_stalled}
+        return " ".join([self.run.logs, *(word for word, is_so in said.items() if is_so)])
+
+    @property
+    def can_prolong(self) -> bool:
+        return self.run.logs == LogState.RESTORED and bool(self.archive and self.archive.expires_at)
+
+    @property
     def is_archiving(self) -> bool:
         return self.run.logs == LogState.ARCHIVING
 

@@ -1,4 +1,4 @@
-"""What a person says before a run is terminated, deleted, or put under legal hold."""
+"""What a person says before a run is terminated, deleted, put under legal hold, or kept longer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from runs import restore_days
 from runs.models import Run
 
 # Characters of an id's end that stand for it.
@@ -32,6 +33,17 @@ class HoldForm(forms.Form):
     def __init__(self, run: Run, *args: Any) -> None:
         super().__init__(*args)
         self.fields["reason"].required = not run.is_held
+
+
+class ProlongForm(forms.Form):
+    """For how many days from now on a restored log stays."""
+
+    _wrong = f"A whole number from 1 to {restore_days.MOST:,}."
+    days = forms.IntegerField(
+        min_value=1, max_value=restore_days.MOST,
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), _wrong),
+    )  # fmt: skip
+    reason = forms.CharField(max_length=400, strip=True, required=False)
 
 
 class DeleteForm(forms.Form):

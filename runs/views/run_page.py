@@ -27,7 +27,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import content_disposition_header
 
-from runs import ids
+from runs import ids, restore_days
 from runs.context import context_of
 from runs.models import AuditEntry, Event, Run, TriggeredRun
 from runs.models.trigger import TriggerKind
@@ -39,7 +39,7 @@ from runs.views.run_acts import RunActs
 from runs.views.run_address import TABS
 from runs.views.run_bundle import bundle
 from runs.views.run_download import as_json, opened
-from runs.views.run_forms import DeleteForm, HoldForm, TerminateForm
+from runs.views.run_forms import DeleteForm, HoldForm, ProlongForm, TerminateForm
 from runs.views.run_node import PANES, Panel, panel
 from runs.views.run_overview import (
     LINEAGE,
@@ -88,6 +88,8 @@ class RunPage(RunActs):
             return self.asked("terminate", TerminateForm())
         if request.GET.get("confirm") == "hold" and self.can("hold"):
             return self.asked("hold", HoldForm(self.run))
+        if request.GET.get("confirm") == "prolong" and self.can("prolong"):
+            return self.asked("prolong", ProlongForm(initial={"days": restore_days.usual()}))
         if request.GET.get("confirm") == "retry_from" and self.can("retry"):
             return self.confirm_retry_from()
         return self.page()

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.generic import View
 
-from runs import ids
+from runs import holds, ids
 from runs.actors import Actor
 from runs.models import DeletedRun, Run, WorkflowVersion
 from runs.states import RunState
@@ -81,6 +81,8 @@ class RunView(PermissionRequiredMixin, View):
             return user.has_perm("runs.hold_run")
         if act == "restore":
             return bool(self.log and self.log.can_restore) and user.has_perm("runs.restore_run")
+        if act == "prolong":
+            return bool(self.log and self.log.can_prolong) and user.has_perm("runs.restore_run")
         if act == "export":
             return user.has_perm("runs.export_run")
         return not self.run.is_elsewhere and user.has_perm("runs.execute_workflow")
@@ -113,7 +115,10 @@ class RunView(PermissionRequiredMixin, View):
             and self.run.is_held
             and self.request.user.has_perm("runs.delete_run"),
             "can_hold": self.can("hold"),
+            "held_why": holds.why(run),
             "can_restore": self.can("restore"),
+            "can_prolong": self.can("prolong"),
+            "prolong_url": self.address.link(confirm="prolong"),
             "log": self.log,
             "keep_url": self.address.link(),
             "hold_url": self.address.link(confirm="hold"),

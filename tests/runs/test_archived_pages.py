@@ -258,7 +258,7 @@ def test_a_damaged_object_shows_while_its_log_is_on_its_way(rita, story, state):
     Archive.objects.update(problem="it is cut off")
     page = shown(rita, story)
     note = words(part(page, 'id="run-logs"', "</div>"))
-    assert "Its archived log cannot be read. When it was looked at last: it is cut off." in note
+    assert "Its archived log cannot be read. At the last look, it is cut off." in note
     assert "data-moving" not in page
     assert ('value="restore"' in page) == (state == LogState.RESTORING)
     again = "once a check has found it whole." if state == LogState.ARCHIVING else "restore again."
@@ -483,7 +483,7 @@ def test_the_page_of_a_run_whose_object_was_lost_says_so(rita, story):
     Archive.objects.update(problem="storage has no such object")
     objects.delete_many([story.run.archive.name])
     page = words(shown(rita, story))
-    assert "When it was looked at last: storage has no such object" in page
+    assert "At the last look, storage has no such object" in page
 
 
 def test_a_replaced_object_is_read_until_it_goes(rita, story):

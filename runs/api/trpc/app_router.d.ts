@@ -485,6 +485,15 @@ export interface BulkOptions {
   days?: number;
 }
 
+export interface ProlongInput {
+  /** Why; it is kept in the audit. */
+  reason?: string;
+  /** For how many days; without it as the retention's settings say. */
+  days?: number;
+  /** The run's id. */
+  id: string;
+}
+
 export interface Deleted {
   /** The id of the run that is no more. */
   id: string;
@@ -2298,6 +2307,12 @@ export type AppRouter = TRPCBuiltRouter<
       restore: TRPCMutationProcedure<{
         input: RestoreInput;
         output: Bulk;
+        meta: object;
+      }>;
+      /** Keeps a restored log for longer: for so many days from now on. */
+      prolong: TRPCMutationProcedure<{
+        input: ProlongInput;
+        output: Run;
         meta: object;
       }>;
       /** Deletes a run that has ended, with all its events, for good. */

@@ -10,7 +10,7 @@ from rest_framework.exceptions import ValidationError
 
 from runs import exports, lifecycle
 from runs.api import acts
-from runs.api.archived import read_log, restore
+from runs.api.archived import prolong, read_log, restore
 from runs.api.bulk_shapes import BulkSerializer
 from runs.api.history import events_of
 from runs.api.pagination import EventPages
@@ -38,6 +38,7 @@ from runs.api.trpc.shapes import (
     ListInput,
     NoInput,
     NoticeSerializer,
+    ProlongInput,
     RestoreInput,
     RetryInput,
     RunInput,
@@ -144,6 +145,12 @@ def restore_run(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
     return dict(BulkSerializer(operation, context=asking.context).data)
 
 
+def prolong_run(asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
+    run, reason = acts.find_run(given["id"]), given["reason"]
+    came = prolong(run, given, by=asking.actor, now=asking.now, reason=reason)
+    return asking.shown(acts.shown_runs().get(pk=came))
+
+
 STREAM_LOGS = Procedure(
     "runs.streamLogs", "subscription", "runs.view_run", StreamInput, EventSerializer,
     is_tracked=True,
@@ -200,6 +207,10 @@ PROCEDURES = (
     Procedure(
         "runs.restore", "mutation", "runs.restore_run", RestoreInput, BulkSerializer, restore_run,
         says="Brings an archived log back for some days; gives the bulk operation that does it.",
+    ),
+    Procedure(
+        "runs.prolong", "mutation", "runs.restore_run", ProlongInput, RunSerializer, prolong_run,
+        says="Keeps a restored log for longer: for so many days from now on.",
     ),
     Procedure(
         "runs.delete", "mutation", "runs.delete_run", ActInput, DeletedSerializer, delete_run,

@@ -121,6 +121,10 @@ class RestoreInput(RestoreSerializer, RunInput):
     pass
 
 
+class ProlongInput(RestoreSerializer, RunInput):
+    pass
+
+
 class RetryInput(ActInput):
     from_failed = serializers.BooleanField(
         required=False, default=False,

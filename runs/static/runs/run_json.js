@@ -220,7 +220,13 @@ export async function showContext() {
   } catch (error) {
     if (!(error instanceof Unanswered)) throw error;
     box.removeAttribute("aria-busy");
-    box.querySelector("p")?.prepend(`${error.message} `);
+    // The button that was there asks again: of use only where that may be answered.
+    const again = error.passes && box.querySelector("p > a");
+    if (again) again.textContent = "Try again";
+    const said = document.createElement("p");
+    said.setAttribute("role", "alert");
+    said.append(`${error.message} `, ...(again ? [again] : []));
+    box.replaceChildren(said);
     return;
   }
   if (!box.isConnected) return;
