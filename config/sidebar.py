@@ -100,7 +100,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "MANAGE",
         (
-            Entry("Settings", "settings", "run_settings", "runs.manage_retention"),
+            Entry("Settings", "settings", "run_settings", "runs.view_run"),
             Entry("Users", "person", "admin:runs_user_changelist", "runs.view_user"),
             Entry("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
             Entry("Sources", "sensors", "admin:runs_source_changelist", "runs.view_source"),

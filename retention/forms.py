@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -111,6 +112,15 @@ OverrideForms = formset_factory(
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`place` is its field's id on the page; "" where it is of none."""
+
+    place: str
+    label: str
+    said: str
+
+
 class Asked:
     """The page's form as a whole: shown with what is saved, or with what was sent."""
 
@@ -151,6 +161,15 @@ class Asked:
     def reason(self) -> str:
         return str(self.form.cleaned_data.get("reason", ""))
 
+    def problems(self) -> list[Problem]:
+        """All that is wrong, in the page's order."""
+        found = list(_problems_of(self.form, ""))
+        found += [Problem("", "", str(said)) for said in self.lines.non_form_errors()]
+        for number, form in enumerate(self.lines.forms, 1):
+            slug = str(form["workflow"].value() or "").strip()
+            found += _problems_of(form, slug[:100] or f"line {number}")
+        return found
+
     def add(self, problems: dict[str, str]) -> None:
         """What is wrong, where it is."""
         by_slug = {form.cleaned_data["workflow"].strip(): form for form in self.lines.kept}
@@ -167,3 +186,13 @@ class Asked:
                 by_slug[rest].add_error("workflow", said)
             else:
                 self.form.add_error(None, said)
+
+
+def _problems_of(form: forms.Form, whose: str) -> Iterator[Problem]:
+    for name, said in form.errors.items():
+        field = form[name] if name in form.fields else None
+        label = str(field.label) if field else ""
+        if whose:
+            label = whose if name == "workflow" else f"{whose}, {label.lower()}"
+        place = field.id_for_label if field else ""
+        yield Problem(place, label, " ".join(str(each) for each in said))

@@ -10,13 +10,15 @@ from django.db import connection
 from retention.previewed import Amount, Gone, Line, Preview, Side
 from retention.segments import Case, Segment, count, segments_of, weigh
 from retention.values import Values
-from runs.models import Workflow
+from runs.models import Archive, Workflow
 from runs.timeouts import statement_timeout
 
 # Seconds for all of it; it is stopped then rather than keep the database busy.
 SECONDS = 15
 # Held runs and archived ones are looked at so far.
 MOST_HELD, MOST_GONE, GONE_SAMPLE = 10_000, 10_000, 4_000
+# Restored logs whose time is over are counted so far.
+MOST_EXPIRED = 10_000
 
 
 def preview(saved: Values, changed: Values | None, now: datetime) -> Preview:
@@ -29,7 +31,7 @@ def preview(saved: Values, changed: Values | None, now: datetime) -> Preview:
         are_all = weigh([each for each in segments if each.runs])
         held, is_capped = _held(cases)
         sides = [
-            _side(case, slugs, segments, are_all, counts, _gone(case))
+            _side(case, slugs, segments, are_all, counts, _gone(case), _expired(case))
             for case, counts in zip(cases, held, strict=True)
         ]
     found = Preview(at=cases[0].at, saved=sides[0], held_is_capped=is_capped)
@@ -64,7 +66,7 @@ def _held(cases: Sequence[Case]) -> tuple[list[dict[tuple[int, str], int]], bool
 # By age alone, so that one index answers; whose term it is and what is held is told after.
 _OLD = "SELECT count(*) FROM archives WHERE completed_at < %s"
 _OLD_ONES = """
-    SELECT jobs.workflow_id, archives.completed_at, archives.bytes
+    SELECT jobs.workflow_id, jobs.state, archives.completed_at, archives.bytes
     FROM {} JOIN jobs ON jobs.id = archives.run_id
     WHERE archives.completed_at < %s AND jobs.held_at IS NULL AND jobs.logs = 'archived'
     LIMIT %s
@@ -82,8 +84,8 @@ def _gone(case: Case) -> Gone:
         old = cursor.fetchone()[0]
         if old <= MOST_GONE:
             cursor.execute(_OLD_ONES.format("archives"), [latest, MOST_GONE])
-            runs, size = _past(case, cursor.fetchall())
-            return Gone(Amount(runs), Amount(size))
+            parts, size = _past(case, cursor.fetchall())
+            return Gone(Amount(sum(parts.values())), Amount(size), parts)
         # A sample of the table's pages, which are in no order of workflows.
         cursor.execute("SELECT greatest(reltuples, 1) FROM pg_class WHERE relname = 'archives'")
         percent = min(100.0, 100 * GONE_SAMPLE / max(cursor.fetchone()[0], old))
@@ -91,20 +93,33 @@ def _gone(case: Case) -> Gone:
         cursor.execute(f"SELECT count(*) FROM {sample} WHERE completed_at < %s", [latest])
         taken = cursor.fetchone()[0]
         cursor.execute(_OLD_ONES.format(sample), [latest, 10 * GONE_SAMPLE])
-        runs, size = _past(case, cursor.fetchall())
+        parts, size = _past(case, cursor.fetchall())
     if not taken:
         return Gone(Amount(old, is_exact=False), Amount(None, is_exact=False))
     share = old / taken
-    return Gone(Amount(round(share * runs), is_exact=False), Amount(round(share * size), False))
+    runs = round(share * sum(parts.values()))
+    parts = {key: round(share * count) for key, count in parts.items()}
+    return Gone(Amount(runs, is_exact=False), Amount(round(share * size), False), parts)
 
 
-def _past(case: Case, rows: list[tuple[int, datetime, int]]) -> tuple[int, int]:
-    past = [
-        size
-        for workflow_id, completed_at, size in rows
-        if (before := case.gone_before(workflow_id)) and completed_at < before
-    ]
-    return len(past), sum(past)
+def _past(
+    case: Case, rows: list[tuple[int, str, datetime, int]]
+) -> tuple[dict[tuple[int, str], int], int]:
+    """How many of them by workflow and state, and the bytes of all."""
+    parts: dict[tuple[int, str], int] = {}
+    total = 0
+    for workflow_id, state, completed_at, size in rows:
+        if (before := case.gone_before(workflow_id)) and completed_at < before:
+            parts[workflow_id, state] = parts.get((workflow_id, state), 0) + 1
+            total += size
+    return parts, total
+
+
+def _expired(case: Case) -> Amount:
+    """Restored logs that leave the database again, as the night finds them."""
+    over = Archive.objects.expired(case.at).exclude(run__held_at__isnull=False)
+    found = over.order_by()[: MOST_EXPIRED + 1].count()
+    return Amount(min(found, MOST_EXPIRED), is_exact=found <= MOST_EXPIRED)
 
 
 # -- Put together ----------------------------------------------------------------------------
@@ -117,12 +132,13 @@ def _side(
     are_all: tuple[bool, bool],
     held: Mapping[tuple[int, str], int],
     gone: Gone,
+    expired: Amount,
 ) -> Side:
     of_term: dict[tuple[int, str], list[Segment]] = {}
     for each in segments:
         if each.runs:
             of_term.setdefault((each.workflow_id, each.state), []).append(each)
-    side = Side(lines=[], gone=gone)
+    side = Side(lines=[], gone=gone, expired=expired)
     for (workflow_id, state), parts in of_term.items():
         before = case.before(workflow_id, state)
         line = Line(slugs[workflow_id], state, before)
@@ -135,15 +151,15 @@ def _side(
         line.events = Amount(round(sum(each.events for each in mine)), are_all[0])
         line.bytes = _sum((each.bytes for each in mine), are_all[1])
         side.lines.append(line)
-    for (workflow_id, state), runs in held.items():
-        for line in side.lines:
-            if (line.workflow, line.state) == (slugs[workflow_id], state):
-                line.held = runs
-                break
-        else:
-            before = case.before(workflow_id, state)
-            side.lines.append(Line(slugs[workflow_id], state, before, held=runs))
-    side.lines = [line for line in side.lines if line.runs or line.held]
+    known = {(line.workflow, line.state): line for line in side.lines}
+    for workflow_id, state in {*held, *gone.parts}:
+        slug = slugs[workflow_id]
+        if (slug, state) not in known:
+            known[slug, state] = Line(slug, state, case.before(workflow_id, state))
+        line = known[slug, state]
+        line.held = held.get((workflow_id, state), 0)
+        line.gone = gone.parts.get((workflow_id, state), 0)
+    side.lines = [line for line in known.values() if line.runs or line.held or line.gone]
     side.lines.sort(key=lambda line: (-line.runs, line.workflow, line.state))
     _add_up(side)
     return side

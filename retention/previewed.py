@@ -25,6 +25,8 @@ class Line:
     runs: int = 0
     # Of these: past their second term too, so that they go for good once they are archived.
     then_gone: int = 0
+    # Archived already, and past their second term; as exact as all that are gone.
+    gone: int = 0
     held: int = 0
     oldest: datetime | None = None
     newest: datetime | None = None
@@ -38,6 +40,8 @@ class Gone:
 
     runs: Amount = field(default_factory=lambda: Amount(0))
     bytes: Amount = field(default_factory=lambda: Amount(0))
+    # By workflow and state.
+    parts: dict[tuple[int, str], int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -49,6 +53,8 @@ class Side:
     runs: int = 0
     then_gone: int = 0
     held: int = 0
+    # Restored logs whose time is over then; not exact: that many or more.
+    expired: Amount = field(default_factory=lambda: Amount(0))
     events: Amount = field(default_factory=lambda: Amount(0))
     bytes: Amount = field(default_factory=lambda: Amount(0))
     oldest: datetime | None = None

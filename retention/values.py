@@ -246,12 +246,12 @@ def deletes_sooner(before: Values, after: Values) -> list[str]:
     """Where the second term is switched on or shortened."""
     found = []
     if _is_sooner(before.usual.delete, after.usual.delete):
-        found.append(_sooner("Runs", before.usual.delete, after.usual.delete))
+        found.append(_sooner("runs", before.usual.delete, after.usual.delete))
     for slug in sorted({*before.workflows, *after.workflows}):
         old, new = before.days_of(slug).delete, after.days_of(slug).delete
         as_usual = (old, new) == (before.usual.delete, after.usual.delete)
         if not as_usual and _is_sooner(old, new):
-            found.append(_sooner(f"Runs of {slug}", old, new))
+            found.append(_sooner(f"runs of {slug}", old, new))
     return found
 
 
@@ -260,5 +260,6 @@ def _is_sooner(before: int | None, after: int | None) -> bool:
 
 
 def _sooner(whose: str, before: int | None, after: int | None) -> str:
-    instead = "which are now kept for ever" if before is None else f"not {before:,}"
-    return f"{whose} go for good {after:,} days after their end, {instead}."
+    now = "for ever" if before is None else f"for {before:,} days"
+    said = f"{after:,} days after their end, {whose} are deleted for good"
+    return f"{said}; as saved now, they are kept {now}."

@@ -64,6 +64,7 @@ PREVIEW = OpenApiExample(
         "is_on": True,
         "saved": {
             **_LINE,
+            "expired": {"value": 3, "is_exact": True},
             "gone": {
                 "runs": {"value": 0, "is_exact": True},
                 "bytes": {"value": 0, "is_exact": True},
@@ -73,6 +74,7 @@ PREVIEW = OpenApiExample(
                     "workflow_id": "invoice_processing",
                     "state": "completed",
                     "before": "2026-08-29T01:00:00.000Z",
+                    "gone": 0,
                     **_LINE,
                 }
             ],

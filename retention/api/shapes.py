@@ -160,6 +160,9 @@ class RetentionLineSerializer(serializers.Serializer):
     then_gone = serializers.IntegerField(
         help_text="Of these: past the second term too, so that they go for good then."
     )
+    gone = serializers.IntegerField(
+        help_text="Archived already and past the second term: they go for good."
+    )
     held = serializers.IntegerField(help_text="Due, but under legal hold: left alone.")
     oldest = StampField(allow_null=True, help_text="When the first of them ended.")
     newest = StampField(allow_null=True)
@@ -178,6 +181,9 @@ class RetentionSideSerializer(serializers.Serializer):
     runs = serializers.IntegerField()
     then_gone = serializers.IntegerField()
     held = serializers.IntegerField()
+    expired = AmountSerializer(
+        help_text="Restored logs that leave the database again; not exact: so many or more."
+    )
     oldest = StampField(allow_null=True)
     newest = StampField(allow_null=True)
     events = AmountSerializer()

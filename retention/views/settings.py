@@ -48,7 +48,7 @@ class _Page(PermissionRequiredMixin, View):
 
     def previewed(self, saved: Values, changed: Values | None) -> dict[str, Any]:
         """What the preview's template shows."""
-        context: dict[str, Any] = {"now": self.now, "is_on": (changed or saved).is_on}
+        context: dict[str, Any] = {"now": self.now}
         try:
             found = preview(saved, changed, self.now)
         except OperationalError as error:
@@ -56,7 +56,8 @@ class _Page(PermissionRequiredMixin, View):
                 raise
             return {**context, "stopped_after": SECONDS}
         differences = values.differences(saved, changed) if changed else []
-        return {**context, "preview": shown(found), "differences": differences}
+        told = shown(found, is_on=saved.is_on, will_be_on=(changed or saved).is_on)
+        return {**context, "preview": told, "differences": differences}
 
 
 class RunSettings(_Page):
@@ -99,8 +100,15 @@ class RunSettings(_Page):
             return self._outdated(values.saved(), asked, wanted)
         except changing.Unconfirmed as unconfirmed:
             return self._shown(
-                saved, asked, 422, unconfirmed=unconfirmed.why, confirm=wanted.revision
-            )
+                saved, asked, 422,
+                unconfirmed=unconfirmed.why,
+                confirm=wanted.revision,
+                # Of a question that was there already: what is missing of its answer.
+                is_unticked=given.get("act") == "delete" and not given.get("confirm"),
+                is_of_others=bool(given.get("confirm")),
+                is_previewed=True,
+                **self.previewed(saved, wanted),
+            )  # fmt: skip
         count = len(changed.differences)
         said = "Saved. The next night goes by it." if count else "Nothing was changed."
         (messages.success if count else messages.info)(self.request, said)
@@ -129,6 +137,12 @@ class RunSettings(_Page):
             "now": self.now,
             "form": asked.form,
             "lines": asked.lines,
+            "problems": asked.problems() if asked.form.is_bound else [],
+            # Leaving the page loses it.
+            "is_unsaved": asked.form.is_bound,
+            "own_zone": timezone.get_current_timezone_name(),
+            "night_zone": saved.zone,
+            "night_hour": saved.hour,
             # Of what the person has before them; saving an older one is refused.
             "revision": self._revision(saved, more),
             "is_editable": self.may_change,
@@ -168,11 +182,17 @@ class RunSettingsPreview(_Page):
         if not self.may_change:
             raise PermissionDenied
         saved = values.saved()
-        wanted = Asked(saved, request.POST).values()
-        if wanted is None or values.problems(wanted):
-            # The form says what when it is saved; a field half filled in is no error yet.
-            return self._part({**self.previewed(saved, None), "is_unready": True})
-        return self._part(self.previewed(saved, wanted if wanted != saved else None))
+        asked = Asked(saved, request.POST)
+        wanted = asked.values()
+        if wanted is not None and (wrong := values.problems(wanted)):
+            asked.add(wrong)
+        if problems := asked.problems():
+            # A field half filled in is no error yet: it is said here, and not at the field.
+            return self._part({**self.previewed(saved, None), "problems": problems})
+        assert wanted is not None
+        told = self.previewed(saved, wanted if wanted != saved else None)
+        is_outdated = request.POST.get("revision", "") != saved.revision
+        return self._part({**told, "is_outdated": is_outdated})
 
     def _part(self, context: dict[str, Any]) -> HttpResponse:
         answer = render(self.request, "retention/settings_preview.html", context)

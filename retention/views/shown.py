@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from retention.previewed import Amount, Line, Preview, Side
+from retention.previewed import Amount, Gone, Line, Preview, Side
 from runs.templatetags.runs_ui import size
 
 # Lines of workflows and states; what is beyond is said in one figure.
@@ -18,8 +18,9 @@ class Figure:
     label: str
     saved: str
     changed: str | None = None
-    # One of the design's states: what cannot be undone.
-    look: str = ""
+    # Of each, one of the design's states: what cannot be undone.
+    saved_look: str = ""
+    changed_look: str = ""
 
     @property
     def is_changed(self) -> bool:
@@ -34,6 +35,8 @@ class Row:
     events: str
     size: str
     held: int
+    # Deleted for good: those that are archived already, and those that are archived before.
+    gone: str = ""
 
     @property
     def is_changed(self) -> bool:
@@ -52,9 +55,23 @@ class Shown:
     is_estimated: bool
     runs: int
     goes: bool
+    # How many runs go for good by the last side, in words.
+    gone: str
+    is_off: bool
+    will_be_off: bool
+
+    @property
+    def is_all_off(self) -> bool:
+        return self.is_off and (self.will_be_off or not self.has_changed)
 
 
-def shown(found: Preview) -> Shown:
+def shown(found: Preview, *, is_on: bool = True, will_be_on: bool = True) -> Shown:
+    """A night that is off does nothing, whatever the days are."""
+    found = replace(
+        found,
+        saved=found.saved if is_on else Side([], Gone()),
+        changed=found.changed if will_be_on or not found.changed else Side([], Gone()),
+    )
     sides = [found.saved, *([found.changed] if found.changed else [])]
     last = sides[-1]
     rows = _rows(found)
@@ -76,7 +93,10 @@ def shown(found: Preview) -> Shown:
         has_changed=found.changed is not None,
         is_estimated=not all(each.is_exact for each in amounts),
         runs=last.runs,
-        goes=bool(last.gone.runs.value or last.then_gone),
+        goes=_goes(last),
+        gone=_gone_words(last),
+        is_off=not is_on,
+        will_be_off=not will_be_on,
     )
 
 
@@ -113,19 +133,36 @@ def _figures(found: Preview) -> list[Figure]:
         ("Events moved", lambda side: count_words(side.events), ""),
         ("Space freed in the database", lambda side: size_words(side.bytes), ""),
         ("Under legal hold, left alone", lambda side: f"{side.held:,}{least}", ""),
+        ("Restored logs that leave again", _expired_words, ""),
         ("Runs deleted for good", _gone_words, "failed"),
-        ("Archives deleted", lambda side: size_words(side.gone.bytes), "failed"),
+        ("Archives deleted", _archives_words, "failed"),
     )
-    sides = (found.saved, found.changed or found.saved)
+    changed = found.changed
     return [
         Figure(
             label,
             words(found.saved),
-            words(found.changed) if found.changed else None,
-            look if any(side.gone.runs.value or side.then_gone for side in sides) else "",
+            words(changed) if changed else None,
+            look if _goes(found.saved) else "",
+            look if changed and _goes(changed) else "",
         )
         for label, words, look in asked
     ]
+
+
+def _goes(side: Side) -> bool:
+    return bool(side.gone.runs.value or side.then_gone)
+
+
+def _expired_words(side: Side) -> str:
+    return f"{side.expired.value or 0:,}" + ("" if side.expired.is_exact else " or more")
+
+
+def _archives_words(side: Side) -> str:
+    """Those that are made this very night, and deleted, have no size before."""
+    if not side.then_gone:
+        return size_words(side.gone.bytes)
+    return f"{size_words(side.gone.bytes)} and more" if side.gone.bytes.value else "not known yet"
 
 
 def _gone_words(side: Side) -> str:
@@ -157,6 +194,13 @@ def _rows(found: Preview) -> list[Row]:
                 events="0" if is_none else _short(count_words(line.events)),
                 size="0 B" if is_none else _short(size_words(line.bytes)),
                 held=0 if is_none else line.held,
+                gone="" if is_none else _gone_of(line, found),
             )
         )
     return sorted(rows, key=lambda row: (-row.line.runs, row.line.workflow, row.line.state))
+
+
+def _gone_of(line: Line, found: Preview) -> str:
+    gone = (found.changed or found.saved).gone.runs
+    count = Amount(line.gone + line.then_gone, gone.is_exact or not line.gone)
+    return _short(count_words(count)) if count.value else ""

@@ -53,7 +53,7 @@ def test_deletion_for_good_is_asked_for_once_more_and_can_be_left(settings):
     page.locator("[name=delete_days]").fill("400")
     page.get_by_role("button", name="Save").click()
     asked = page.get_by_role("alert", name="This deletes runs for good")
-    expect(asked).to_contain_text("400 days after their end, which are now kept for ever")
+    expect(asked).to_contain_text("400 days after their end, runs are deleted for good; as saved now, they are kept for ever")
     assert barriers(page, ".op-rt-confirm") == []
     asked.get_by_role("link", name="Discard").click()
     expect(page.locator("[name=delete_days]")).to_have_value("")

@@ -111,7 +111,7 @@ def test_it_is_refused_to_who_may_not_or_comes_too_late_or_did_not_confirm():
     assert "Somebody changed the policy meanwhile" in answer.json()["detail"]
     answer = patch(caller, delete_days=400)
     assert answer.status_code == 409
-    assert "go for good 400 days after their end" in answer.json()["detail"]
+    assert "400 days after their end, runs are deleted for good" in answer.json()["detail"]
     assert values.saved() == Values()
     assert patch(caller, delete_days=400, confirm_deletion=True).status_code == 200
     assert values.saved() == Values(delete_days=400)

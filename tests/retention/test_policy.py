@@ -165,15 +165,19 @@ def test_deletion_for_good_is_confirmed_before_it_is_switched_on_or_shortened(in
         return told.value.why
 
     assert needs(Values(delete_days=400)) == [
-        "Runs go for good 400 days after their end, which are now kept for ever."
+        "400 days after their end, runs are deleted for good; as saved now, they are kept for ever."
     ]
     change(Values(delete_days=400), is_confirmed=True)
-    assert needs(Values(delete_days=399)) == ["Runs go for good 399 days after their end, not 400."]
+    assert needs(Values(delete_days=399)) == [
+        "399 days after their end, runs are deleted for good; as saved now, they are kept for"
+        " 400 days."
+    ]
     exempt = Values(delete_days=400, workflows={"invoices": Override(never_deleted=True)})
     change(exempt)
     # To end the exemption is to delete sooner, too.
     assert needs(Values(delete_days=400)) == [
-        "Runs of invoices go for good 400 days after their end, which are now kept for ever."
+        "400 days after their end, runs of invoices are deleted for good; as saved now, they are"
+        " kept for ever."
     ]
     change(Values(delete_days=500, workflows=exempt.workflows))
     change(Values(workflows=exempt.workflows))

@@ -1415,6 +1415,8 @@ export interface RetentionSide {
   runs: number;
   then_gone: number;
   held: number;
+  /** Restored logs that leave the database again; not exact: so many or more. */
+  expired: Amount;
   oldest: string | null;
   newest: string | null;
   events: Amount;
@@ -1448,6 +1450,8 @@ export interface RetentionLine {
   runs: number;
   /** Of these: past the second term too, so that they go for good then. */
   then_gone: number;
+  /** Archived already and past the second term: they go for good. */
+  gone: number;
   /** Due, but under legal hold: left alone. */
   held: number;
   /** When the first of them ended. */

@@ -155,14 +155,20 @@ def archived(run):
 
 @pytest.fixture
 def run_in(workflow, publish):
-    """Make a run and bring it into a state, one of a run's, “waiting” for a person, “held” or
-    “stuck”, with a lease that nobody renews; `seconds` is how long it then took."""
+    """Make a run and bring it into a state, one of a run's, “waiting” for a person, “held”,
+    “restored” or “stuck”, with a lease that nobody renews; `seconds` is how long it then took."""
 
     def make(state=RunState.CREATED, *, seconds=2.0, **fields):
         if state == "waiting":
             return waiting(publish)
         if state == "archived":
             return archived(make("completed", **fields))
+        if state == "restored":
+            run = archived(make("completed", **fields))
+            soon = timezone.now() + timedelta(days=1)
+            Archive.objects.filter(run=run).update(restored_at=soon, expires_at=soon)
+            Run.objects.filter(pk=run.pk).update(logs=LogState.RESTORED)
+            return run
         if state == "stuck":
             run = make("active", **fields)
             over = timezone.now() - timedelta(minutes=1)

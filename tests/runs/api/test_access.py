@@ -38,6 +38,7 @@ ADDRESSES = [
     ("post", "/api/runs/{run}/terminate/", {}, "terminate_run", "active", 200),
     ("post", "/api/runs/{run}/hold/", {"reason": "court"}, "hold_run", "created", 200),
     ("post", "/api/runs/{run}/restore/", {}, "restore_run", "archived", 202),
+    ("post", "/api/runs/{run}/prolong/", {}, "restore_run", "restored", 200),
     ("post", "/api/runs/{run}/rescue/", {}, "retry_run", "stuck", 200),
     ("get", "/api/stuck/", None, "view_run", "created", 200),
     ("post", "/api/runs/{run}/release/", {}, "hold_run", "held", 200),

@@ -43,6 +43,7 @@ CALLS = [
     ("runs.events", {"id": "{run}"}, "view_run", "completed"),
     ("runs.hold", {"id": "{run}", "reason": "court"}, "hold_run", "created"),
     ("runs.restore", {"id": "{run}"}, "restore_run", "archived"),
+    ("runs.prolong", {"id": "{run}"}, "restore_run", "restored"),
     ("runs.release", {"id": "{run}"}, "hold_run", "held"),
     ("runs.stuck", {}, "view_run", "created"),
     ("runs.rescue", {"id": "{run}"}, "retry_run", "stuck"),
