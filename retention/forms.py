@@ -88,9 +88,6 @@ class OverrideForm(forms.Form):
 
 
 class _Overrides(BaseFormSet):
-    # A box that is not there cannot be ticked: the line for a new one has none.
-    can_delete_extra = False
-
     def add_fields(self, form: forms.Form, index: int | None) -> None:
         super().add_fields(form, index)
         if "DELETE" in form.fields:
@@ -107,8 +104,10 @@ class _Overrides(BaseFormSet):
 
 
 OverrideForms = formset_factory(
-    OverrideForm, formset=_Overrides, extra=1, can_delete=True, max_num=MOST_OVERRIDES + 1,
-    absolute_max=MOST_OVERRIDES + 1,
+    OverrideForm, formset=_Overrides, extra=1, can_delete=True,
+    # A box that is not there cannot be ticked: the line for a new one has none.
+    can_delete_extra=False,
+    max_num=MOST_OVERRIDES + 1, absolute_max=MOST_OVERRIDES + 1,
 )  # fmt: skip
 
 

@@ -117,7 +117,7 @@ def size_words(amount: Amount) -> str:
 
 def _short(words: str) -> str:
     """In a column of a table."""
-    return words.replace("about ", "~")
+    return "–" if words == "not known" else words.replace("about ", "~")
 
 
 def _rounded(value: int) -> int:

@@ -107,6 +107,7 @@ def test_what_goes_for_good_is_told_apart(version, in_a_folder):
     size = Archive.objects.filter(run__in=gone).aggregate(size=Sum("bytes"))["size"]
     assert found.gone.bytes == Amount(size)
     assert preview(Values(), None, NOW).saved.gone.runs == Amount(0)
+    assert [(line.state, line.runs, line.gone) for line in found.lines] == [("completed", 0, 2)]
     exempt = Values(delete_days=200, workflows={"invoices": Override(never_deleted=True)})
     assert preview(exempt, None, NOW).saved.gone.runs == Amount(0)
 
@@ -143,6 +144,18 @@ def test_the_second_term_is_estimated_where_many_are_past_it(version, in_a_folde
     found = preview(Values(delete_days=200), None, NOW).saved.gone
     assert (found.runs.value, found.runs.is_exact) == (30, False)
     assert found.bytes.value > 0
+
+
+def test_restored_logs_whose_time_is_over_then_are_counted(version, in_a_folder):
+    run_ids = [ended(version, "completed", NOW - 100 * DAY) for _ in range(3)]
+    archiving.archive(run_ids)
+    Run.objects.filter(pk__in=run_ids).update(logs="restored")
+    night = Values().next_night(NOW)
+    for run_id, hours in zip(run_ids, (-1, -1, 1), strict=True):
+        until = night + timedelta(hours=hours)
+        Archive.objects.filter(pk=run_id).update(restored_at=NOW, expires_at=until)
+    Run.objects.filter(pk=run_ids[0]).update(held_at=NOW, held_by="anna")
+    assert preview(Values(), None, NOW).saved.expired == Amount(1)
 
 
 def test_nothing_is_due(version):

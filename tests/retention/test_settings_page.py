@@ -130,6 +130,73 @@ def test_who_saves_second_is_told_what_the_first_one_made_of_it(client):
     assert values.saved() == Values(completed_days=60, failed_days=365)
 
 
+def test_a_line_that_others_saved_meanwhile_is_no_error_in_a_form_without_it(client):
+    seen = values.saved().revision
+    publish(node("ocr"), slug="letters")
+    changing.change(
+        Values(workflows={"letters": Override(failed_days=365)}), revision=seen,
+        is_confirmed=False, by=ENGINE, reason="", now=timezone.now(),
+    )  # fmt: skip
+    # The empty line for a new one stands where the saved one does by now.
+    answer = client.post(URL, form({"workflow": ""}, revision=seen, failed_days="181"))
+    assert answer.status_code == 409
+    shown = text(answer)
+    assert "Somebody saved other settings meanwhile." in shown
+    assert "Say for which workflow." not in shown
+    assert "failed: 180 d → 181 d" in shown
+    # Also where something is wrong: first that, then what.
+    answer = client.post(URL, form({"workflow": ""}, revision=seen, failed_days="0"))
+    assert answer.status_code == 409
+    assert "Not all that is filled in can be saved; the fields say why." in text(answer)
+    preview = text(client.post(URL + "preview/", form(revision=seen, failed_days="181")))
+    assert "Somebody saved other settings meanwhile." in preview
+
+
+def test_more_workflows_than_one_are_added_at_once(client):
+    for slug in ("letters", "orders"):
+        publish(node("ocr"), slug=slug)
+    lines = [{"workflow": slug, "failed_days": "3"} for slug in ("letters", "", "orders")]
+    lines[1] = {"workflow": ""}
+    assert client.post(URL, form(*lines)).status_code == 302
+    assert set(values.saved().workflows) == {"letters", "orders"}
+    shown = client.get(URL).content.decode()
+    assert 'id="new-line"' in shown
+    assert "workflows-__prefix__-workflow" in shown
+    # Only what is saved can be removed.
+    assert "workflows-1-DELETE" in shown
+    assert "workflows-2-DELETE" not in shown
+
+
+def test_all_that_is_wrong_is_summed_up_with_links_and_has_the_focus(client):
+    line = {"workflow": "invoices", "failed_days": "0"}
+    answer = client.post(URL, form(line, completed_days="0"))
+    summary = answer.content.decode().partition('id="wrong"')[2].partition("</section>")[0]
+    assert "autofocus" in summary
+    assert "2 fields are not right" in summary
+    assert '<a class="op-link" href="#id_completed_days">Completed</a>' in summary
+    assert '<a class="op-link" href="#id_workflows-0-failed_days">invoices, failed</a>' in summary
+    preview = text(client.post(URL + "preview/", form(line, completed_days="0")))
+    assert "invoices, failed : From 1 to 36,500 days." in preview
+    line = {"workflow": "nothing", "failed_days": "3"}
+    assert "There is no workflow nothing." in text(client.post(URL + "preview/", form(line)))
+
+
+def test_the_question_before_deletion_has_the_number_and_says_what_is_missing(client, version):
+    for days in (500, 450, 100):
+        ended(version, "completed", timezone.now() - days * DAY)
+    answer = client.post(URL, form(delete_days="400"))
+    shown = text(answer)
+    assert "The next night deletes 2 runs for good" in shown
+    assert "tick" not in shown
+    # No other button than that of the question saves.
+    assert 'value="save"' not in answer.content.decode()
+    unticked = text(client.post(URL, form(delete_days="400", act="delete")))
+    assert "tick “Yes, delete them for good” first" in unticked
+    other = text(client.post(URL, form(delete_days="420", act="delete", confirm="0123")))
+    assert "others than those that you confirmed" in other
+    assert values.saved() == Values()
+
+
 def test_what_carries_the_policy_out_is_no_change_of_it(client):
     seen = values.saved().revision
     changing.change(
@@ -165,6 +232,34 @@ def test_the_preview_shows_the_saved_and_the_changed_side_by_side(client, versio
     assert values.saved() == Values()
     unready = text(client.post(URL + "preview/", form(completed_days="")))
     assert "Not all of what is filled in can be saved yet" in unready
+
+
+def test_a_night_that_is_switched_off_does_nothing_in_the_preview_either(client, version):
+    ended(version, "completed", NOW - 100 * DAY)
+    off = form(completed_days="50")
+    del off["is_on"]
+    shown = text(client.post(URL + "preview/", off))
+    assert "with your changes, the nightly run is off" in shown
+    assert re.search(r"Runs archived 1 0 ", shown)
+    client.post(URL, off)
+    shown = text(client.get(URL + "preview/"))
+    assert re.search(r"Runs archived 0 ", shown)
+    assert "nothing is archived or deleted" in shown
+
+
+def test_what_is_deleted_is_red_where_something_is_and_told_by_workflow(client, version):
+    ended(version, "completed", NOW - 500 * DAY)
+    answer = client.post(URL + "preview/", form(delete_days="400")).content.decode()
+    row = answer.partition("Runs deleted for good</th>")[2].partition("</tr>")[0]
+    assert re.findall(r'<td class="([^"]*)"( data-state="failed")?>(\d)', row) == [
+        ("op-right op-num", "", "0"),
+        ("op-right op-num is-changed", ' data-state="failed"', "1"),
+    ]
+    # Its archive is made this very night.
+    assert "not known yet" in answer
+    rows = answer.partition('aria-label="By workflow and state"')[2]
+    assert "Deleted</th>" in rows
+    assert ' data-state="failed">1</td>' in rows
 
 
 def test_without_scripts_a_button_previews(client, version):
