@@ -187,3 +187,11 @@ def node_row(context: Context, line: NodeLine, node_url: str, selected: str) -> 
         f'<td class="op-right" data-duration>{length}</td>'
         f'<td title="{error}">{shown_error}</td></tr>'
     )
+
+
+@register.filter
+def problem_words(problem: str) -> str:
+    """What is wrong with an object, within a sentence: of its colons, one for each cause that led
+    to another, the first one stays."""
+    what, colon, causes = problem.rstrip(".").partition(": ")
+    return what + colon + causes.replace(": ", ", ")

@@ -10,7 +10,7 @@ from django.utils import timezone
 from runs import archiving, holds, lifecycle, prolonging
 from runs.actors import ENGINE, Actor
 from runs.bulk import operations, work
-from runs.models import Archive, AuditEntry, Run
+from runs.models import Archive, AuditEntry, BulkOperation, Run
 from runs.models.bulk import BulkKind
 from runs.states import LogState
 from tests.runs import stories
@@ -141,6 +141,33 @@ def test_why_is_found_also_of_runs_that_were_held_together(story):
     work.work(operation.pk)
     Run.objects.filter(pk=story.id).update(held_at=now)
     assert [holds.why(each.run) for each in (story, *others)] == ["many", "many", ""]
+
+
+def test_what_is_wrong_with_an_object_has_one_colon(rita):
+    story = stories.failed_invoice()
+    archive(story)
+    Archive.objects.update(problem="it is not whole: it cannot be unpacked: zstd: no checksum")
+    said = words(part(shown(rita, story), 'id="run-logs"', "</div>"))
+    assert "At the last look, it is not whole: it cannot be unpacked, zstd, no checksum." in said
+
+
+def test_the_history_is_fetched_anew_when_a_restore_has_failed(rita, story):
+    """Its page fetches the tab again where the two say something else of the log."""
+
+    def told(page):
+        note = part(page, 'id="run-logs"', ">")
+        tab = part(page, 'id="run-tab"', ">")
+        return [each.partition('data-logs="')[2].partition('"')[0] for each in (note, tab)]
+
+    Run.objects.filter(pk=story.id).update(logs=LogState.ARCHIVED)
+    rita.post(url(story), {"act": "restore"})
+    going = told(shown(rita, story))
+    assert going[0] == going[1] != ""
+    BulkOperation.objects.update(state="finished", ended_at=timezone.now())
+    Archive.objects.update(problem="it is cut off")
+    after = told(shown(rita, story))
+    assert after[0] == after[1]
+    assert after[0] != going[0]
 
 
 def test_a_restored_run_whose_object_is_lost_says_that_nothing_is(rita, story):
