@@ -89,7 +89,7 @@ CALLS = [
     ("triggers.test", {"id": 77}, "fire_trigger", "trigger"),
     ("retention.get", {}, "view_run", "created"),
     ("retention.set", RETENTION, "manage_retention", "created"),
-    ("retention.preview", {"failed_days": 3}, "view_run", "created"),
+    ("retention.preview", {"failed_days": 3}, "manage_retention", "created"),
     ("retention.executions.begin", {"kind": "sweep"}, "manage_retention", "execution"),
     ("retention.executions.get", {"id": "{run}"}, "manage_retention", "execution"),
     ("retention.executions.list", {}, "manage_retention", "execution"),
