@@ -53,10 +53,46 @@ def test_deletion_for_good_is_asked_for_once_more_and_can_be_left(settings):
     page.locator("[name=delete_days]").fill("400")
     page.get_by_role("button", name="Save").click()
     asked = page.get_by_role("alert", name="This deletes runs for good")
-    expect(asked).to_contain_text("400 days after their end, runs are deleted for good; as saved now, they are kept for ever")
+    expect(asked).to_contain_text("400 days after their end, runs are deleted for good")
+    expect(asked).to_be_focused()
     assert barriers(page, ".op-rt-confirm") == []
     asked.get_by_role("link", name="Discard").click()
     expect(page.locator("[name=delete_days]")).to_have_value("")
+
+
+def test_workflows_are_added_without_saving_and_what_is_wrong_has_the_focus(settings):
+    page = settings(known="422")
+    for number, slug in enumerate(("nothing", "nobody")):
+        page.get_by_role("button", name="Add a workflow").click()
+        field = page.locator(f"[name=workflows-{number}-workflow]")
+        expect(field).to_be_focused()
+        field.fill(slug)
+        page.locator(f"[name=workflows-{number}-failed_days]").fill("20")
+    expect(page.locator("#preview")).to_contain_text("There is no workflow nobody.")
+    page.get_by_role("button", name="Save").click()
+    summary = page.get_by_role("region", name="Nothing is saved")
+    expect(summary).to_be_focused()
+    assert barriers(page, ".op-rt-wrong") == []
+    summary.get_by_role("link", name="nobody").click()
+    expect(page.locator("[name=workflows-1-workflow]")).to_be_focused()
+    # What was left out counts for nothing.
+    page.get_by_role("button", name="Leave this line out").first.click()
+    expect(page.locator("#preview")).not_to_contain_text("There is no workflow nothing.")
+    expect(page.locator("#preview")).to_contain_text("There is no workflow nobody.")
+
+
+def test_what_is_not_saved_is_not_left_without_a_word(settings):
+    page = settings()
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.locator("[name=failed_days]").fill("170")
+    page.get_by_role("link", name="Discard").click()
+    expect(page.locator("[name=failed_days]")).to_have_value("180")
+    assert asked == []
+    page.locator("[name=failed_days]").fill("170")
+    page.reload()
+    expect(page.locator("[name=failed_days]")).to_have_value("180")
+    assert asked == ["beforeunload"]
 
 
 def test_it_is_read_and_tried_without_javascript(settings):
