@@ -16,7 +16,7 @@ from typing import Any
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from retention import terms
+from retention import executions, terms
 from retention.models import Finding
 from retention.taken import Taken
 from runs import archiving, canary, doomed, ids, recorder, restoring
@@ -65,9 +65,7 @@ def _next_phase(taken: Taken, cursor: Cursor) -> bool:
 
 def _queue(taken: Taken, cursor: Cursor, behind: Any, run_ids: Sequence[uuid.UUID]) -> bool:
     queue = [[str(run_id) for run_id in run_ids]]
-    return taken.commit(
-        {"phase": cursor["phase"], "behind": behind, "queue": queue}, figures={"seen": len(run_ids)}
-    )
+    return taken.commit({"phase": cursor["phase"], "behind": behind, "queue": queue})
 
 
 # -- The phases ------------------------------------------------------------------------------
@@ -154,13 +152,17 @@ def _gone(taken: Taken, cursor: Cursor) -> bool:
             [run_id for _, run_id, _ in chosen],
             lambda run: _may_go(run, rules, now),
             by=row.started_by,
-            reason=f"past its second term ({row.public_id})",
+            reason=executions.deletion_reason(row),
             now=timezone.now(),
         )
         taken.write(
             row,
             {"phase": cursor["phase"], "behind": _placed(*last_row[:2])},
-            figures={"deleted_runs": len(gone), "skipped": len(chosen) - len(gone)},
+            figures={
+                "seen": len(chosen),
+                "deleted_runs": len(gone),
+                "skipped": len(chosen) - len(gone),
+            },
         )
     return True
 
@@ -255,7 +257,9 @@ def _longer(run_ids: Sequence[uuid.UUID]) -> timedelta:
 
 
 def _figures(cursor: Cursor, result: Result) -> dict[str, int]:
+    # Counted when they are through: what is in hand when it is aborted was not looked at.
     figures = {
+        "seen": len(result.archived) + len(result.skipped) + len(result.failed),
         "verified": result.verified,
         "skipped": len(result.skipped),
         "errors": len(result.failed),
@@ -307,6 +311,7 @@ def _again(taken: Taken, cursor: Cursor, run_ids: list[uuid.UUID]) -> bool:
         rest = _without(cursor)
     figures = _figures(cursor, before)
     figures["errors"] += len(findings)
+    figures["seen"] += len(findings)
     return taken.commit(rest, findings=findings, moved=not left, figures=figures)
 
 
@@ -317,4 +322,4 @@ def _failed(taken: Taken, cursor: Cursor, run_ids: list[uuid.UUID], error: Excep
     if len(run_ids) > 1:
         return taken.commit(_without(cursor, [[str(each)] for each in run_ids]))
     told = Finding(run_id=run_ids[0], problem=f"{type(error).__name__}: {error}"[:500])
-    return taken.commit(_without(cursor), findings=[told], figures={"errors": 1})
+    return taken.commit(_without(cursor), findings=[told], figures={"seen": 1, "errors": 1})

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from retention import terms
+from retention import segments, terms
 from retention.archive_work import MOST_TERMS, Cursor, _named, _order
 from retention.taken import Taken
 from runs.models import Archive, Run
@@ -18,6 +18,9 @@ from runs.states import LogState
 
 # Rows that are counted in one step.
 PAGE = 5_000
+# The parts of the report's lines: of what is due, and of what is archived and would go for good.
+TERM = ("workflow", "state", "runs", "events", "gone", "bytes", "oldest", "newest")
+GONE = ("workflow", "runs", "bytes", "oldest", "newest")
 
 
 def step(taken: Taken) -> bool:
@@ -28,8 +31,9 @@ def step(taken: Taken) -> bool:
 
 
 def _terms(taken: Taken, cursor: Cursor) -> bool:
-    """`report` has a line for each term of which something is due: workflow, state, runs, events,
-    and those of the runs that would go for good at once."""
+    """`report` has a line for each term of which something is due, as `TERM` names its parts:
+    compact, as it is written anew after each page. `gone` are those of the runs that would go for
+    good at once. Bytes are about what the database gives back."""
     now = taken.execution.created_at
     rules = terms.rules()
     behind = cursor.get("behind") or {"workflow": 0, "state": 0}
@@ -54,8 +58,11 @@ def _terms(taken: Taken, cursor: Cursor) -> bool:
         )
         report["gone"] += gone
         events = sum(late for _, _, late in rows)
-        _add(report["terms"], [term.workflow_id, str(term.state), len(rows), events, gone])
-        place = _named(_order(term)) | {"at": rows[-1][0].isoformat(), "id": str(rows[-1][1])}
+        _, usual = segments.sizes([run_id for _, run_id, _ in rows], all_of_them=False)
+        sums = [len(rows), events, gone, round(events * (usual or 0))]
+        oldest, newest = rows[0][0].isoformat(), rows[-1][0].isoformat()
+        _add(report["terms"], [term.workflow_id, str(term.state), *sums, oldest, newest])
+        place = _named(_order(term)) | {"at": newest, "id": str(rows[-1][1])}
         return taken.commit(
             {"phase": "terms", "behind": place},
             report=report,
@@ -68,27 +75,46 @@ def _terms(taken: Taken, cursor: Cursor) -> bool:
 
 
 def _add(lines: list[list[Any]], line: list[Any]) -> None:
-    if lines and lines[-1][:2] == line[:2]:
-        lines[-1] = [*line[:2], *(a + b for a, b in zip(lines[-1][2:], line[2:], strict=True))]
-    else:
+    if not lines or lines[-1][:2] != line[:2]:
         lines.append(line)
+        return
+    before = lines[-1]
+    sums = (a + b for a, b in zip(before[2:6], line[2:6], strict=True))
+    lines[-1] = [*line[:2], *sums, before[6], line[7]]
+
+
+def _add_gone(lines: list[list[Any]], rows: Sequence[tuple[Any, ...]]) -> None:
+    """By workflow, as `GONE` names the parts; the rows come oldest first, page after page."""
+    known = {line[0]: line for line in lines}
+    for at, _, workflow_id, _, _, size in rows:
+        line = known.get(workflow_id)
+        if line is None:
+            line = known[workflow_id] = [workflow_id, 0, 0, at.isoformat(), ""]
+            lines.append(line)
+        line[1] += 1
+        line[2] += size
+        line[4] = at.isoformat()
 
 
 def _rest(taken: Taken, cursor: Cursor) -> bool:
     """Archived runs past their second term; restored logs, and what somebody left half done."""
     now = taken.execution.created_at
     report = dict(taken.execution.report)
-    phase = cursor["phase"]
+    phase, looked_at = cursor["phase"], 0
     rows: Sequence[tuple[Any, ...]]
     if phase == "gone":
         rules = terms.rules()
-        judged = ("run__workflow", "run__logs", "run__held_at")
+        judged = ("run__workflow", "run__logs", "run__held_at", "bytes")
         rows = _page(terms.old(rules, now), "completed_at", cursor, *judged)
-        count = sum(
-            terms.is_gone(rules, workflow_id, at, now)
-            for at, _, workflow_id, logs, held_at in rows
-            if logs == LogState.ARCHIVED and held_at is None
-        )
+        past = [
+            row
+            for row in rows
+            if row[3] == LogState.ARCHIVED
+            and row[4] is None
+            and terms.is_gone(rules, row[2], row[0], now)
+        ]
+        _add_gone(report.setdefault("deleted", []), past)
+        count = looked_at = len(past)
     elif phase == "expired":
         held = Q(run__held_at__isnull=False)
         rows = _page(Archive.objects.expired(now).exclude(held), "expires_at", cursor)
@@ -101,8 +127,10 @@ def _rest(taken: Taken, cursor: Cursor) -> bool:
     report[phase] = report.get(phase, 0) + count
     if len(rows) == PAGE:
         behind = [rows[-1][0].isoformat(), str(rows[-1][1])]
-        return taken.commit({"phase": phase, "behind": behind}, report=report)
-    return taken.commit({"phase": "expired" if phase == "gone" else "unfinished"}, report=report)
+        on: Cursor = {"phase": phase, "behind": behind}
+    else:
+        on = {"phase": "expired" if phase == "gone" else "unfinished"}
+    return taken.commit(on, report=report, figures={"seen": looked_at})
 
 
 def _page(found: QuerySet, name: str, cursor: Cursor, *more: str) -> list[tuple[Any, ...]]:

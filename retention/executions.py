@@ -6,18 +6,23 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
-from retention import terms
+from retention import terms, values
 from retention.models import Execution
 from retention.models.execution import ExecutionKind, ExecutionState
 from runs.actors import Actor
-from runs.models import AuditEntry
+from runs.models import AuditEntry, DeletedRun
 
 PERMISSION = "runs.manage_retention"
 SCHEDULE = Actor(name="schedule", ref_type="schedule", ref_id="retention")
 # Objects that a check reads, where nothing is said; and after each night.
 SAMPLE = 1_000
 SWEEP_EVERY = timedelta(days=7)
+# What of the portal's own policy an execution goes by.
+DAYS = ("completed_days", "failed_days", "terminated_days", "delete_days")
+# Hosts differ in their clocks by less.
+LATE = timedelta(minutes=10)
 # A person's that run at a time: beyond that somebody presses a button again and again.
 MOST_RUNNING = 10
 
@@ -35,11 +40,13 @@ def begin(
     reason: str = "",
     options: dict[str, Any] | None = None,
     night: date | None = None,
+    due: datetime | None = None,
 ) -> Execution:
     """Make one; send it to the workers after the commit. Raises NotPossible.
 
-    `options`: of a check `most`, how many objects it reads, and None for all; of a sweep
-    `however_many`, whether what nobody names goes even where that is a great part of all.
+    `due`: when a night was to begin. `options`: of a check `most`, how many objects it reads, and
+    None for all; of a sweep `however_many`, whether what nobody names goes even where that is a
+    great part of all.
     """
     if kind not in ExecutionKind.values:
         raise NotPossible(f"There is no such execution: {kind[:40]}.")
@@ -50,8 +57,8 @@ def begin(
         running = Execution.objects.filter(state=ExecutionState.RUNNING)[:MOST_RUNNING].count()
         if running == MOST_RUNNING:
             raise NotPossible(f"{MOST_RUNNING} executions are running: wait, or abort some.")
-    if kind == ExecutionKind.ARCHIVE:
-        asked["policy"] = _policy()
+    if due is not None:
+        asked["due_at"] = due.isoformat()
     execution = Execution(
         kind=kind,
         dry_run=dry_run,
@@ -63,6 +70,8 @@ def begin(
         moved_at=now,
     )
     with transaction.atomic():
+        if kind == ExecutionKind.ARCHIVE:
+            asked["policy"] = _policy()
         execution.save(force_insert=True)
         _note(by, f"begin {kind}", execution, filter=asked | {"dry_run": dry_run})
     return execution
@@ -83,10 +92,17 @@ def _asked(kind: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _policy() -> dict[str, Any]:
-    """As it is at the start, for the record; each batch goes by what it is by then."""
-    policy = terms.current()
-    names = ("completed_days", "failed_days", "terminated_days", "delete_days")
-    return {name: getattr(policy, name) for name in names}
+    """As it is at the start, for the record; each batch goes by what it is by then. Of workflows
+    what is otherwise for them, by slug. Within a transaction: it is of one moment."""
+    saved = values.saved(terms.locked())
+    return {
+        **{name: getattr(saved, name) for name in DAYS},
+        "workflows": {
+            slug: {name: given for name in values.OVERRIDE_NAMES if (given := getattr(own, name))}
+            for slug, own in saved.workflows.items()
+            if not own.is_empty
+        },
+    }
 
 
 def abort(execution: Execution, *, by: Actor, now: datetime, reason: str = "") -> bool:
@@ -95,8 +111,10 @@ def abort(execution: Execution, *, by: Actor, now: datetime, reason: str = "") -
         row = Execution.objects.select_for_update().get(pk=execution.pk)
         if not row.is_running:
             return False
+        reason = reason.strip()[:500]
+        Execution.objects.filter(pk=row.pk).update(aborted_by=by.name, abort_reason=reason)
         end(row, ExecutionState.ABORTED, now)
-        _note(by, "abort retention", row, reason=reason.strip()[:500], count=row.seen)
+        _note(by, "abort retention", row, reason=reason, count=row.seen)
     return True
 
 
@@ -114,6 +132,22 @@ def end(row: Execution, state: ExecutionState, now: datetime) -> None:
             reason=f"past their second term; {row.get_state_display().lower()}",
             count=row.deleted_runs,
         )
+
+
+def deletion_reason(row: Execution) -> str:
+    """What stands with each run that it deletes for good."""
+    return f"past its second term ({row.public_id})"
+
+
+def deleted_by(row: Execution) -> QuerySet[DeletedRun]:
+    """The runs that it deleted for good, in that order; by the index on the time."""
+    found = DeletedRun.objects.filter(
+        deleted_at__gte=row.created_at, reason=deletion_reason(row)
+    ).order_by("deleted_at", "run_id")
+    if row.ended_at is None:
+        return found
+    # A batch that was under way when it was aborted may end a little later.
+    return found.filter(deleted_at__lte=row.ended_at + LATE)
 
 
 def following(row: Execution, now: datetime) -> list[Execution]:

@@ -28,7 +28,7 @@ def begin_due(now: datetime) -> Execution | None:
     try:
         with transaction.atomic():
             return executions.begin(
-                ExecutionKind.ARCHIVE, by=executions.SCHEDULE, now=now, night=night
+                ExecutionKind.ARCHIVE, by=executions.SCHEDULE, now=now, night=night, due=begins
             )
     except IntegrityError:  # another beat was first
         return None

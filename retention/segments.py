@@ -143,7 +143,7 @@ def weigh(segments: list[Segment]) -> tuple[bool, bool]:
     for place, run_id, events in rows:
         of_segment.setdefault(place, []).append((run_id, events))
     events_are_few = is_all and sum(events for _, _, events in rows) <= WEIGHED * EVENTS_WEIGHED
-    each_size, usual_size = _sizes([run_id for _, run_id, _ in rows], all_of_them=events_are_few)
+    each_size, usual_size = sizes([run_id for _, run_id, _ in rows], all_of_them=events_are_few)
     for place, each in enumerate(segments):
         runs = of_segment.get(place, [])
         if not runs:
@@ -183,7 +183,7 @@ def _sampled(segments: list[Segment], total: int) -> list[tuple[int, Any, int]]:
     return [(owner[point], run_id, events) for point, run_id, events in rows]
 
 
-def _sizes(run_ids: list[Any], *, all_of_them: bool) -> tuple[dict[Any, int], float | None]:
+def sizes(run_ids: list[Any], *, all_of_them: bool) -> tuple[dict[Any, int], float | None]:
     """Bytes of each run's events, where all are read; and bytes of an event on average."""
     if all_of_them:
         asked, most = run_ids, WEIGHED * EVENTS_WEIGHED

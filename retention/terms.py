@@ -73,8 +73,13 @@ def rules() -> Rules:
 def locked_rules() -> Rules:
     """The same, as one policy, which nobody changes before this transaction ends: whoever changes
     anything of it locks this row first."""
-    Policy.objects.select_for_update(no_key=True).filter(pk=1).first()
+    locked()
     return rules()
+
+
+def locked() -> Policy:
+    """The portal's own, under that lock."""
+    return Policy.objects.select_for_update(no_key=True).filter(pk=1).first() or Policy(pk=1)
 
 
 def _own(given: WorkflowPolicy, usual: Days) -> Days:

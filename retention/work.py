@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from django.db import Error
+from django.utils import timezone
 
 from retention import archive_work, check, dry_run, expected, sweep, taken
 from retention.models import Execution
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 # Seconds for which a task works on before it makes room for other work of its queue.
 SLICE = 2.0
+# Of what was in an execution's way, so many times are kept.
+MOST_WAITS = 20
 # One that has moved less lately than this may have lost its message.
 REST = timedelta(seconds=5)
 
@@ -50,6 +53,19 @@ def _before_it_starts(execution: Execution) -> None:
     execution.save(update_fields=["created_at", "expected"])
 
 
+def _remember(mine: Taken) -> None:
+    """What was in its way until now, for its record: the first step that succeeds takes the
+    trouble away."""
+    execution = mine.execution
+    if not execution.trouble or execution.trouble_since is None:
+        return
+    since = execution.trouble_since.isoformat()
+    before = [each for each in execution.waits or [] if each["since"] != since]
+    now = {"since": since, "until": timezone.now().isoformat(), "why": execution.trouble}
+    execution.waits = [*before, now][-MOST_WAITS:]
+    execution.save(update_fields=["waits"])
+
+
 def work(execution_id: uuid.UUID, seconds: float = SLICE) -> Worked:
     mine = taken.take(execution_id, seconds)
     if mine is None:
@@ -58,6 +74,7 @@ def work(execution_id: uuid.UUID, seconds: float = SLICE) -> Worked:
     if mine.execution.dry_run and mine.execution.kind == ExecutionKind.ARCHIVE:
         step = dry_run.step
     try:
+        _remember(mine)
         if not mine.cursor:
             _before_it_starts(mine.execution)
         while step(mine):

@@ -36,7 +36,7 @@ class Execution(models.Model):
     night = models.DateField(null=True)
     started_by = models.CharField(max_length=150)
     reason = models.CharField(max_length=500, blank=True)
-    # The policy as it was at the start, and of a check how much: see `terms`, `check`.
+    # The policy as it was at the start; of a night when it was due; of a check how much.
     options = models.JSONField(default=dict)
 
     created_at = models.DateTimeField()
@@ -51,6 +51,11 @@ class Execution(models.Model):
     trouble_since = models.DateTimeField(null=True)
     tries = models.IntegerField(default=0, db_default=0)
     next_at = models.DateTimeField(null=True)
+    # What was in its way before: since when, until when it was tried again, why; the last ones.
+    waits = models.JSONField(null=True)
+    # Who ended it by hand, and why.
+    aborted_by = models.CharField(max_length=150, blank=True, db_default="")
+    abort_reason = models.CharField(max_length=500, blank=True, db_default="")
     # The time that it was worked at.
     worked = models.DurationField(default=timedelta, db_default=timedelta())
 

@@ -30,6 +30,7 @@ class DeletedRun(models.Model):
                 condition=Q(source_id__isnull=False),
             ),
         ]
+        indexes = [models.Index(fields=["deleted_at", "run_id"], name="deleted_runs_times")]
 
     def __str__(self) -> str:
         return self.public_id

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from retention import archive_work, dry_run, executions, taken, tasks, terms, work
+from retention import archive_work, dry_run, executions, expected, taken, tasks, terms, work
 from retention.models import Execution, Finding, WorkflowPolicy
 from runs import archive_store, archiving, doomed, lifecycle, objects, recorder, restoring
 from runs.models import Archive, AuditEntry, DeletedRun, DoomedObject, Event, Run
@@ -614,14 +614,118 @@ def test_a_dry_run_counts_and_writes_nothing(version, folder, monkeypatch):
     assert execution.state == "finished"
     assert (execution.seen, execution.archived, execution.deleted_runs) == (7, 0, 0)
     workflow_id = version.workflow_id
-    lines = [line[:3] + line[4:] for line in execution.report["terms"]]
-    assert lines == [[workflow_id, "completed", 6, 1], [workflow_id, "failed", 1, 0]]
+    lines = [dict(zip(dry_run.TERM, line, strict=True)) for line in execution.report["terms"]]
+    assert [(line["workflow"], line["state"], line["runs"], line["gone"]) for line in lines] == [
+        (workflow_id, "completed", 6, 1), (workflow_id, "failed", 1, 0),
+    ]  # fmt: skip
+    ends = Run.objects.filter(state="completed").order_by("completed_at")
+    told = [line.completed_at.isoformat() for line in (ends.first(), ends.last())]
+    assert [lines[0]["oldest"], lines[0]["newest"]] == told
+    assert all(line["events"] * 50 < line["bytes"] < line["events"] * 5_000 for line in lines)
     assert execution.report["gone"] == 1
     assert (list(Run.objects.order_by("id").values()), Event.objects.count()) == before
     assert not stored(folder)
     assert not DoomedObject.objects.exists()
     done = until_ended(begin())
     assert (done.archived, done.deleted_runs) == (execution.seen, 1)
+
+
+def test_a_dry_run_tells_by_workflow_what_would_go_for_good(version, folder, monkeypatch):
+    monkeypatch.setattr(dry_run, "PAGE", 2)
+    other = workflow("contracts")
+    for days in (500, 510, 520):
+        ended(version, days)
+    ended(other, 505)
+    until_ended(begin())
+    kept = ended(workflow("letters"), 600)
+    WorkflowPolicy.objects.create(
+        workflow_id=Run.objects.get(pk=kept).workflow_id, completed_days=1_000
+    )
+    policy(delete_days=400)
+    assert expected.going(timezone.now()) == (4, 0, False)
+    execution = until_ended(begin(dry_run=True))
+    lines = [dict(zip(dry_run.GONE, line, strict=True)) for line in execution.report["deleted"]]
+    archives = Archive.objects.order_by("completed_at")
+    of_version = [each for each in archives if each.run.workflow_id == version.workflow_id]
+    assert lines[0] == {
+        "workflow": version.workflow_id,
+        "runs": 3,
+        "bytes": sum(each.bytes for each in of_version),
+        "oldest": of_version[0].completed_at.isoformat(),
+        "newest": of_version[-1].completed_at.isoformat(),
+    }
+    assert (lines[1]["workflow"], lines[1]["runs"]) == (other.workflow_id, 1)
+    assert (execution.report["gone"], execution.seen, execution.expected) == (4, 4, 4)
+    past = set(archives.values_list("run_id", flat=True))
+    done = until_ended(begin())
+    assert (done.seen, done.expected, done.deleted_runs, done.archived) == (4, 4, 4, 0)
+    assert {each.run_id for each in executions.deleted_by(done)} == past
+    assert not executions.deleted_by(execution).exists()
+    with as_for_many_rows():
+        assert "deleted_runs_times" in executions.deleted_by(done)[:51].explain()
+
+
+def test_what_goes_for_good_is_counted_before_it_does(version, folder):
+    ended(version, 500)
+    assert expected.going(timezone.now()) == (0, 0, False)
+    policy(delete_days=400)
+    assert expected.going(timezone.now()) == (0, 1, False)
+    execution = until_ended(begin())
+    # It was archived, and then deleted.
+    assert (execution.expected, execution.seen) == (2, 2)
+    assert (execution.archived, execution.deleted_runs) == (1, 1)
+
+
+def test_its_record_has_the_days_of_every_workflow(version, folder):
+    other = workflow("contracts")
+    WorkflowPolicy.objects.create(workflow_id=other.workflow_id, completed_days=10, failed_days=20)
+    WorkflowPolicy.objects.create(workflow_id=version.workflow_id, never_deleted=True)
+    policy(delete_days=400)
+    assert begin().options["policy"] == {
+        "completed_days": 90, "failed_days": 180, "terminated_days": 30, "delete_days": 400,
+        "workflows": {
+            "contracts": {"completed_days": 10, "failed_days": 20},
+            "invoice_processing": {"never_deleted": True},
+        },
+    }  # fmt: skip
+
+
+def test_an_aborted_one_has_seen_what_it_did_and_says_who_and_why(
+    version, folder, small_batches, monkeypatch
+):
+    run_ids = [ended(version, 100 + days) for days in range(7)]
+    execution = begin()
+    for _ in range(20):
+        work.work(execution.pk, 0)
+        execution.refresh_from_db()
+        if execution.cursor.get("queue") and execution.archived:
+            break
+    assert executions.abort(execution, by=ANNA, now=timezone.now(), reason="too late in the day")
+    execution.refresh_from_db()
+    assert execution.seen == execution.archived == logs_of(run_ids).count(ARCHIVED)
+    assert 0 < execution.seen < 7
+    assert (execution.aborted_by, execution.abort_reason) == ("anna", "too late in the day")
+
+
+def test_what_was_in_its_way_stays_in_its_record(version, folder, monkeypatch):
+    run_id = ended(version, 100)
+    plain, calls = archiving.archive, []
+
+    def away(*args, **more):
+        calls.append(1)
+        if len(calls) <= 2:
+            raise objects.StorageAway("storage does not answer")
+        return plain(*args, **more)
+
+    monkeypatch.setattr(archiving, "archive", away)
+    execution = until_ended(begin())
+    assert logs_of([run_id]) == [ARCHIVED]
+    assert execution.trouble == ""
+    [wait] = execution.waits
+    assert wait["why"] == "storage does not answer"
+    assert execution.created_at.isoformat() < wait["since"] < wait["until"]
+    assert wait["until"] <= execution.ended_at.isoformat()
+    assert until_ended(begin()).waits is None
 
 
 def test_a_dry_run_counts_of_what_came_late_only_that(version, folder):
