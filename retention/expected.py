@@ -25,6 +25,7 @@ LOOK_SECONDS, MOST_GOING = 2.0, 10_000
 
 
 def of(execution: Execution) -> int | None:
+    """Of a check: how many there are, whatever was asked for."""
     ended, total = time.monotonic() + SECONDS, 0
     for found in _sets(execution):
         left = ended - time.monotonic()
@@ -37,8 +38,7 @@ def of(execution: Execution) -> int | None:
             return None
     if execution.kind == ExecutionKind.ARCHIVE and (gone := going(execution.created_at)):
         total += gone.archived if execution.dry_run else gone.archived + gone.at_once
-    most = execution.options.get("most")
-    return min(total, most) if most is not None else total
+    return total
 
 
 class Going(NamedTuple):

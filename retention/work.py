@@ -49,8 +49,12 @@ def _before_it_starts(execution: Execution) -> None:
     clock.keep()
     execution.created_at = min(execution.created_at, clock.now())
     if execution.expected is None:
-        execution.expected = expected.of(execution)
-    execution.save(update_fields=["created_at", "expected"])
+        execution.expected = there = expected.of(execution)
+        most = execution.options.get("most")
+        if execution.kind == ExecutionKind.CHECK and there is not None:
+            execution.report = {"there": there}
+            execution.expected = there if most is None else min(there, most)
+    execution.save(update_fields=["created_at", "expected", "report"])
 
 
 def _remember(mine: Taken) -> None:

@@ -13,9 +13,17 @@ from retention.models import Execution, Finding, WorkflowPolicy
 from retention.models.execution import ExecutionState
 from retention.views.executions import execution_list, execution_page
 from runs import ids
-from runs.models import Archive, AuditEntry, Run
+from runs.models import Archive, AuditEntry, DeletedRun, Run
 from tests.plans import as_for_many_rows
-from tests.retention.nightly import ANNA, begin, ended, policy, until_ended, workflow
+from tests.retention.nightly import (
+    ANNA,
+    begin,
+    ended,
+    policy,
+    storage_in,
+    until_ended,
+    workflow,
+)
 from tests.runs.visitors import visitor
 
 pytestmark = pytest.mark.django_db
@@ -300,8 +308,94 @@ def test_a_dry_run_shows_what_is_due_by_workflow_and_state(olga):
     execution = until_ended(begin(dry_run=True))
     said = text_of(olga.get(url(execution)))
     assert "Dry run" in said
-    assert re.search(r"invoice_processing (\w+ )?Completed 1 \d+ 0", said)
+    assert re.search(r"invoice_processing (\w+ )?Completed 1 \d+ [\d.]+ k?B .* 0", said)
     assert "Would be archived 2" in said
+
+
+def test_what_goes_for_good_stands_first_in_its_record(olga, settings, tmp_path, monkeypatch):
+    storage_in(settings, tmp_path)
+    version = workflow()
+    for days in (500, 510, 520):
+        ended(version, days)
+    until_ended(begin())
+    policy(delete_days=400)
+    dry = until_ended(begin(dry_run=True))
+    said = text_of(olga.get(url(dry)))
+    assert "100 % 3 runs looked at" in said
+    assert "0 would be archived 3 would go for good" in said
+    assert re.search(r"Would go for good 3 .* invoice_processing 3 [\d.]+ k?B", said)
+    monkeypatch.setattr(execution_page, "PAGE_SIZE", 2)
+    done = until_ended(begin())
+    said = text_of(olga.get(url(done)))
+    assert "100 % 3 runs looked at" in said
+    assert "0 archived 3 gone for good" in said
+    assert "all is as it should be" not in said
+    first = olga.get(url(done)).content.decode()
+    names = re.findall(r'title="(run_\w+)"', first)
+    later = re.search(r"\?deleted_after=run_\w+", first)[0]
+    rest = olga.get(url(done, later)).content.decode()
+    names += re.findall(r'title="(run_\w+)"', rest)
+    assert sorted(names) == sorted(
+        ids.encode("run", run_id) for run_id in DeletedRun.objects.values_list("pk", flat=True)
+    )
+    listed = text_of(olga.get(LIST))
+    assert "3 gone for good" in listed
+    assert "3 would go for good" in listed
+    for wrong in ("run_x", ids.encode("run", ids.new_id())):
+        assert olga.get(url(done, f"?deleted_after={wrong}")).status_code == 404
+
+
+def test_its_record_tells_waits_lateness_who_aborted_it_and_the_days_of_workflows(olga):
+    other = workflow("contracts")
+    WorkflowPolicy.objects.create(workflow_id=other.workflow_id, completed_days=10, failed_days=20)
+    WorkflowPolicy.objects.create(workflow_id=workflow("letters").workflow_id, never_deleted=True)
+    now = timezone.now()
+    night = executions.begin(
+        "archive", by=executions.SCHEDULE, now=now, night=now.date(), due=now - timedelta(hours=2)
+    )
+    since = now - timedelta(seconds=92)
+    Execution.objects.filter(pk=night.pk).update(
+        waits=[{"since": since.isoformat(), "until": now.isoformat(), "why": "No disk there."}]
+    )
+    assert executions.abort(night, by=ANNA, now=now, reason="it is late")
+    said = text_of(olga.get(url(night)))
+    assert "and began 2 h 00 m late." in said
+    assert re.search(r"It waited 1 m 32 s , .*\. No disk there\.", said)
+    assert "Aborted by anna : it is late" in said
+    assert "contracts completed 10, failed 20 letters never deleted" in said
+    soon = begin()
+    said = text_of(olga.get(url(soon)))
+    assert "late." not in said
+    assert "It waited" not in said
+
+
+def test_what_found_something_bad_is_not_simply_finished(olga):
+    bad, good = begin("check"), begin("check")
+    Execution.objects.filter(pk=bad.pk).update(
+        state="finished", ended_at=timezone.now(), seen=4_589, errors=4_589, found=4_589
+    )
+    Execution.objects.filter(pk=good.pk).update(
+        state="finished", ended_at=timezone.now(), seen=200, verified=200, report={"there": 4_589}
+    )
+    page = olga.get(url(bad)).content.decode()
+    assert 'data-word="Problems"' in page
+    page = olga.get(url(good))
+    assert 'data-word="Finished"' in page.content.decode()
+    assert "200 objects looked at of 1,000 that were asked for; there are 4,589" in text_of(page)
+    listed = text_of(olga.get(LIST))
+    assert "Problems fact_check Integrity check" in listed
+    assert "Finished fact_check Integrity check" in listed
+
+
+def test_a_finding_about_a_run_that_is_not_there_is_no_link(olga):
+    execution = begin("sweep")
+    run_id = ids.encode("run", ids.new_id())
+    Finding.objects.create(
+        execution=execution, at=timezone.now(), run_id=ids.decode("run", run_id), problem="orphan"
+    )
+    page = olga.get(url(execution))
+    assert "no such run now" in text_of(page)
+    assert f'class="op-id" title="{run_id}"' not in page.content.decode()
 
 
 def test_damaged_logs_are_said_on_the_list(olga):

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import reverse
 from django.utils.http import content_disposition_header
@@ -15,11 +16,12 @@ from retention import executions
 from retention.models import Execution, Finding
 from retention.pruning import FINDINGS_KEPT
 from retention.taken import MOST_FINDINGS
+from retention.values import OVERRIDE_NAMES, WORDS
 from retention.views.executions.base import ExecutionView
 from retention.views.executions.findings_file import as_csv
 from retention.views.executions.words import Said
 from runs import ids
-from runs.models import Run
+from runs.models import Run, Workflow
 
 PAGE_SIZE = 50
 
@@ -67,18 +69,50 @@ class ExecutionPage(ExecutionView):
             "said": said,
             "execution": execution,
             "address": reverse("retention_execution", args=[execution.public_id]),
-            "live_url": "?"
-            + urlencode({"fragment": "live", **({"after": after} if after else {})}),
+            "live_url": "?" + urlencode({"fragment": "live", **self._places()}),
             "seconds": 1 if not execution.trouble else 3,
             "rows": [(each, _public(each), each.run_id in there) for each in shown],
-            "is_first": not after,
+            "is_first": not self._places(),
             "later": shown[-1].pk if len(found) > PAGE_SIZE else "",
             "most_findings": MOST_FINDINGS,
             "is_cut": execution.found > MOST_FINDINGS,
             "findings_days": FINDINGS_KEPT.days,
+            **self._deleted(execution),
+            "policy_workflows": _policy_workflows(execution),
             "are_forgotten": _are_forgotten(execution, self.now),
             "is_part": part,
         }
+
+    def _deleted(self, execution: Execution) -> dict[str, Any]:
+        """A page of the runs that it deleted for good."""
+        if not execution.deleted_runs:
+            return {}
+        behind = self.request.GET.get("deleted_after", "")
+        found = executions.deleted_by(execution)
+        if behind:
+            run_id = ids.decode("run", behind)
+            last = found.filter(pk=run_id).first() if run_id else None
+            if last is None:
+                raise Http404("This page of the deleted runs does not exist.")
+            at, key = last.deleted_at, last.run_id
+            found = found.filter(Q(deleted_at__gte=at) & (Q(deleted_at__gt=at) | Q(run_id__gt=key)))
+        rows = list(found[: PAGE_SIZE + 1])
+        shown = rows[:PAGE_SIZE]
+        slugs = dict(
+            Workflow.objects.filter(pk__in={row.workflow_id for row in shown}).values_list(
+                "pk", "slug"
+            )
+        )
+        return {
+            "deleted": [(row, slugs.get(row.workflow_id or 0, "")) for row in shown],
+            "deleted_is_first": not behind,
+            "deleted_later": shown[-1].public_id if len(rows) > PAGE_SIZE else "",
+        }
+
+    def _places(self) -> dict[str, str]:
+        """Which pages of its lists are shown, where they are not the first ones."""
+        asked = {name: self.request.GET.get(name, "") for name in ("after", "deleted_after")}
+        return {name: value for name, value in asked.items() if value}
 
     def _after(self) -> int:
         text = self.request.GET.get("after", "")
@@ -108,6 +142,22 @@ def find(public_id: str) -> Execution:
     if found is None:
         raise Http404("There is no such execution.")
     return found
+
+
+def _policy_workflows(execution: Execution) -> list[tuple[str, str]]:
+    """What was otherwise for workflows, in words."""
+    own = execution.options.get("policy", {}).get("workflows", {})
+    return [
+        (
+            slug,
+            ", ".join(
+                WORDS[name] if days[name] is True else f"{WORDS[name]} {days[name]:,}"
+                for name in OVERRIDE_NAMES
+                if name in days
+            ),
+        )
+        for slug, days in sorted(own.items())
+    ]
 
 
 def _are_forgotten(execution: Execution, now: datetime) -> bool:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.urls import reverse
 
 from retention.models import Execution
 from retention.models.execution import ExecutionKind, ExecutionState
+from retention.views.executions.counted import Counted
 from runs.models import Workflow
-from runs.states import FINAL_STATES, LABELS, RunState
+from runs.states import FINAL_STATES
 
 # How the states are drawn: by the design's names for the states of runs.
 LOOKS = {
@@ -49,10 +51,27 @@ _PHASES = {
 _COUNTING = {"terms": "counting what is due", "gone": "counting what would go for good"}
 
 
+# One word each, wherever they are told.
+EXPIRED = "Expired again"
+GONE = "Gone for good"
+# What begins later than this after its hour is late.
+LATE = timedelta(minutes=5)
+
+
+class Wait(NamedTuple):
+    why: str
+    since: datetime
+    until: datetime
+
+    @property
+    def length(self) -> timedelta:
+        return self.until - self.since
+
+
 class Figure(NamedTuple):
     label: str
     value: Any
-    # How it is written: "count" or "size"; and the look of what is bad.
+    # How it is written: "count", "size" or "time"; and the look of what is bad.
     kind: str = "count"
     look: str = ""
     note: str = ""
@@ -71,21 +90,25 @@ class Said:
 
     @property
     def look(self) -> str:
-        if self.execution.is_running and self.execution.trouble:
-            return "waiting"
-        return LOOKS[ExecutionState(self.execution.state)][0]
+        return self._state[0]
 
     @property
     def icon(self) -> str:
-        if self.execution.is_running and self.execution.trouble:
-            return "hourglass_top"
-        return LOOKS[ExecutionState(self.execution.state)][1]
+        return self._state[1]
 
     @property
     def word(self) -> str:
-        if self.execution.is_running and self.execution.trouble:
-            return "Waiting"
-        return str(self.execution.get_state_display())
+        return self._state[2]
+
+    @property
+    def _state(self) -> tuple[str, str, str]:
+        """Its look, icon and word. What came to its end and met something bad is not well."""
+        execution = self.execution
+        if execution.is_running and execution.trouble:
+            return "waiting", "hourglass_top", "Waiting"
+        if execution.state == ExecutionState.FINISHED and execution.errors:
+            return "failed", "error", "Problems"
+        return *LOOKS[ExecutionState(execution.state)], str(execution.get_state_display())
 
     @property
     def kind_icon(self) -> str:
@@ -148,26 +171,43 @@ class Said:
     def parts(self) -> list[tuple[str, str, str, int, str]]:
         """Of each outcome: name, look, word, count, and its share of the bar as a width."""
         execution = self.execution
-        done = {
-            ExecutionKind.ARCHIVE: execution.archived + execution.expired,
-            ExecutionKind.SWEEP: max(0, execution.seen - execution.found),
-            ExecutionKind.CHECK: execution.verified,
-        }[ExecutionKind(execution.kind)]
-        word = {
-            ExecutionKind.ARCHIVE: "Archived",
-            ExecutionKind.SWEEP: "As they should be",
-            ExecutionKind.CHECK: "Verified",
-        }[ExecutionKind(execution.kind)]
-        wrong = execution.found if execution.kind == ExecutionKind.SWEEP else execution.errors
+        if execution.kind == ExecutionKind.ARCHIVE:
+            rows = self._dry_parts if execution.dry_run else self._archive_parts
+        else:
+            is_sweep = execution.kind == ExecutionKind.SWEEP
+            wrong = execution.found if is_sweep else execution.errors
+            whole = max(0, execution.seen - wrong) if is_sweep else execution.verified
+            rows = [
+                ("done", "completed", "As they should be" if is_sweep else "Verified", whole),
+                ("failed", "failed", "Problem" if wrong == 1 else "Problems", wrong),
+            ]
+        total = max(execution.expected or 0, execution.seen, sum(row[3] for row in rows), 1)
+        return [(*row, f"{row[3] * 100 / total:.2f}%") for row in rows]
+
+    @property
+    def _archive_parts(self) -> list[tuple[str, str, str, int]]:
+        execution = self.execution
         rows = [
-            ("done", "completed", word, done),
+            ("done", "completed", "Archived", execution.archived),
+            ("expired", "reused", EXPIRED, execution.expired),
+            ("gone", "terminated", GONE, execution.deleted_runs),
             ("skipped", "skipped", "Skipped", execution.skipped),
-            ("failed", "failed", "Problems" if self.noun == "object" else "Failed", wrong),
+            ("failed", "failed", "Failed", execution.errors),
         ]
-        if execution.dry_run and execution.kind == ExecutionKind.ARCHIVE:
-            rows = [("done", "completed", "Would be archived", execution.seen)]
-        whole = max(execution.expected or 0, execution.seen, *(row[3] for row in rows), 1)
-        return [(*row, f"{row[3] * 100 / whole:.2f}%") for row in rows]
+        return [row for row in rows if row[3] or row[0] not in ("expired", "gone")]
+
+    @property
+    def _dry_parts(self) -> list[tuple[str, str, str, int]]:
+        counted = self.counted
+        rows = [("done", "completed", "Would be archived", counted.runs)]
+        if counted.gone:
+            rows.append(("gone", "terminated", "Would go for good", counted.gone))
+        return rows
+
+    @cached_property
+    def counted(self) -> Counted:
+        """Of a dry run."""
+        return Counted(self.execution.report)
 
     @property
     def per_second(self) -> float | None:
@@ -192,6 +232,36 @@ class Said:
         return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
     @property
+    def waits(self) -> list[Wait]:
+        """What was in its way and is over, the latest last."""
+        moment = datetime.fromisoformat
+        return [
+            Wait(each["why"], moment(each["since"]), moment(each["until"]))
+            for each in self.execution.waits or []
+        ]
+
+    @property
+    def due_at(self) -> datetime | None:
+        """Of a night that began late: when it was to begin."""
+        told = self.execution.options.get("due_at")
+        due = datetime.fromisoformat(told) if told else None
+        return due if due and self.execution.created_at - due > LATE else None
+
+    @property
+    def late(self) -> timedelta:
+        return self.execution.created_at - (self.due_at or self.execution.created_at)
+
+    @property
+    def fewer(self) -> tuple[int, int | None] | None:
+        """Of a check that came to its end before it had read as many as were asked for: how many
+        these were, and how many there are."""
+        execution = self.execution
+        most = execution.options.get("most")
+        if execution.state != ExecutionState.FINISHED or not most or execution.seen >= most:
+            return None
+        return most, execution.report.get("there")
+
+    @property
     def took(self) -> timedelta:
         return (self.execution.ended_at or self.now) - self.execution.created_at
 
@@ -204,14 +274,16 @@ class Said:
             return [
                 Figure("Objects", execution.seen),
                 Figure("In storage", execution.bytes, "size"),
-                Figure("Nothing names", report.get("orphans", 0)),
+                Figure("Orphans, which no row names", report.get("orphans", 0)),
                 Figure("of these to be deleted", report.get("doomed", 0)),
-                Figure("Named and not there", report.get("lost", 0), look=bad),
+                Figure("Lost or of another size", report.get("lost", 0), look=bad),
                 Figure("Not the portal’s", report.get("strange", 0)),
                 Figure("Unfinished, removed", report.get("leftovers", 0)),
             ]
         if execution.kind == ExecutionKind.CHECK:
+            there = execution.report.get("there")
             return [
+                *([Figure("Archived logs there were", there)] if there is not None else []),
                 Figure("Read", execution.seen),
                 Figure("Found whole", execution.verified),
                 Figure("Damaged or lost", execution.errors, look=bad),
@@ -219,25 +291,29 @@ class Said:
                 Figure("Unpacked", execution.unpacked_bytes, "size"),
             ]
         if execution.dry_run:
-            report = execution.report
+            report, counted = execution.report, self.counted
             return [
-                Figure("Would be archived", execution.seen),
-                Figure("with events", execution.events),
-                Figure("Would go for good", report.get("gone", 0)),
-                Figure("Restored logs that expired", report.get("expired", 0)),
+                Figure("Would be archived", counted.runs),
+                Figure("Their events", execution.events),
+                Figure("Freed in the database, about", counted.bytes, "size"),
+                Figure("Oldest ended", counted.oldest, "time"),
+                Figure("Newest ended", counted.newest, "time"),
+                Figure("Would go for good", counted.gone, look="failed" if counted.gone else ""),
+                Figure("Freed in storage by that", counted.gone_bytes, "size"),
+                Figure("Restored logs that expire again", report.get("expired", 0)),
                 Figure("Left half done", report.get("unfinished", 0)),
             ]
         return [
-            Figure("Seen", execution.seen),
+            Figure("Runs looked at", execution.seen),
             Figure("Archived", execution.archived),
+            Figure(EXPIRED, execution.expired, note="restored logs that left the database again"),
+            Figure(GONE, execution.deleted_runs, look="failed" if execution.deleted_runs else ""),
+            Figure("Skipped", execution.skipped),
+            Figure("Failed", execution.errors, look=bad),
             Figure("Read back and verified", execution.verified),
-            Figure("Restored logs that expired", execution.expired),
             Figure("Events that left", execution.events),
             Figure("Bytes of events", execution.unpacked_bytes, "size"),
             Figure("In storage", execution.bytes, "size", note=self._share),
-            Figure("Gone for good", execution.deleted_runs),
-            Figure("Skipped", execution.skipped),
-            Figure("Errors", execution.errors, look=bad),
         ]
 
     @property
@@ -246,21 +322,3 @@ class Said:
         if not execution.unpacked_bytes or not execution.bytes:
             return ""
         return f"{execution.bytes * 100 / execution.unpacked_bytes:.0f} % of that"
-
-    def terms(self) -> list[dict[str, Any]]:
-        """Of a dry run: what was counted, by workflow and state."""
-        lines = self.execution.report.get("terms", [])[:200]
-        slugs = dict(
-            Workflow.objects.filter(pk__in=[line[0] for line in lines]).values_list("pk", "slug")
-        )
-        return [
-            {
-                "workflow": slugs.get(workflow_id, "a deleted workflow"),
-                "state": state,
-                "word": LABELS[RunState(state)][0],
-                "runs": runs,
-                "events": events,
-                "gone": gone,
-            }
-            for workflow_id, state, runs, events, gone in lines
-        ]
