@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import connection
 from django.utils import timezone
 
-from retention import executions, tasks
+from retention import executions, stock, tasks
 from retention.models import Execution, Finding, WorkflowPolicy
 from retention.models.execution import ExecutionState
 from retention.views.executions import execution_list, execution_page
@@ -95,7 +96,7 @@ def test_the_list_is_paged_by_key_in_few_queries(olga, django_assert_max_num_que
         )
         for n in range(60)
     )  # fmt: skip
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(16):
         first = olga.get(LIST).content.decode()
     names = re.findall(r"/executions/(exec_\w+)/", first)
     assert len(set(names)) == 50
@@ -130,6 +131,74 @@ def test_run_now_warns_of_what_goes_for_good(olga):
     assert "for good" not in text_of(olga.get(f"{LIST}?confirm=archive", headers=HTMX))
     policy(delete_days=400)
     assert "400 days ago go for good" in text_of(olga.get(f"{LIST}?confirm=archive", headers=HTMX))
+
+
+def test_run_now_says_how_many_go_for_good_and_looks_dangerous(olga):
+    def asked(query=""):
+        return olga.get(f"{LIST}?confirm=archive{query}", headers=HTMX)
+
+    version = workflow()
+    for days in (500, 510):
+        ended(version, days)
+    assert "op-btn-danger" not in asked().content.decode()
+    policy(delete_days=1_000)
+    assert "By now none is so old." in text_of(asked())
+    policy(delete_days=400)
+    said = text_of(asked())
+    assert "By now 2 runs would be deleted , 2 of them just after they are archived." in said
+    assert "Archive now, delete 2 Cancel" in said
+    assert "op-btn-danger" in asked().content.decode()
+    assert "op-btn-danger" not in asked("&dry_run=1").content.decode()
+
+
+def test_a_second_one_is_told_of_the_first(olga):
+    assert "One is running" not in text_of(olga.get(f"{LIST}?confirm=archive", headers=HTMX))
+    first = begin()
+    asked = olga.get(f"{LIST}?confirm=archive", headers=HTMX)
+    assert "One is running since" in text_of(asked)
+    assert url(first) in asked.content.decode()
+    assert "One is running" not in text_of(olga.get(f"{LIST}?confirm=check", headers=HTMX))
+
+
+def test_the_list_is_filtered_by_kind(olga, monkeypatch):
+    assert "kind-sweep" not in olga.get(LIST).content.decode()
+    monkeypatch.setattr(execution_list, "PAGE_SIZE", 2)
+    for kind in ("sweep", "check", "sweep", "sweep"):
+        begin(kind)
+    page = olga.get(f"{LIST}?kind=sweep").content.decode()
+    assert page.count('data-c="what"') == 2
+    assert "Integrity check" not in page
+    older = html.unescape(re.search(r'href="(\?kind=sweep&amp;before=exec_\w+)"', page)[1])
+    assert olga.get(LIST + older).content.decode().count('data-c="what"') == 1
+    assert "None of this kind" in text_of(olga.get(f"{LIST}?kind=archive"))
+
+
+def test_the_list_says_how_much_is_archived_and_when_it_was_checked(olga, monkeypatch):
+    assert "archive-stock" not in olga.get(LIST).content.decode()
+    version, now = workflow(), timezone.now()
+    for number in range(3):
+        Archive.objects.create(
+            run_id=ended(version, 100), name=f"archive/{number}", last_seq=1, unpacked=1,
+            bytes=1_500, sha256="", archived_at=now, verified_at=now, completed_at=now,
+        )  # fmt: skip
+    said = text_of(olga.get(LIST))
+    assert "3 archived logs 4.5 kB in storage all read since" in said
+    assert "last check of all never last sweep never" in said
+    sample, whole = begin("check"), begin("check", options={"most": None})
+    Execution.objects.filter(pk=sample.pk).update(state="finished", ended_at=now)
+    assert stock.stock().checked is None
+    Execution.objects.filter(pk=whole.pk).update(state="finished", ended_at=now)
+    assert stock.stock().checked == whole
+    # Of many, about.
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE archives")
+    monkeypatch.setattr(stock, "MOST", 2)
+    found = stock.stock()
+    assert (found.archives, found.bytes, found.is_exact) == (3, 4_500, False)
+    assert "about 3 archived logs about 4.5 kB in storage" in text_of(olga.get(LIST))
+    with as_for_many_rows():
+        oldest = Archive.objects.order_by("verified_at", "run_id")[:1]
+        assert "archives_verified" in oldest.explain()
 
 
 def test_run_now_warns_of_workflows_whose_runs_go_for_good_by_their_own_days(olga, monkeypatch):
@@ -405,7 +474,12 @@ def test_damaged_logs_are_said_on_the_list(olga):
         run=run, name="archive/one", last_seq=1, unpacked=1, bytes=1, sha256="", archived_at=now,
         verified_at=now, completed_at=now, problem="its object is damaged",
     )  # fmt: skip
+    check = begin("check")
+    Execution.objects.filter(pk=check.pk).update(state="finished", ended_at=now, errors=1)
+    page = olga.get(LIST).content.decode()
     assert "1 archived log is damaged or lost in storage" in text_of(olga.get(LIST))
+    assert "/admin/runs/run/?view=all&amp;logs=damaged" in page
+    assert f'id="problems-findings" href="{url(check)}"' in page
 
 
 def test_who_may_not_see_to_retention_sees_nothing_of_it(sent):

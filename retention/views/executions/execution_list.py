@@ -9,9 +9,10 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 
-from retention import executions, hours, tasks, terms, values
+from retention import executions, expected, hours, tasks, terms, values
 from retention.models import Execution
-from retention.models.execution import ExecutionKind
+from retention.models.execution import ExecutionKind, ExecutionState
+from retention.stock import stock
 from retention.values import Values
 from retention.views.executions.base import ExecutionView
 from retention.views.executions.words import Said
@@ -29,6 +30,13 @@ ASKS = {
     ExecutionKind.ARCHIVE: ("Archive now?", "Archive now", "inventory_2"),
     ExecutionKind.SWEEP: ("Compare storage with the database?", "Begin the sweep", "rule"),
     ExecutionKind.CHECK: ("Read the archive again?", "Begin the check", "fact_check"),
+}
+
+
+TABS = {
+    ExecutionKind.ARCHIVE: "Archive runs",
+    ExecutionKind.SWEEP: "Sweeps",
+    ExecutionKind.CHECK: "Checks",
 }
 
 
@@ -62,11 +70,16 @@ class Executions(ExecutionView):
             form = BeginForm(initial={"dry_run": bool(request.GET.get("dry_run"))})
             return self.ask(request.GET["confirm"], form)
         before = self._before(request.GET.get("before", ""))
-        found = list(_after(before)[: PAGE_SIZE + 1])
+        kind = request.GET.get("kind", "")
+        kind = kind if kind in ASKS else ""
+        below = _after(before)
+        found = list((below.filter(kind=kind) if kind else below)[: PAGE_SIZE + 1])
         shown = found[:PAGE_SIZE]
         context = {
             "title": "Archive",
             "rows": [Said(execution, self.now) for execution in shown],
+            "kind": kind,
+            "tabs": [("", "All"), *((name, TABS[name]) for name in ASKS)],
             "is_first": before is None,
             "older": shown[-1].public_id if len(found) > PAGE_SIZE else "",
             "is_moving": any(execution.is_running for execution in shown),
@@ -84,6 +97,8 @@ class Executions(ExecutionView):
             "next_night": (
                 hours.following(policy.hour, policy.zone, self.now) if policy.is_on else None
             ),
+            "stock": stock(),
+            "last_wrong": _last_wrong() if wrong else None,
             "problems": wrong,
             "problems_words": capped(wrong, MOST_PROBLEMS),
             "settings_url": _url("run_settings"),
@@ -116,6 +131,11 @@ class Executions(ExecutionView):
         is_dry = bool(form["dry_run"].value())
         if kind == ExecutionKind.ARCHIVE and is_dry:
             title, button, icon = "Count what would be archived?", "Begin the dry run", "science"
+        going = expected.going(self.now) if kind == ExecutionKind.ARCHIVE and not is_dry else None
+        if going and going.total:
+            least = "at least " if going.is_least else ""
+            button = f"Archive now, delete {least}{going.total:,}"
+            icon = "delete_forever"
         context = {
             "title": title,
             "button": button,
@@ -125,6 +145,9 @@ class Executions(ExecutionView):
             "is_dry": is_dry,
             "policy": terms.current(),
             "deletes": _deletes(values.saved()),
+            "going": going,
+            "is_danger": bool(going and going.total),
+            "running": _running(kind) if not is_dry else None,
             "sample": executions.SAMPLE,
             "preview_url": _url("run_settings"),
         }
@@ -136,6 +159,20 @@ class Executions(ExecutionView):
     def _before(self, text: str) -> Execution | None:
         key = ids.decode("exec", text) if text else None
         return Execution.objects.filter(pk=key).first() if key else None
+
+
+def _running(kind: str) -> Execution | None:
+    """One of that kind that is at work already."""
+    found = Execution.objects.filter(kind=kind, state=ExecutionState.RUNNING, dry_run=False)
+    return found.order_by("moved_at").first()
+
+
+def _last_wrong() -> Execution | None:
+    """The last check or sweep that found something damaged or lost."""
+    found = Execution.objects.filter(
+        kind__in=[ExecutionKind.CHECK, ExecutionKind.SWEEP], errors__gt=0, dry_run=False
+    )
+    return found.order_by("-created_at", "-id").first()
 
 
 def _deletes(saved: Values) -> dict[str, Any]:

@@ -232,6 +232,13 @@ class Said:
         return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
     @property
+    def bytes(self) -> int:
+        """What went to storage, was read there, or would be freed in the database."""
+        execution = self.execution
+        is_dry = execution.dry_run and execution.kind == ExecutionKind.ARCHIVE
+        return self.counted.bytes if is_dry else execution.bytes
+
+    @property
     def waits(self) -> list[Wait]:
         """What was in its way and is over, the latest last."""
         moment = datetime.fromisoformat
