@@ -13,6 +13,7 @@ from django.db.models.functions import Coalesce
 from retention import segments, terms
 from retention.archive_work import MOST_TERMS, Cursor, _named, _order
 from retention.taken import Taken
+from runs.context import stamp
 from runs.models import Archive, Run
 from runs.states import LogState
 
@@ -60,9 +61,9 @@ def _terms(taken: Taken, cursor: Cursor) -> bool:
         events = sum(late for _, _, late in rows)
         _, usual = segments.sizes([run_id for _, run_id, _ in rows], all_of_them=False)
         sums = [len(rows), events, gone, round(events * (usual or 0))]
-        oldest, newest = rows[0][0].isoformat(), rows[-1][0].isoformat()
+        oldest, newest = stamp(rows[0][0]), stamp(rows[-1][0])
         _add(report["terms"], [term.workflow_id, str(term.state), *sums, oldest, newest])
-        place = _named(_order(term)) | {"at": newest, "id": str(rows[-1][1])}
+        place = _named(_order(term)) | {"at": rows[-1][0].isoformat(), "id": str(rows[-1][1])}
         return taken.commit(
             {"phase": "terms", "behind": place},
             report=report,
@@ -89,11 +90,11 @@ def _add_gone(lines: list[list[Any]], rows: Sequence[tuple[Any, ...]]) -> None:
     for at, _, workflow_id, _, _, size in rows:
         line = known.get(workflow_id)
         if line is None:
-            line = known[workflow_id] = [workflow_id, 0, 0, at.isoformat(), ""]
+            line = known[workflow_id] = [workflow_id, 0, 0, stamp(at), ""]
             lines.append(line)
         line[1] += 1
         line[2] += size
-        line[4] = at.isoformat()
+        line[4] = stamp(at)
 
 
 def _rest(taken: Taken, cursor: Cursor) -> bool:

@@ -12,6 +12,7 @@ from retention import terms, values
 from retention.models import Execution
 from retention.models.execution import ExecutionKind, ExecutionState
 from runs.actors import Actor
+from runs.context import stamp
 from runs.models import AuditEntry, DeletedRun
 
 PERMISSION = "runs.manage_retention"
@@ -58,7 +59,7 @@ def begin(
         if running == MOST_RUNNING:
             raise NotPossible(f"{MOST_RUNNING} executions are running: wait, or abort some.")
     if due is not None:
-        asked["due_at"] = due.isoformat()
+        asked["due_at"] = stamp(due)
     execution = Execution(
         kind=kind,
         dry_run=dry_run,

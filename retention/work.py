@@ -15,6 +15,7 @@ from retention import archive_work, check, dry_run, expected, sweep, taken
 from retention.models import Execution
 from retention.models.execution import ExecutionKind
 from retention.taken import Taken
+from runs.context import stamp
 from runs.engine.clock import clock
 from runs.engine.patience import is_passing
 from runs.objects import StorageAway
@@ -63,9 +64,9 @@ def _remember(mine: Taken) -> None:
     execution = mine.execution
     if not execution.trouble or execution.trouble_since is None:
         return
-    since = execution.trouble_since.isoformat()
+    since = stamp(execution.trouble_since)
     before = [each for each in execution.waits or [] if each["since"] != since]
-    now = {"since": since, "until": timezone.now().isoformat(), "why": execution.trouble}
+    now = {"since": since, "until": stamp(timezone.now()), "why": execution.trouble}
     execution.waits = [*before, now][-MOST_WAITS:]
     execution.save(update_fields=["waits"])
 

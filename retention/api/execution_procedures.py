@@ -86,7 +86,9 @@ def list_executions(asking: Asking, given: dict[str, Any]) -> list[dict[str, Any
     wanted = {name: given[name] for name in ("kind", "state") if name in given}
     pages = CreatedPages()
     page = _page(pages, Execution.objects.filter(**wanted), given)
-    return [{**_shown(asking, row), "cursor": pages.key(row)} for row in page]
+    rows = list(page)
+    shown = ExecutionSerializer(rows, many=True, context=asking.context).data
+    return [{**one, "cursor": pages.key(row)} for one, row in zip(shown, rows, strict=True)]
 
 
 def list_findings(_: Asking, given: dict[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from retention import executions, tasks
 from retention.models import Execution, Finding
 from runs import ids, tokens
 from runs.models import AuditEntry, User
-from tests.retention.nightly import begin, policy
+from tests.retention.nightly import begin, policy, workflow
 from tests.runs.api.conftest import login, person
 
 __all__ = ["login", "person"]
@@ -44,10 +44,57 @@ def test_one_is_begun_and_can_be_followed(client, sent):
     assert shown["options"]["policy"]["completed_days"] == 90
     [execution] = Execution.objects.all()
     assert sent == [execution.pk]
-    Execution.objects.update(seen=5, report={"terms": [[1, "failed", 5, 70, 0]]})
-    told = client.get(shown["url"]).json()
-    assert (told["seen"], told["report"]) == (5, {"terms": [[1, "failed", 5, 70, 0]]})
     assert AuditEntry.objects.get().target_id == shown["id"]
+
+
+def test_a_dry_run_reports_by_name(client, django_assert_max_num_queries):
+    known = workflow().workflow_id
+    ends = ["2026-05-04T02:00:00.000Z", "2026-05-05T02:00:00.000Z"]
+    report = {
+        "terms": [[known, "failed", 5, 70, 1, 8_000, *ends]],
+        "deleted": [[known, 3, 600, *ends], [known + 1, 1, 200, *ends]],
+        "gone": 5,
+        "expired": 2,
+        "unfinished": 0,
+    }
+    for _ in range(5):
+        execution = begin(dry_run=True)
+    Execution.objects.update(report=report)
+    span = {"oldest": ends[0], "newest": ends[1]}
+    named = report | {
+        "terms": [
+            {"workflow": "invoice_processing", "state": "failed", "runs": 5, "events": 70}
+            | {"gone": 1, "bytes": 8_000}
+            | span
+        ],
+        "deleted": [
+            {"workflow": "invoice_processing", "runs": 3, "bytes": 600} | span,
+            {"workflow": "", "runs": 1, "bytes": 200} | span,
+        ],
+    }
+    assert client.get(f"{URL}{execution.public_id}/").json()["report"] == named
+    with django_assert_max_num_queries(6):
+        listed = client.get(URL).json()["results"]
+    assert [each["report"] for each in listed] == [named] * 5
+    one = client.get(f'/api/trpc/retention.executions.get?input={{"id":"{execution.public_id}"}}')
+    assert one.json()["result"]["data"]["report"] == named
+    with django_assert_max_num_queries(6):
+        page = client.get("/api/trpc/retention.executions.list")
+    assert [each["report"] for each in page.json()["result"]["data"]] == [named] * 5
+
+
+def test_its_record_tells_waits_and_who_aborted_it(client):
+    execution = begin()
+    waits = [
+        {"since": "2026-05-04T02:00:00.000Z", "until": "2026-05-04T02:01:32.000Z", "why": "away"}
+    ]
+    Execution.objects.update(waits=waits)
+    post(client, {"reason": "not now"}, f"{URL}{execution.public_id}/abort/")
+    told = client.get(f"{URL}{execution.public_id}/").json()
+    assert told["waits"] == waits
+    assert (told["aborted_by"], told["abort_reason"]) == ("olga", "not now")
+    fresh = client.get(f"{URL}{begin('check').public_id}/").json()
+    assert (fresh["waits"], fresh["aborted_by"], fresh["report"]) == ([], "", {})
 
 
 def test_the_same_key_begins_one(client, sent):

@@ -10,6 +10,7 @@ from django.utils import timezone
 from retention import archive_work, dry_run, executions, expected, taken, tasks, terms, work
 from retention.models import Execution, Finding, WorkflowPolicy
 from runs import archive_store, archiving, doomed, lifecycle, objects, recorder, restoring
+from runs.context import stamp
 from runs.models import Archive, AuditEntry, DeletedRun, DoomedObject, Event, Run
 from runs.rows import NewEvent
 from runs.states import Kind, LogState
@@ -619,7 +620,7 @@ def test_a_dry_run_counts_and_writes_nothing(version, folder, monkeypatch):
         (workflow_id, "completed", 6, 1), (workflow_id, "failed", 1, 0),
     ]  # fmt: skip
     ends = Run.objects.filter(state="completed").order_by("completed_at")
-    told = [line.completed_at.isoformat() for line in (ends.first(), ends.last())]
+    told = [stamp(line.completed_at) for line in (ends.first(), ends.last())]
     assert [lines[0]["oldest"], lines[0]["newest"]] == told
     assert all(line["events"] * 50 < line["bytes"] < line["events"] * 5_000 for line in lines)
     assert execution.report["gone"] == 1
@@ -651,8 +652,8 @@ def test_a_dry_run_tells_by_workflow_what_would_go_for_good(version, folder, mon
         "workflow": version.workflow_id,
         "runs": 3,
         "bytes": sum(each.bytes for each in of_version),
-        "oldest": of_version[0].completed_at.isoformat(),
-        "newest": of_version[-1].completed_at.isoformat(),
+        "oldest": stamp(of_version[0].completed_at),
+        "newest": stamp(of_version[-1].completed_at),
     }
     assert (lines[1]["workflow"], lines[1]["runs"]) == (other.workflow_id, 1)
     assert (execution.report["gone"], execution.seen, execution.expected) == (4, 4, 4)
@@ -723,8 +724,8 @@ def test_what_was_in_its_way_stays_in_its_record(version, folder, monkeypatch):
     assert execution.trouble == ""
     [wait] = execution.waits
     assert wait["why"] == "storage does not answer"
-    assert execution.created_at.isoformat() < wait["since"] < wait["until"]
-    assert wait["until"] <= execution.ended_at.isoformat()
+    assert stamp(execution.created_at) <= wait["since"] <= wait["until"]
+    assert wait["until"] <= stamp(execution.ended_at)
     assert until_ended(begin()).waits is None
 
 

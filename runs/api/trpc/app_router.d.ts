@@ -1488,7 +1488,7 @@ export interface Execution {
   night: string | null;
   by: string;
   reason: string;
-  /** As asked for, and the policy at the start. */
+  /** As asked for; of an archive run the policy at the start, also of workflows that have days of their own; of a night when it was due. */
   options: Record<string, unknown>;
   created_at: string;
   ended_at: string | null;
@@ -1497,7 +1497,11 @@ export interface Execution {
   trouble_since: string | null;
   /** When it is tried again. */
   next_at: string | null;
-  /** Runs looked at; of sweep and check: objects. */
+  waits: Wait[];
+  /** Who ended it by hand; else empty. */
+  aborted_by: string;
+  abort_reason: string;
+  /** Runs looked at, those that went for good too; of sweep and check: objects. */
   seen: number;
   /** How many it will look at, about; null: not known. */
   expected: number | null;
@@ -1519,9 +1523,66 @@ export interface Execution {
   /** Of the objects. */
   bytes: number;
   seconds_worked: number;
-  /** Of a dry run what is due, as lines of workflow, state, runs, events, and runs that would go for good; of a sweep how many objects are what. */
-  report: Record<string, unknown>;
+  report: Report;
   url: string;
+}
+
+export interface Wait {
+  since: string;
+  until: string;
+  why: string;
+}
+
+export interface Report {
+  /** What is due. */
+  terms?: DueLine[];
+  /** Archived runs that would go for good. */
+  deleted?: GoneLine[];
+  /** All runs that would go for good, also just after archiving. */
+  gone?: number;
+  /** Restored logs that would leave the database again. */
+  expired?: number;
+  /** Left half archived. */
+  unfinished?: number;
+  objects?: number;
+  /** Which no run or export names. */
+  orphans?: number;
+  /** None of the portal's, by name. */
+  strange?: number;
+  /** Named, and not there as put. */
+  lost?: number;
+  /** Orphans that are to be deleted. */
+  doomed?: number;
+  /** Unfinished ones, removed. */
+  leftovers?: number;
+  /** Archived logs that there were. */
+  there?: number;
+}
+
+export interface DueLine {
+  /** Its id; empty: it is not there any more. */
+  workflow: string;
+  state: "completed" | "failed" | "terminated";
+  runs: number;
+  events: number;
+  /** Of the runs: would go for good just after it. */
+  gone: number;
+  /** Freed in the database, about. */
+  bytes: number;
+  /** When the first of them ended. */
+  oldest: string;
+  newest: string;
+}
+
+export interface GoneLine {
+  /** Its id; empty: it is not there any more. */
+  workflow: string;
+  runs: number;
+  /** In storage. */
+  bytes: number;
+  /** When the first of them ended. */
+  oldest: string;
+  newest: string;
 }
 
 export interface ExecutionInput {
@@ -1546,7 +1607,7 @@ export interface ListedExecution {
   night: string | null;
   by: string;
   reason: string;
-  /** As asked for, and the policy at the start. */
+  /** As asked for; of an archive run the policy at the start, also of workflows that have days of their own; of a night when it was due. */
   options: Record<string, unknown>;
   created_at: string;
   ended_at: string | null;
@@ -1555,7 +1616,11 @@ export interface ListedExecution {
   trouble_since: string | null;
   /** When it is tried again. */
   next_at: string | null;
-  /** Runs looked at; of sweep and check: objects. */
+  waits: Wait[];
+  /** Who ended it by hand; else empty. */
+  aborted_by: string;
+  abort_reason: string;
+  /** Runs looked at, those that went for good too; of sweep and check: objects. */
   seen: number;
   /** How many it will look at, about; null: not known. */
   expected: number | null;
@@ -1577,8 +1642,7 @@ export interface ListedExecution {
   /** Of the objects. */
   bytes: number;
   seconds_worked: number;
-  /** Of a dry run what is due, as lines of workflow, state, runs, events, and runs that would go for good; of a sweep how many objects are what. */
-  report: Record<string, unknown>;
+  report: Report;
   url: string;
   /** Where the list goes on behind this execution. */
   cursor: string;
