@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import DatabaseError, connection
+from django.db.models import BigIntegerField, Q
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 
 from retention.models import Execution
 from retention.models.execution import ExecutionKind, ExecutionState
@@ -25,6 +28,10 @@ SECONDS = 1.0
 COUNT = "SELECT count(*), sum(bytes)::bigint FROM (SELECT bytes FROM archives LIMIT %s) AS few"
 _ESTIMATE = "SELECT reltuples::bigint FROM pg_class WHERE oid = 'archives'::regclass"
 _SAMPLE = "SELECT avg(bytes)::float FROM archives TABLESAMPLE SYSTEM (%s) REPEATABLE (1)"
+
+
+# Checks that were asked for all, or for more than there were.
+_READ_ALL = Q(options__most=None) | Q(seen__gte=Cast(KT("report__there"), BigIntegerField()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ def stock() -> Stock | None:
         size,
         is_exact,
         read_since,
-        checked=ended.filter(kind=ExecutionKind.CHECK, options__most=None).first(),
+        checked=ended.filter(_READ_ALL, kind=ExecutionKind.CHECK).first(),
         swept=ended.filter(kind=ExecutionKind.SWEEP).first(),
     )
 

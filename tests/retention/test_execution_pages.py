@@ -189,6 +189,11 @@ def test_the_list_says_how_much_is_archived_and_when_it_was_checked(olga, monkey
     assert stock.stock().checked is None
     Execution.objects.filter(pk=whole.pk).update(state="finished", ended_at=now)
     assert stock.stock().checked == whole
+    small = begin("check")
+    Execution.objects.filter(pk=small.pk).update(
+        state="finished", ended_at=now, seen=3, report={"there": 3}
+    )
+    assert stock.stock().checked == small
     # Of many, about.
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE archives")

@@ -313,7 +313,7 @@ class Said:
         return [
             Figure("Runs looked at", execution.seen),
             Figure("Archived", execution.archived),
-            Figure(EXPIRED, execution.expired, note="restored logs that left the database again"),
+            Figure(f"Restored, {EXPIRED.lower()}", execution.expired),
             Figure(GONE, execution.deleted_runs, look="failed" if execution.deleted_runs else ""),
             Figure("Skipped", execution.skipped),
             Figure("Failed", execution.errors, look=bad),
