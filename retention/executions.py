@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from retention import terms, values
 from retention.models import Execution
@@ -140,11 +140,14 @@ def deletion_reason(row: Execution) -> str:
     return f"past its second term ({row.public_id})"
 
 
-def deleted_by(row: Execution) -> QuerySet[DeletedRun]:
-    """The runs that it deleted for good, in that order; by the index on the time."""
+def deleted_by(row: Execution, last: DeletedRun | None = None) -> QuerySet[DeletedRun]:
+    """The runs that it deleted for good, in that order, behind `last`; by the index on the time."""
     found = DeletedRun.objects.filter(
         deleted_at__gte=row.created_at, reason=deletion_reason(row)
     ).order_by("deleted_at", "run_id")
+    if last is not None:
+        at, key = last.deleted_at, last.run_id
+        found = found.filter(Q(deleted_at__gte=at) & (Q(deleted_at__gt=at) | Q(run_id__gt=key)))
     if row.ended_at is None:
         return found
     # A batch that was under way when it was aborted may end a little later.

@@ -12,7 +12,7 @@ from django.utils import timezone
 from retention import executions, stock, tasks
 from retention.models import Execution, Finding, WorkflowPolicy
 from retention.models.execution import ExecutionState
-from retention.views.executions import execution_list, execution_page
+from retention.views.executions import deleted_file, execution_list, execution_page
 from runs import ids
 from runs.models import Archive, AuditEntry, DeletedRun, Run
 from tests.plans import as_for_many_rows
@@ -412,6 +412,14 @@ def test_what_goes_for_good_stands_first_in_its_record(olga, settings, tmp_path,
     assert sorted(names) == sorted(
         ids.encode("run", run_id) for run_id in DeletedRun.objects.values_list("pk", flat=True)
     )
+    monkeypatch.setattr(deleted_file, "PAGE", 2)
+    answer = olga.get(url(done, "?download=deleted"))
+    assert f"{done.public_id}-deleted.csv" in answer["Content-Disposition"]
+    lines = _read(answer).splitlines()
+    assert lines[0] == "run,workflow,created_at,deleted_at,by,reason"
+    assert [line.split(",")[0] for line in lines[1:]] == [*names, "end"]
+    assert f"anna,past its second term ({done.public_id})" in lines[1]
+    assert lines[-1].startswith("end,3 of 3 runs")
     listed = text_of(olga.get(LIST))
     assert "3 gone for good" in listed
     assert "3 would go for good" in listed

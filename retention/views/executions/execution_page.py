@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import reverse
 from django.utils.http import content_disposition_header
@@ -17,8 +17,8 @@ from retention.models import Execution, Finding
 from retention.pruning import FINDINGS_KEPT
 from retention.taken import MOST_FINDINGS
 from retention.values import OVERRIDE_NAMES, WORDS
+from retention.views.executions import deleted_file, findings_file
 from retention.views.executions.base import ExecutionView
-from retention.views.executions.findings_file import as_csv
 from retention.views.executions.words import Said
 from runs import ids
 from runs.models import Run, Workflow
@@ -32,7 +32,9 @@ class ExecutionPage(ExecutionView):
     def get(self, request: HttpRequest, execution_id: str) -> HttpResponseBase:
         execution = find(execution_id)
         if request.method == "GET" and request.GET.get("download") == "csv":
-            return self.download(execution)
+            return self.download(execution, findings_file.as_csv(execution), "findings")
+        if request.method == "GET" and request.GET.get("download") == "deleted":
+            return self.download(execution, deleted_file.as_csv(execution), "deleted")
         if request.GET.get("confirm") == "abort" and execution.is_running:
             return self.confirm_abort(execution)
         if request.GET.get("fragment") == "live":
@@ -94,8 +96,7 @@ class ExecutionPage(ExecutionView):
             last = found.filter(pk=run_id).first() if run_id else None
             if last is None:
                 raise Http404("This page of the deleted runs does not exist.")
-            at, key = last.deleted_at, last.run_id
-            found = found.filter(Q(deleted_at__gte=at) & (Q(deleted_at__gt=at) | Q(run_id__gt=key)))
+            found = executions.deleted_by(execution, last)
         rows = list(found[: PAGE_SIZE + 1])
         shown = rows[:PAGE_SIZE]
         slugs = dict(
@@ -120,10 +121,12 @@ class ExecutionPage(ExecutionView):
             raise Http404("This page of the findings does not exist.")
         return int(text or 0)
 
-    def download(self, execution: Execution) -> StreamingHttpResponse:
+    def download(
+        self, execution: Execution, lines: AsyncIterator[str], what: str
+    ) -> StreamingHttpResponse:
         # Asynchronous: of a synchronous one the server would gather all before it sends any.
-        answer = StreamingHttpResponse(as_csv(execution), content_type="text/csv; charset=utf-8")
-        file = f"{execution.public_id}-findings.csv"
+        answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+        file = f"{execution.public_id}-{what}.csv"
         header = content_disposition_header(as_attachment=True, filename=file)
         answer.headers["Content-Disposition"] = header or ""
         answer.headers["Cache-Control"] = "no-store"
