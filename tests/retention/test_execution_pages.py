@@ -444,6 +444,7 @@ def test_its_record_tells_waits_lateness_who_aborted_it_and_the_days_of_workflow
     assert "and began 2 h 00 m late." in said
     assert re.search(r"It waited 1 m 32 s , .*\. No disk there\.", said)
     assert "Aborted by anna : it is late" in said
+    assert "all is as it should be" not in said
     assert "contracts completed 10, failed 20 letters never deleted" in said
     soon = begin()
     said = text_of(olga.get(url(soon)))
