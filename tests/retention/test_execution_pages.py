@@ -9,7 +9,7 @@ from asgiref.sync import async_to_sync
 from django.db import connection
 from django.utils import timezone
 
-from retention import executions, stock, tasks
+from retention import executions, expected, segments, stock, tasks
 from retention.models import Execution, Finding, WorkflowPolicy
 from retention.models.execution import ExecutionState
 from retention.views.executions import deleted_file, execution_list, execution_page
@@ -133,7 +133,7 @@ def test_run_now_warns_of_what_goes_for_good(olga):
     assert "400 days ago go for good" in text_of(olga.get(f"{LIST}?confirm=archive", headers=HTMX))
 
 
-def test_run_now_says_how_many_go_for_good_and_looks_dangerous(olga):
+def test_run_now_says_how_many_go_for_good_and_looks_dangerous(olga, monkeypatch):
     def asked(query=""):
         return olga.get(f"{LIST}?confirm=archive{query}", headers=HTMX)
 
@@ -149,6 +149,12 @@ def test_run_now_says_how_many_go_for_good_and_looks_dangerous(olga):
     assert "Archive now, delete 2 Cancel" in said
     assert "op-btn-danger" in asked().content.decode()
     assert "op-btn-danger" not in asked("&dry_run=1").content.decode()
+    # A count that takes too long does not pass for none.
+    monkeypatch.setattr(expected, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(segments, "COUNT", f"SELECT pg_sleep(1); {segments.COUNT}")
+    said = asked()
+    assert "could not be counted in time" in text_of(said)
+    assert "op-btn-danger" in said.content.decode()
 
 
 def test_a_second_one_is_told_of_the_first(olga):

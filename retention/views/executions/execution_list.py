@@ -136,6 +136,14 @@ class Executions(ExecutionView):
             least = "at least " if going.is_least else ""
             button = f"Archive now, delete {least}{going.total:,}"
             icon = "delete_forever"
+        deletes = _deletes(values.saved())
+        # What could not be counted in time may be many.
+        is_uncounted = going is None or going.is_least
+        is_danger = bool(
+            kind == ExecutionKind.ARCHIVE
+            and not is_dry
+            and ((going and going.total) or (is_uncounted and (deletes["days"] or deletes["own"])))
+        )
         context = {
             "title": title,
             "button": button,
@@ -144,9 +152,9 @@ class Executions(ExecutionView):
             "form": form,
             "is_dry": is_dry,
             "policy": terms.current(),
-            "deletes": _deletes(values.saved()),
+            "deletes": deletes,
             "going": going,
-            "is_danger": bool(going and going.total),
+            "is_danger": is_danger,
             "running": _running(kind) if not is_dry else None,
             "sample": executions.SAMPLE,
             "preview_url": _url("run_settings"),
