@@ -412,6 +412,7 @@ SPECTACULAR_SETTINGS = {
         "NodeStatusEnum": "runs.api.document.NODE_STATUSES",
         "BulkKindEnum": "runs.models.bulk.BulkKind.values",
         "BulkStateEnum": "runs.models.bulk.BulkState.values",
+        "FinalStateEnum": "retention.api.shapes.STATES",
         "ExecutionKindEnum": "retention.models.execution.ExecutionKind.values",
         "ExecutionStateEnum": "retention.models.execution.ExecutionState.values",
         "OutcomeStatusEnum": "runs.models.bulk.OutcomeStatus.values",

@@ -57,8 +57,9 @@ def step(taken: Taken) -> bool:
         return False
     read = judge(archives)
     verdicts = read.verdicts
-    # Who has all of them read means it; a sample must not call lost what is not mounted.
-    if most is not None and any(each.problem == LOST for each in verdicts):
+    # What is not mounted is not lost, unless somebody says so.
+    sure = taken.execution.options.get("however_many")
+    if not sure and any(each.problem == LOST for each in verdicts):
         canary.same_storage()
     if read.away is not None:
         behind = taken.cursor

@@ -46,8 +46,9 @@ def begin(
     """Make one; send it to the workers after the commit. Raises NotPossible.
 
     `due`: when a night was to begin. `options`: of a check `most`, how many objects it reads, and
-    None for all; of a sweep `however_many`, whether what nobody names goes even where that is a
-    great part of all.
+    None for all; of a check and a sweep `however_many`, whether logs are marked as lost even where
+    storage has none of them, or lacks a great part, and of a sweep whether what nobody names goes
+    even where that is a great part of all.
     """
     if kind not in ExecutionKind.values:
         raise NotPossible(f"There is no such execution: {kind[:40]}.")
@@ -79,14 +80,18 @@ def begin(
 
 
 def _asked(kind: str, given: dict[str, Any]) -> dict[str, Any]:
-    known = {ExecutionKind.CHECK: {"most"}, ExecutionKind.SWEEP: {"however_many"}}
+    known = {
+        ExecutionKind.CHECK: {"most", "however_many"},
+        ExecutionKind.SWEEP: {"however_many"},
+    }
     if unknown := given.keys() - known.get(ExecutionKind(kind), set()):
         raise NotPossible(f"It has no option {min(unknown)[:40]}.")
     if kind == ExecutionKind.CHECK:
         most = given.get("most", SAMPLE)
         if most is not None and (type(most) is not int or most < 1):
             raise NotPossible("How many objects are read is a whole number from 1, or null: all.")
-        return {"most": most}
+        sure = {"however_many": True} if given.get("however_many") is True else {}
+        return {"most": most} | sure
     if kind == ExecutionKind.SWEEP:
         return {"however_many": given.get("however_many") is True}
     return {}

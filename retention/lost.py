@@ -78,7 +78,7 @@ def mark(taken: Taken, cursor: dict[str, Any], then: dict[str, Any]) -> bool:
             told = [Finding(problem=(
                 f"of {count:,} of {whole:,} archives there is no whole object, which is too many"
                 " to be lost: is this another storage, or is a part of it not mounted? Begin a"
-                " sweep “however many”, or check the whole archive, if they are to be marked"
+                " sweep “however many” if they are to be marked"
             ), act="none of them was marked")]  # fmt: skip
         return taken.commit(then, findings=told, figures={"errors": len(told)})
     noted = Finding.objects.filter(

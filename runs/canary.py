@@ -44,6 +44,7 @@ def same_storage(*, but: str = "") -> None:
         raise Misconfigured(
             f"Storage answers, but has none of the {len(names)} archives that were looked for, such"
             f" as {min(names)}: is its folder mounted, and is it the right bucket? Nothing is"
-            " archived, or marked as lost, until one of them is there. If they are lost, check the"
-            " whole archive: what is known to be lost is not waited for."
+            " archived, or marked as lost, until one of them is there. Only if they are lost"
+            " indeed, have a check of all mark them, “however many”: what is known to be lost is"
+            " not waited for."
         )

@@ -9,12 +9,12 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from retention import reported
+from retention.api import shapes
 from retention.models import Execution, Finding
 from retention.models.execution import ExecutionKind, ExecutionState
 from runs import ids
 from runs.api.serializers import OneOf, StampField, StrictSerializer
 from runs.models import Workflow
-from runs.states import FINAL_STATES
 
 KINDS = [(kind, kind) for kind in ExecutionKind.values]
 STATES = [(state, state) for state in ExecutionState.values]
@@ -29,7 +29,9 @@ class BeginOptionsSerializer(StrictSerializer):
     )  # fmt: skip
     however_many = serializers.BooleanField(
         required=False,
-        help_text="Of sweep: delete what nothing names, also where that is over a tenth of all.",
+        help_text="Of sweep: delete what nothing names, and mark what is lost, also where that is"
+        " over a tenth of all. Of check: mark what is lost also where storage has none of the logs"
+        " that are looked for, as where its folder is not mounted.",
     )
 
 
@@ -49,7 +51,7 @@ class DueLineSerializer(serializers.Serializer):
     """What would be archived of one workflow's runs in one state."""
 
     workflow = serializers.CharField(help_text="Its id; empty: it is not there any more.")
-    state = serializers.ChoiceField(choices=[(str(state), str(state)) for state in FINAL_STATES])
+    state = serializers.ChoiceField(choices=shapes.STATES)
     runs = serializers.IntegerField()
     events = serializers.IntegerField()
     gone = serializers.IntegerField(help_text="Of the runs: would go for good just after it.")

@@ -15,7 +15,7 @@ from runs.api.serializers import StampField
 from runs.api.trpc.shapes import WORD_LENGTH, Input
 from runs.states import FINAL_STATES
 
-_STATES = [str(state) for state in FINAL_STATES]
+STATES = [str(state) for state in FINAL_STATES]
 
 
 def _days(words: str, **more: Any) -> serializers.IntegerField:
@@ -154,7 +154,7 @@ class AmountSerializer(serializers.Serializer):
 
 class RetentionLineSerializer(serializers.Serializer):
     workflow_id = serializers.CharField(source="workflow")
-    state = serializers.ChoiceField(choices=_STATES)
+    state = serializers.ChoiceField(choices=STATES)
     before = StampField(help_text="Runs that ended before this are due.")
     runs = serializers.IntegerField(help_text="Whose logs are archived.")
     then_gone = serializers.IntegerField(

@@ -100,6 +100,23 @@ def test_what_is_spoilt_is_told_of_and_marked(how, told, archives, folder, small
     assert problems().keys() == {archives[2].pk}
 
 
+@pytest.mark.parametrize("most", [None, 3])
+def test_no_check_calls_lost_what_may_not_be_mounted_unless_it_is_told_so(archives, folder, most):
+    mounted, away = folder / "archive", folder / "away"
+    mounted.rename(away)
+    execution = begin("check", options={"most": most})
+    work.work(execution.pk, 30)
+    execution.refresh_from_db()
+    assert "is its folder mounted" in execution.trouble
+    assert not problems()
+    told = until_ended(begin("check", options={"most": most, "however_many": True}))
+    assert told.errors == (most or len(archives))
+    assert len(problems()) == told.errors
+    away.rename(mounted)
+    until_ended(begin("check", options={"most": None}))
+    assert not problems()
+
+
 def test_an_object_of_another_run_in_its_place_is_told_of(archives, folder):
     (folder / archives[0].name).write_bytes((folder / archives[1].name).read_bytes())
     until_ended(begin("check", options={"most": None}))

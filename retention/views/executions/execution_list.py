@@ -54,9 +54,8 @@ class BeginForm(forms.Form):
     def options(self) -> dict[str, Any]:
         given = self.cleaned_data
         if given["kind"] == ExecutionKind.CHECK:
-            if given["most"] == "all":
-                return {"most": None}
-            return {"most": given["sample"] or executions.SAMPLE}
+            most = None if given["most"] == "all" else given["sample"] or executions.SAMPLE
+            return {"most": most, "however_many": given["however_many"]}
         if given["kind"] == ExecutionKind.SWEEP:
             return {"however_many": given["however_many"]}
         return {}

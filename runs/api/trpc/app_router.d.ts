@@ -1476,7 +1476,7 @@ export interface BeginInput {
 export interface BeginOptions {
   /** Of check: how many objects are read, those first that were read longest ago; null: all. Usually 1,000. */
   most?: number | null;
-  /** Of sweep: delete what nothing names, also where that is over a tenth of all. */
+  /** Of sweep: delete what nothing names, and mark what is lost, also where that is over a tenth of all. Of check: mark what is lost also where storage has none of the logs that are looked for, as where its folder is not mounted. */
   however_many?: boolean;
 }
 

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('runs', '0026_open_elsewhere_index'),
+        ('runs', '0028_bulk_outcomes_run_index'),
     ]
 
     operations = [
