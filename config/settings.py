@@ -448,6 +448,8 @@ WEBHOOK_RATE = _number("WEBHOOK_RATE", 600)
 STREAMS_PER_ACCOUNT = _number("STREAMS_PER_ACCOUNT", 200)
 # Largest request body, in bytes. The ingest API has a limit of its own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+# Seven fields for each workflow that has days of its own, of which there may be some hundred.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
 
 # -- Language and time -----------------------------------------------------------------------
 

@@ -28,7 +28,8 @@ NAMED = ("workflow", "retention", "source", "executor", "backend")
 MOST = 500
 ACTIONS = (
     "start", "retry", "retry_from_failed", "terminate", "export", "bundle", "publish",
-    "hold", "release", "prolong", "rescue", "bulk retry", "bulk terminate", "bulk delete", "bulk export",
+    "hold", "release", "prolong", "rescue",
+    "bulk retry", "bulk terminate", "bulk delete", "bulk export",
     "bulk hold", "bulk release", "bulk restore", "bulk rescue", "pause bulk", "resume bulk",
     "abort bulk", "limit bulk", "download", "pause", "resume", "limit",
     "create", "add", "change", "remove", "change_password", "delete", "revoke", "login",
