@@ -492,7 +492,7 @@ def test_in_another_folder_than_that_of_the_archives_nothing_is_archived(
     assert until_ended(execution).archived == 1
     # Who checks the whole archive learns that it is lost, and is not kept waiting.
     storage_in(settings, tmp_path_factory.mktemp("new"))
-    until_ended(begin("check", options={"most": None}))
+    until_ended(begin("check", options={"most": None, "however_many": True}))
     last = ended(version, 98)
     assert until_ended(begin()).archived == 1
     assert logs_of([last]) == [ARCHIVED]

@@ -207,7 +207,7 @@ def test_a_folder_that_is_lost_in_the_middle_marks_nothing(archives, folder, mon
 def test_what_is_lost_for_good_is_marked_by_a_check_of_all(archives, folder):
     for archive in archives:
         (folder / archive.name).unlink()
-    assert until_ended(begin("check", options={"most": None})).errors == 7
+    assert until_ended(begin("check", options={"most": None, "however_many": True})).errors == 7
     late = ended(archives[0].run.version, 200)
     assert (until_ended(begin()).archived, Run.objects.get(pk=late).logs) == (1, "archived")
     assert until_ended(begin("sweep")).report["lost"] == 7

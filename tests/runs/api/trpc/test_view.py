@@ -379,7 +379,7 @@ def test_who_changes_a_trigger_late_is_told_the_newest(client, made):
 
 
 def test_too_many_parameters_are_refused(client):
-    query = "&".join(f"p{n}=1" for n in range(2_000))
+    query = "&".join(f"p{n}=1" for n in range(6_000))
     answer = client.get(f"/api/trpc/runs.list?{query}")
     assert answer.status_code == 400
     assert answer.json()["error"]["data"]["code"] == "BAD_REQUEST"
