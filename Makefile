@@ -27,7 +27,7 @@ ifdef ARGS
 	$(PYTHON) -m pytest $(ARGS)
 else
 	$(PYTHON) -m pytest -n 3 --dist loadfile -m "not browser and not long"
-	$(PYTHON) -m pytest -n 3 --dist loadfile -m "browser and not long"
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m "browser and not long"
 endif
 
 long: installed-dev chromium

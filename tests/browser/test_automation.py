@@ -158,7 +158,10 @@ def test_the_next_key_goes_where_one_is(visit):
         expect(page.locator(focused)).to_be_focused()
 
 
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param(WIDE, id="wide"), pytest.param(PHONE, id="phone", marks=pytest.mark.long)],
+)
 def test_the_pages_are_for_everybody(visit, size):
     page = visit(path=PATH, known="status of 4", viewport=size)
     publish(page, "fragile", FRAGILE)

@@ -91,8 +91,21 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(visit_run, telle
         assert barriers(page, part) == [], query
         assert is_no_wider(page), query
         page.set_viewport_size(PHONE)
-        assert barriers(page, part, colours=False) == [], query
         assert is_no_wider(page), query
+
+
+@pytest.mark.long
+def test_axe_finds_nothing_in_the_parts_on_a_phone(visit_run, teller):
+    failed = teller.tell("failed_invoice")
+    for query, part in (
+        ("?view=table&node=extract_text", "#run-timeline"),
+        ("?tab=context", "#run-tab"),
+        ("?tab=job", "#run-tab"),
+        ("?tab=lineage", "#run-tab"),
+    ):
+        page = live(visit_run(failed, query))
+        page.set_viewport_size(PHONE)
+        assert barriers(page, part, colours=False) == [], query
 
 
 def test_what_opens_over_the_page_has_no_barriers(visit_run, teller):

@@ -76,7 +76,7 @@ def test_without_javascript_it_works_the_same(visit, portal):
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("size", ["desk", "phone"])
+@pytest.mark.parametrize("size", ["desk", pytest.param("phone", marks=pytest.mark.long)])
 def test_the_page_is_accessible_and_fits(visit, portal, theme, size):
     page = visit(color_scheme=theme, **({"viewport": PHONE} if size == "phone" else {}))
     make(page, f"accessible {theme} {size}")
