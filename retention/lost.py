@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from django.db import transaction
 from django.utils import timezone
 
 from retention import check
 from retention.check import Verdict
-from retention.models import Finding
+from retention.models import Execution, Finding
 from retention.taken import Taken
 from runs import archiving, canary, objects
 from runs.models import Archive
@@ -33,6 +33,17 @@ FEW, PART = 100, 10
 
 def too_many(some: int, whole: int) -> bool:
     return some > FEW and some * PART > whole
+
+
+def is_left(execution: Execution, many: bool) -> bool:
+    """Whether it is only to tell: in a dry run, or where so `many` are for a person to decide."""
+    return execution.dry_run or (many and not execution.options.get("however_many"))
+
+
+def leave(taken: Taken, then: dict[str, Any], told: Finding | Literal[False]) -> bool:
+    """Go on with `then`, and tell why nothing was done."""
+    findings = [told] if told else []
+    return taken.commit(then, findings=findings, figures={"errors": len(findings)})
 
 
 def sizes(taken: Taken, names: Sequence[str]) -> dict[str, int | None]:
@@ -72,15 +83,13 @@ def mark(taken: Taken, cursor: dict[str, Any], then: dict[str, Any]) -> bool:
     execution = taken.execution
     count, whole = execution.report["lost"], execution.report["rows"]
     many = too_many(count, whole)
-    if execution.dry_run or (many and not execution.options.get("however_many")):
-        told = []
-        if many:
-            told = [Finding(problem=(
-                f"of {count:,} of {whole:,} archives there is no whole object, which is too many"
-                " to be lost: is this another storage, or is a part of it not mounted? Begin a"
-                " sweep “however many” if they are to be marked"
-            ), act="none of them was marked")]  # fmt: skip
-        return taken.commit(then, findings=told, figures={"errors": len(told)})
+    if is_left(execution, many):
+        return leave(taken, then, many and Finding(
+            problem=f"of {count:,} of {whole:,} archives there is no whole object, which is too"
+            " many to be lost: is this another storage, or is a part of it not mounted? Begin a"
+            " sweep “however many” if they are to be marked",
+            act="none of them was marked",
+        ))  # fmt: skip
     noted = Finding.objects.filter(
         execution=execution.pk, run_id__isnull=False, id__gt=cursor.get("behind", 0)
     )

@@ -172,15 +172,13 @@ def _doom(taken: Taken, cursor: dict[str, Any]) -> bool:
     execution = taken.execution
     report = _report(taken)
     many = lost.too_many(report["orphans"], report["objects"])
-    if execution.dry_run or (many and not execution.options.get("however_many")):
-        told = []
-        if many:
-            told = [Finding(problem=(
-                f"nothing names {report['orphans']:,} of {report['objects']:,} objects, which is"
-                " too many to be left over: is this another portal's storage, or was the"
-                " database restored from before? Begin a sweep “however many” if they are to go"
-            ), act="nothing was deleted")]  # fmt: skip
-        return taken.commit({"phase": "leftovers"}, findings=told, figures={"errors": len(told)})
+    if lost.is_left(execution, many):
+        return lost.leave(taken, {"phase": "leftovers"}, many and Finding(
+            problem=f"nothing names {report['orphans']:,} of {report['objects']:,} objects, which"
+            " is too many to be left over: is this another portal's storage, or was the database"
+            " restored from before? Begin a sweep “however many” if they are to go",
+            act="nothing was deleted",
+        ))  # fmt: skip
     found = Finding.objects.filter(
         execution=execution.pk, problem=NOBODYS, id__gt=cursor.get("behind", 0)
     )
